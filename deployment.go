@@ -1,0 +1,112 @@
+package adg
+
+import "time"
+
+// State is where a deployment is in its life (docs/design.md, "A deployment's life").
+type State uint8
+
+// The states. Those from Blocked on are ends: nothing is done after them.
+const (
+	Pending           State = iota // stored; nothing done yet
+	Gated                          // waits for a gate or an approval
+	Rolling                        // going up the steps
+	Verifying                      // fully live, in one of the phases
+	Held                           // paused, by a human or because nothing is known; Status.Resume says where it goes on
+	RollbackPending                // condemned; in grace, or waiting for an approval or a slot
+	RollingBack                    // the target is being brought back to the last good release
+	VerifyingRollback              // the target says it is back; the checks have not said so yet
+	Blocked                        // a gate refused it
+	Succeeded
+	RolledBack     // the last good release is live and verified
+	RollbackFailed // a human is needed
+	Cancelled      // a human ended it
+	Superseded     // a newer deployment of the service took over
+	Undecided      // ended at its deadline without a decision
+)
+
+var stateNames = []string{"pending", "gated", "rolling", "verifying", "held", "rollback_pending", "rolling_back",
+	"verifying_rollback", "blocked", "succeeded", "rolled_back", "rollback_failed", "cancelled", "superseded", "undecided"}
+
+// String is the state's name.
+func (s State) String() string { return enumText(s, stateNames) }
+
+// MarshalText writes the name.
+func (s State) MarshalText() ([]byte, error) { return marshalEnum(s, "state", stateNames) }
+
+// UnmarshalText reads a name.
+func (s *State) UnmarshalText(text []byte) error { return unmarshalEnum(s, "state", stateNames, text) }
+
+// Ended tells whether the deployment is over.
+func (s State) Ended() bool { return s >= Blocked }
+
+// States are all of them, in order.
+func States() []State {
+	all := make([]State, len(stateNames))
+	for i := range all {
+		all[i] = State(i)
+	}
+	return all
+}
+
+// Deployment is one attempt to make a release live. Spec is written once; Status changes with every tick.
+type Deployment struct {
+	ID      string `json:"id"`
+	Version int64  `json:"version"` // of the stored record, for compare-and-swap; the store counts it
+	Spec    Spec   `json:"spec"`
+	Status  Status `json:"status"`
+}
+
+// Spec is what was asked for.
+type Spec struct {
+	Release  Release   `json:"release"`
+	LastGood *Release  `json:"last_good,omitempty"` // where a rollback goes; nil: nowhere, and a human is told at the start
+	Policy   Policy    `json:"policy"`
+	Actor    string    `json:"actor"` // who asked
+	Reason   string    `json:"reason,omitempty"`
+	Created  time.Time `json:"created"`
+}
+
+// Status is where the deployment stands. rollout.Step alone writes it.
+type Status struct {
+	State    State     `json:"state"`
+	Since    time.Time `json:"since"` // of the state
+	Due      time.Time `json:"due"`   // when the next tick is wanted; zero: at once
+	Ticked   time.Time `json:"ticked,omitzero"`
+	Deadline time.Time `json:"deadline,omitzero"` // absolute; set by the first tick
+
+	Step      int       `json:"step"`                // index into Strategy.Steps of the step being made or baked
+	Reached   bool      `json:"reached,omitempty"`   // the target reported the step done
+	ReachedAt time.Time `json:"reached_at,omitzero"` // measurements count from here, after the warm-up
+	Phase     int       `json:"phase"`               // index into Policy.Verify while Verifying
+	Entered   time.Time `json:"entered,omitzero"`    // when the step or the phase was entered
+	Resume    State     `json:"resume,omitempty"`    // where Held goes on
+	HeldBy    string    `json:"held_by,omitempty"`   // actor, or "adg" for Unknown
+
+	Good      time.Duration   `json:"good,omitempty"`      // healthy without interruption, in this step or phase
+	Bad       []time.Duration `json:"bad,omitempty"`       // per rule: how long its health has lasted
+	Blind     time.Duration   `json:"blind,omitempty"`     // Unknown without interruption
+	Condemned time.Time       `json:"condemned,omitzero"`  // when a rule (or a human) condemned the release
+	Rule      int             `json:"rule,omitempty"`      // the rule that did, 1-based; 0: a human or the deadline
+	Asked     time.Time       `json:"asked,omitzero"`      // when an approval was asked for
+	Approved  string          `json:"approved,omitempty"`  // who approved the rollback, or the start while Gated
+	Paging    bool            `json:"paging,omitempty"`    // a human was called and the reason still stands
+	Suggested bool            `json:"suggested,omitempty"` // the rollback was suggested already
+
+	Ops       int    `json:"ops,omitempty"`       // how many effects were begun; numbers the next one
+	Op        string `json:"op,omitempty"`        // the effect in flight; empty: none
+	Rollbacks int    `json:"rollbacks,omitempty"` // rollbacks begun: never more than one
+	Attempt   int    `json:"attempt,omitempty"`   // tries at the target in this rollback
+
+	Health  Health   `json:"health"`
+	Score   float64  `json:"score"`
+	Checks  []Watch  `json:"checks,omitempty"`  // one per check of the policy, in its order
+	Reasons []string `json:"reasons,omitempty"` // why the state is what it is, for people
+}
+
+// Watch is one check's place in the schedule, its last judgement, and what the judge remembers of it.
+type Watch struct {
+	Check string     `json:"check"`
+	Due   time.Time  `json:"due"`
+	Last  Judgement  `json:"last"`
+	State CheckState `json:"state"`
+}

@@ -1,0 +1,94 @@
+package adg
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Driver describes a kind of source, target or notifier: its name in policy files, one line of help, and its
+// options, a struct with `yaml` and `doc` tags whose values are the defaults.
+type Driver struct {
+	Type    string
+	Summary string
+	Options any // a struct, not a pointer
+}
+
+// Host is what the process offers to the drivers that it opens.
+type Host struct {
+	Name     string // of this source, target or notifier in the policy
+	Dir      string // a directory of this instance's own; created on first use by the driver
+	Log      *slog.Logger
+	Commands bool // whether drivers may start processes here
+}
+
+// SourceDriver opens sources of one type.
+type SourceDriver struct {
+	Driver
+	Open func(ctx context.Context, options any, host Host) (Source, error)
+}
+
+// TargetDriver opens targets of one type.
+type TargetDriver struct {
+	Driver
+	Open func(ctx context.Context, options any, host Host) (Target, error)
+}
+
+// NotifierDriver opens notifiers of one type.
+type NotifierDriver struct {
+	Driver
+	Open func(ctx context.Context, options any, host Host) (Notifier, error)
+}
+
+// NewSourceDriver describes a source whose options are an O. Open gets a copy of defaults with the policy's values
+// laid over it, secrets resolved; it reports every problem of the options at once, and reaches for nothing that is
+// not local: an unreachable server is an error of the first Query.
+func NewSourceDriver[O any](kind, summary string, defaults O, open func(context.Context, O, Host) (Source, error)) SourceDriver {
+	return SourceDriver{
+		Driver: Driver{Type: kind, Summary: summary, Options: defaults},
+		Open: func(ctx context.Context, options any, host Host) (Source, error) {
+			o, err := optionsOf[O](kind, options)
+			if err != nil {
+				return nil, err
+			}
+			return open(ctx, o, host)
+		},
+	}
+}
+
+// NewTargetDriver describes a target whose options are an O, as NewSourceDriver does for sources.
+func NewTargetDriver[O any](kind, summary string, defaults O, open func(context.Context, O, Host) (Target, error)) TargetDriver {
+	return TargetDriver{
+		Driver: Driver{Type: kind, Summary: summary, Options: defaults},
+		Open: func(ctx context.Context, options any, host Host) (Target, error) {
+			o, err := optionsOf[O](kind, options)
+			if err != nil {
+				return nil, err
+			}
+			return open(ctx, o, host)
+		},
+	}
+}
+
+// NewNotifierDriver describes a notifier whose options are an O, as NewSourceDriver does for sources.
+func NewNotifierDriver[O any](kind, summary string, defaults O, open func(context.Context, O, Host) (Notifier, error)) NotifierDriver {
+	return NotifierDriver{
+		Driver: Driver{Type: kind, Summary: summary, Options: defaults},
+		Open: func(ctx context.Context, options any, host Host) (Notifier, error) {
+			o, err := optionsOf[O](kind, options)
+			if err != nil {
+				return nil, err
+			}
+			return open(ctx, o, host)
+		},
+	}
+}
+
+// Private
+
+func optionsOf[O any](kind string, options any) (O, error) {
+	o, ok := options.(O)
+	if !ok {
+		return o, Errorf(Internal, "driver %s was opened with options of type %T", kind, options)
+	}
+	return o, nil
+}

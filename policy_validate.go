@@ -1,0 +1,233 @@
+package adg
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// WithDefaults is the policy with every zero that stands for a default filled in. It changes nothing else, and doing
+// it twice is doing it once.
+func (p Policy) WithDefaults() Policy {
+	setDefault(&p.Interval, 15*time.Second)
+	setDefault(&p.Settle, 10*time.Minute)
+	setDefault(&p.History, 30*time.Minute)
+	setDefault(&p.GateTimeout, 24*time.Hour)
+	setDefault(&p.UnknownHold, 3*p.Interval)
+	setDefault(&p.Scoring.Healthy, 90)
+	setDefault(&p.Scoring.Degraded, 60)
+	p.Checks = slices.Clone(p.Checks)
+	for i := range p.Checks {
+		p.Checks[i] = p.Checks[i].withDefaults()
+	}
+	p.Strategy = p.Strategy.withDefaults()
+	p.Verify = slices.Clone(p.Verify)
+	for i := range p.Verify {
+		setDefault(&p.Verify[i].Interval, p.Interval)
+	}
+	p.Rollback = p.Rollback.withDefaults()
+	if p.Deadline == 0 {
+		p.Deadline = p.longest() + 24*time.Hour
+	}
+	return p
+}
+
+// Validate reports everything that is wrong with a policy whose defaults are filled in.
+func (p Policy) Validate() error {
+	errs := []error{ValidName("service", p.Service), ValidName("environment", p.Environment)}
+	if len(p.Checks) == 0 {
+		errs = append(errs, Errorf(Invalid, "the policy has no checks: a deployment that nothing watches cannot be guarded"))
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Checks {
+		if seen[c.Name] {
+			errs = append(errs, Errorf(Invalid, "two checks are named %q", c.Name))
+		}
+		seen[c.Name] = true
+		errs = append(errs, c.Validate())
+	}
+	errs = append(errs, p.Strategy.Validate())
+	for _, phase := range p.Verify {
+		errs = append(errs, phase.validate(seen))
+	}
+	errs = append(errs, p.Rollback.Validate())
+	if p.Deadline < p.longest() {
+		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", p.Deadline, p.longest()))
+	}
+	if p.Scoring.Degraded > p.Scoring.Healthy {
+		errs = append(errs, Errorf(Invalid, "scoring: degraded (%g) is above healthy (%g)", p.Scoring.Degraded, p.Scoring.Healthy))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong with the check.
+func (c Check) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, Errorf(Invalid, "check %q: "+format, append([]any{c.Name}, args...)...))
+	}
+	if err := ValidName("check", c.Name); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Source == "" {
+		wrong("no source")
+	}
+	switch {
+	case c.Counts() && c.Query != "":
+		wrong("give either query or bad and total, not both")
+	case c.Counts() && (c.Bad == "" || c.Total == ""):
+		wrong("bad and total belong together")
+	case !c.Counts() && c.Query == "" && c.Compare != Probe:
+		wrong("nothing to ask: give query, or bad and total")
+	}
+	if c.Compare == Probe {
+		if c.Counts() {
+			wrong("a probe has no counters")
+		}
+	} else if c.Fail.IsZero() && c.Warn.IsZero() {
+		wrong("neither warn nor fail: it could never be bad")
+	}
+	for _, limit := range []Condition{c.Warn, c.Fail} {
+		if limit.Relative && c.Compare != Relative {
+			wrong("%q needs compare: relative", limit)
+		}
+		if !limit.IsZero() && !limit.Relative && c.Compare == Relative {
+			wrong("compare: relative needs 'baseline' in %q", limit)
+		}
+	}
+	if c.Window <= 0 {
+		wrong("the window must be longer than zero")
+	}
+	if c.Weight < 0 || c.MinSamples < 0 || c.Failures < 0 || c.Interval < 0 || c.MaxAge < 0 {
+		wrong("weight, min_samples, failures, interval and max_age are not negative")
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong with the strategy.
+func (s Strategy) Validate() error {
+	if len(s.Steps) == 0 {
+		return Errorf(Invalid, "strategy %s: no steps", s.Kind)
+	}
+	var errs []error
+	before := -1.0
+	for i, step := range s.Steps {
+		if !(step.Share >= 0 && step.Share <= 100) || step.Share <= before {
+			errs = append(errs, Errorf(Invalid, "strategy %s: step %d is %g %%: steps rise from 0 to 100", s.Kind, i+1, step.Share))
+		}
+		if step.Bake < 0 {
+			errs = append(errs, Errorf(Invalid, "strategy %s: step %d bakes a negative time", s.Kind, i+1))
+		}
+		before = step.Share
+	}
+	if before != 100 {
+		errs = append(errs, Errorf(Invalid, "strategy %s: the last step is %g %%, it has to be 100", s.Kind, before))
+	}
+	if s.Kind == Recreate && len(s.Steps) != 1 {
+		errs = append(errs, Errorf(Invalid, "strategy recreate has the one step to 100 %%"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports everything that is wrong with the rules of rollback.
+func (r RollbackPolicy) Validate() error {
+	var errs []error
+	if len(r.Rules) == 0 && r.Trust != Observe {
+		errs = append(errs, Errorf(Invalid, "rollback: no rules, so nothing would ever be rolled back: add one, or set trust: observe"))
+	}
+	for i, rule := range r.Rules {
+		if rule.When != Unhealthy && rule.When != Degraded {
+			errs = append(errs, Errorf(Invalid, "rollback rule %d: when is unhealthy or degraded, not %s", i+1, rule.When))
+		}
+		if rule.For < 0 || rule.After < 0 {
+			errs = append(errs, Errorf(Invalid, "rollback rule %d: negative time", i+1))
+		}
+	}
+	for _, n := range []int64{int64(r.Attempts), int64(r.PerHour), int64(r.Timeout), int64(r.VerifyFor), int64(r.VerifyMax),
+		int64(r.AskTimeout), int64(r.Recover), int64(r.HoldFor)} {
+		if n < 0 {
+			errs = append(errs, Errorf(Invalid, "rollback: attempts, per_hour and times are not negative"))
+			break
+		}
+	}
+	if r.VerifyMax < r.VerifyFor {
+		errs = append(errs, Errorf(Invalid, "rollback: verify_max (%s) is shorter than verify_for (%s)", r.VerifyMax, r.VerifyFor))
+	}
+	return errors.Join(errs...)
+}
+
+// Private
+
+// longest is what the steps and phases take when everything is well.
+func (p Policy) longest() time.Duration {
+	var sum time.Duration
+	for _, step := range p.Strategy.Steps {
+		sum += step.Bake
+	}
+	var verify time.Duration
+	for _, phase := range p.Verify {
+		verify += phase.For
+	}
+	return sum + max(verify, p.Strategy.Keep)
+}
+
+func (c Check) withDefaults() Check {
+	setDefault(&c.Window, time.Minute)
+	setDefault(&c.MaxAge, max(c.Window, time.Minute))
+	setDefault(&c.Weight, 1)
+	if c.Compare == Probe {
+		setDefault(&c.Failures, 3)
+	}
+	return c
+}
+
+func (s Strategy) withDefaults() Strategy {
+	if len(s.Steps) > 0 {
+		return s
+	}
+	switch s.Kind {
+	case BlueGreen:
+		s.Steps = []Step{{Share: 0, Bake: time.Minute}, {Share: 100, Bake: 5 * time.Minute}}
+	case Canary, FeatureFlag:
+		bake := 5 * time.Minute
+		s.Steps = []Step{{Share: 5, Bake: bake}, {Share: 25, Bake: bake}, {Share: 50, Bake: bake}, {Share: 100, Bake: bake}}
+	case RollingUpdate, Recreate:
+		s.Steps = []Step{{Share: 100, Bake: 5 * time.Minute}}
+	}
+	return s
+}
+
+func (r RollbackPolicy) withDefaults() RollbackPolicy {
+	setDefault(&r.Recover, time.Minute)
+	setDefault(&r.AskTimeout, 30*time.Minute)
+	setDefault(&r.Attempts, 5)
+	setDefault(&r.Timeout, 5*time.Minute)
+	setDefault(&r.VerifyFor, time.Minute)
+	setDefault(&r.VerifyMax, max(10*time.Minute, r.VerifyFor))
+	setDefault(&r.PerHour, 10)
+	return r
+}
+
+func (ph Phase) validate(checks map[string]bool) error {
+	var errs []error
+	if err := ValidName("phase", ph.Name); err != nil {
+		errs = append(errs, err)
+	}
+	if ph.For <= 0 || ph.Interval <= 0 {
+		errs = append(errs, Errorf(Invalid, "phase %q: for and interval are longer than zero", ph.Name))
+	}
+	for _, name := range ph.Checks {
+		if !checks[name] {
+			errs = append(errs, fmt.Errorf("phase %q: %w", ph.Name, Errorf(Invalid, "there is no check %q", name)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

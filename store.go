@@ -1,0 +1,187 @@
+package adg
+
+import (
+	"context"
+	"time"
+)
+
+// Store remembers deployments and everything that was decided, done and told. Every implementation passes
+// internal/store/storetest. All methods are safe for concurrent use; a cancelled context changes nothing. What does
+// not exist is NotFound.
+type Store interface {
+	Clock
+	Deployments
+	Leases
+	Journal
+	History
+	Releases
+	Commands
+	Outbox
+	Line
+	Close() error
+}
+
+// Clock is the store's: one for all replicas. It never jumps back while the store is open.
+type Clock interface {
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// DeploymentFilter selects deployments; zero fields select all. The newest come first.
+type DeploymentFilter struct {
+	Service     string
+	Environment string
+	Live        bool   // not ended
+	Before      string // only those created before the deployment with this id: the cursor of a page
+	Limit       int    // at most 1,000; zero: 100
+}
+
+// Deployments are the records of deployments.
+type Deployments interface {
+	// CreateDeployment stores a new deployment, due at once, with Version 1. Its ID exists: Conflict.
+	CreateDeployment(ctx context.Context, d Deployment) error
+	Deployment(ctx context.Context, id string) (Deployment, error)
+	ListDeployments(ctx context.Context, f DeploymentFilter) ([]Deployment, error)
+}
+
+// Lease is the right to work on a deployment, until then or until another takes it. Fence grows with each taking.
+type Lease struct {
+	Deployment string
+	Owner      string
+	Fence      int64
+	Until      time.Time
+}
+
+// Work is a leased deployment and what its next tick depends on, read in one transaction with the lease.
+type Work struct {
+	Lease      Lease
+	Deployment Deployment
+	Open       *Effect  // the intent without outcome; nil: none
+	Command    *Command // the oldest unanswered one; nil: none
+	Newer      string   // a newer live deployment of the same service and environment
+}
+
+// Leases share the work: a deployment that is due, or has an unanswered command, and has no living owner goes to
+// whoever takes it first.
+type Leases interface {
+	// Take leases up to limit deployments for ttl, the longest overdue first, those that the owner holds already apart.
+	// An owner that was killed and comes back under the same name does not get its old leases back before they expire.
+	Take(ctx context.Context, owner string, ttl time.Duration, limit int) ([]Work, error)
+	// Renew extends a lease, or is ErrFenced.
+	Renew(ctx context.Context, lease Lease, ttl time.Duration) (Lease, error)
+	// GiveBack ends a lease; one that is not held any more is no error.
+	GiveBack(ctx context.Context, lease Lease) error
+}
+
+// Effect is something done to the outside world: first the intent, then the outcome. One per OpID.
+type Effect struct {
+	Deployment string    `json:"deployment"`
+	Fence      int64     `json:"fence"`
+	Desired    Desired   `json:"desired"`
+	Begun      time.Time `json:"begun"`
+	Outcome    *Outcome  `json:"outcome,omitempty"`
+}
+
+// Tick is everything that one tick writes, in one transaction.
+type Tick struct {
+	Lease    Lease
+	Version  int64 // of the deployment when it was read; another since then: Conflict
+	Decision Decision
+	// Assessment and Measurements are the decision's evidence: kept long where the decision changed something.
+	Assessment   *Assessment
+	Measurements []Measurement
+	Baselines    []Baseline // frozen now; once per deployment
+	Outcome      *Outcome   // of the open effect: closes it
+	Command      string     // the command that was answered
+	Notifiers    []string   // each of the decision's facts goes to each of these
+	GiveBack     bool       // the lease, in the same transaction
+}
+
+// Journal is the write-ahead log of ticks and effects.
+type Journal interface {
+	// Commit writes a tick, counts the deployment's Version up, stores an intent for Decision.Apply, and gives back the
+	// deployment as stored. A lease that is not held any more: ErrFenced. Decision.Slot and no slot left: ErrNoSlot, and
+	// nothing is written. A commit with an intent, an outcome or a change of state is on disk when it returns.
+	Commit(ctx context.Context, t Tick) (Deployment, error)
+}
+
+// Entry is one decision on record with what it was made from.
+type Entry struct {
+	Deployment string      `json:"deployment"`
+	Seq        int64       `json:"seq"` // rises within the deployment
+	Decision   Decision    `json:"decision"`
+	Assessment *Assessment `json:"assessment,omitempty"`
+	Command    *Command    `json:"command,omitempty"`
+}
+
+// MeasurementFilter selects measurements of one deployment, oldest first; zero fields select all.
+type MeasurementFilter struct {
+	Check string
+	From  time.Time
+	To    time.Time
+	Limit int // at most 10,000; zero: 1,000. More than that are thinned out evenly, the first and the last kept.
+}
+
+// History is what was recorded of a deployment.
+type History interface {
+	// Entries are the decisions that changed something, after seq, oldest first.
+	Entries(ctx context.Context, deployment string, after int64, limit int) ([]Entry, error)
+	Effects(ctx context.Context, deployment string) ([]Effect, error)
+	Assessments(ctx context.Context, deployment string, f MeasurementFilter) ([]Assessment, error)
+	Measurements(ctx context.Context, deployment string, f MeasurementFilter) ([]Measurement, error)
+	Baselines(ctx context.Context, deployment string) ([]Baseline, error)
+	Facts(ctx context.Context, deployment string) ([]Fact, error)
+	// Compact forgets the measurements and assessments of ended deployments before then, and says how many rows went.
+	Compact(ctx context.Context, before time.Time) (int64, error)
+}
+
+// Releases are what is known of releases.
+type Releases interface {
+	// LastGood is the release that was found good last, in that environment, and was not rolled back since.
+	LastGood(ctx context.Context, service, environment string) (ReleaseRecord, error)
+	// Standing is what is known of one release there.
+	Standing(ctx context.Context, service, environment, identity string) (ReleaseRecord, error)
+	// Mark records a standing outside a deployment: adopted, or marked good by a human.
+	Mark(ctx context.Context, r ReleaseRecord) error
+	// HoldOf is the hold on a release that is in force now.
+	HoldOf(ctx context.Context, service, environment, identity string) (ReleaseHold, error)
+	PutHold(ctx context.Context, h ReleaseHold) error
+	// LiftHold is NotFound where there is none.
+	LiftHold(ctx context.Context, service, environment, identity string) error
+}
+
+// Commands are what humans ask for.
+type Commands interface {
+	// Ask stores a command and makes the deployment due. The same ID again is no error and changes nothing. An ended
+	// deployment: Conflict.
+	Ask(ctx context.Context, c Command) error
+}
+
+// Delivery is a fact on its way to one notifier.
+type Delivery struct {
+	Fact     Fact
+	Notifier string
+	Tries    int // before this one
+}
+
+// Outbox holds the facts that were not delivered yet, in order per deployment and notifier.
+type Outbox interface {
+	// Undelivered are facts that are due now, not more than one per deployment and notifier, the oldest first. They are
+	// the caller's for the time of claim.
+	Undelivered(ctx context.Context, owner string, claim time.Duration, limit int) ([]Delivery, error)
+	Delivered(ctx context.Context, d Delivery) error
+	// Postpone tries again at that time.
+	Postpone(ctx context.Context, d Delivery, until time.Time, why string) error
+	// Abandon gives a delivery up for good; it stays visible in Dead.
+	Abandon(ctx context.Context, d Delivery, why string) error
+	// Waiting is how many deliveries are neither made nor abandoned.
+	Waiting(ctx context.Context, deployment string) (int, error)
+	Dead(ctx context.Context, limit int) ([]Delivery, error)
+}
+
+// Line is what stands above single deployments.
+type Line interface {
+	Fleet(ctx context.Context, environment, deployment string) (Fleet, error)
+	// StopLine keeps ADG from acting anywhere until ResumeLine.
+	StopLine(ctx context.Context, actor, reason string) error
+	ResumeLine(ctx context.Context, actor string) error
+}
