@@ -25,7 +25,7 @@ type QueryKind uint8
 // The kinds of query.
 const (
 	Instant  QueryKind = iota // one value per series, at At
-	Range                     // one value per Step, from At-Window to At
+	Range                     // one value per Step, from At-Span to At
 	Counters                  // the raw samples of counters between At-Window and At, with their own timestamps
 )
 
@@ -43,6 +43,7 @@ type Query struct {
 	At     time.Time
 	Window time.Duration // $window expands to it
 	Step   time.Duration // for Range
+	Span   time.Duration // for Range; zero: Window
 }
 
 // Answer is what a source said.

@@ -1,0 +1,198 @@
+// Package cli is the command line: it turns arguments into calls and answers into text, lines or JSON and an exit
+// code. It knows no store, no source and no target: the calls are handed in.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/deployguardian/adg"
+)
+
+// The exit codes.
+const (
+	ExitGood           = 0
+	ExitError          = 1
+	ExitUsage          = 2
+	ExitRolledBack     = 3
+	ExitBlocked        = 4
+	ExitRollbackFailed = 5
+	ExitUndecided      = 6
+)
+
+// Terminal is what a command reads from and writes to.
+type Terminal struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Interactive tells whether a person looks at Out.
+func (t Terminal) Interactive() bool {
+	f, ok := t.Out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// Width is the number of columns that fit on Out; 100 where that is not known.
+func (t Terminal) Width() int {
+	if f, ok := t.Out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 100
+}
+
+// Calls is what the verbs do once their arguments are understood.
+type Calls struct {
+	Run          func(context.Context, RunOptions, View, Interrupts) (adg.Deployment, error)
+	Demo         func(context.Context, DemoOptions, Terminal) error
+	Report       func(context.Context, ReportOptions) ([]string, error)
+	PolicyLint   func(file string) (warnings []string, err error)
+	PolicySchema func() ([]byte, error)
+	PolicyTest   func(ctx context.Context, file, version, previous, dir string) ([]TestedCheck, error)
+	Reference    func(dir string, root *cobra.Command) error
+	Shop         func(context.Context, []string) error
+}
+
+// Main runs one command line and returns its exit code.
+func Main(ctx context.Context, version string, args []string, t Terminal, calls Calls) int {
+	root := New(version, t, calls)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitGood
+	}
+	var ended *endedError
+	if errors.As(err, &ended) {
+		return ended.exit
+	}
+	_, _ = fmt.Fprintln(t.Err, "adg: "+strings.TrimRight(err.Error(), "\n"))
+	return exitOf(err)
+}
+
+// New is the tree of commands.
+func New(version string, t Terminal, calls Calls) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "adg",
+		Short: "Guard deployments: judge their health, roll back what is bad, verify that service is restored",
+		Long: `adg stands beside a deployment: it measures the new release with what you already have, judges its health
+against limits, against its own past and against the release beside it, promotes what is good, rolls back
+what is bad, verifies that service is restored, and tells everybody.
+
+Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolled back; 4 blocked by a gate;
+5 the rollback failed and a human is needed; 6 ended undecided.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(t.In)
+	root.SetOut(t.Out)
+	root.SetErr(t.Err)
+	root.SetVersionTemplate("adg {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return adg.Errorf(adg.Invalid, "%w\nsee '%s --help'", err, cmd.CommandPath())
+	})
+	root.AddCommand(runCommand(t, calls), demoCommand(t, calls), reportCommand(t, calls), policyCommand(t, calls),
+		versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
+	for _, cmd := range root.Commands() {
+		refuseStray(cmd)
+	}
+	return root
+}
+
+// Private
+
+// endedError carries the exit code of a deployment that ended; everything was said already.
+type endedError struct{ exit int }
+
+// Error is never shown.
+func (e *endedError) Error() string { return fmt.Sprintf("ended with exit code %d", e.exit) }
+
+// exitOf maps an error's code.
+func exitOf(err error) int {
+	switch adg.CodeOf(err) {
+	case adg.Invalid:
+		return ExitUsage
+	case adg.Internal, adg.NotFound, adg.Conflict, adg.Unauthorized, adg.Unavailable:
+		if strings.HasPrefix(err.Error(), "unknown command") {
+			return ExitUsage
+		}
+		return ExitError
+	}
+	return ExitError
+}
+
+// ExitOf maps the state that a deployment ended in, or was left in.
+func ExitOf(s adg.State) int {
+	switch s {
+	case adg.Succeeded:
+		return ExitGood
+	case adg.RolledBack:
+		return ExitRolledBack
+	case adg.Blocked:
+		return ExitBlocked
+	case adg.RollbackFailed:
+		return ExitRollbackFailed
+	case adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending, adg.RollingBack,
+		adg.VerifyingRollback, adg.Cancelled, adg.Superseded, adg.Undecided:
+		return ExitUndecided
+	}
+	return ExitError
+}
+
+// refuseStray makes wrong arguments usage errors, in every command below too.
+func refuseStray(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return adg.Errorf(adg.Invalid, "%w\nsee '%s --help'", err, cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, below := range cmd.Commands() {
+		refuseStray(below)
+	}
+}
+
+// oneOf refuses a value outside the choices.
+func oneOf(flag, value string, choices ...string) error {
+	for _, c := range choices {
+		if value == c {
+			return nil
+		}
+	}
+	return adg.Errorf(adg.Invalid, "--%s %q: choose one of %s", flag, value, strings.Join(choices, ", "))
+}
+
+func versionCommand(version string, t Terminal) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(*cobra.Command, []string) { _, _ = fmt.Fprintln(t.Out, "adg "+version) },
+	}
+}
+
+// referenceCommand writes the generated pages of the reference; `go generate` calls it.
+func referenceCommand(calls Calls) *cobra.Command {
+	return &cobra.Command{
+		Use: "reference DIR", Short: "Write the reference pages", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return calls.Reference(args[0], cmd.Root()) },
+	}
+}
+
+// shopCommand is one process of the demo's shop; its arguments are between the demo and itself.
+func shopCommand(calls Calls) *cobra.Command {
+	return &cobra.Command{
+		Use: "shop", Hidden: true, DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error { return calls.Shop(cmd.Context(), args) },
+	}
+}

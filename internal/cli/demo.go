@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// DemoOptions are the arguments of `adg demo`.
+type DemoOptions struct {
+	Headless bool
+	Output   string
+	Fault    string
+	HAProxy  bool
+	DataDir  string
+}
+
+// Faults are what the bad release of the demo can suffer from; "none" promotes both.
+var Faults = []string{"errors", "latency", "crash", "silent", "leak", "none"}
+
+func demoCommand(t Terminal, calls Calls) *cobra.Command {
+	var o DemoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See a good release promoted and a bad one caught, rolled back and verified, in a minute",
+		Long: `See the whole of it with nothing installed: a small shop in several versions as real processes, 200 requests per
+second of real traffic through a weighted router, scraped into the embedded metrics store. A good release goes
+5 → 25 → 50 → 100 % and is promoted; then a bad one is deployed, caught, rolled back, and service is verified.
+
+Exits with 0 only if both went as they should.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("output", o.Output, "text", "json"); err != nil {
+				return err
+			}
+			if err := oneOf("fault", o.Fault, Faults...); err != nil {
+				return err
+			}
+			return calls.Demo(cmd.Context(), o, t)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.Headless, "headless", false, "plain lines, even on a terminal")
+	flags.StringVar(&o.Fault, "fault", "errors", "what is wrong with the bad release: errors, latency, crash, silent, leak or none")
+	flags.BoolVar(&o.HAProxy, "haproxy", false, "route through a real HAProxy (which has to be installed)")
+	flags.StringVar(&o.DataDir, "data-dir", "", "`directory` to keep the evidence in (default: a new temporary one)")
+	_ = cmd.MarkFlagDirname("data-dir")
+	_ = cmd.RegisterFlagCompletionFunc("fault", cobra.FixedCompletions(Faults, cobra.ShellCompDirectiveNoFileComp))
+	outputFlag(cmd, &o.Output)
+	return cmd
+}
+
+// DemoView is the view that the demo shows its deployments in.
+func DemoView(t Terminal, o DemoOptions) View {
+	if o.Headless && o.Output != "json" {
+		return &lineView{out: t.Out}
+	}
+	return newView(t, o.Output)
+}

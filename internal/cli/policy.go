@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deployguardian/adg"
+)
+
+// TestedCheck is one check of a policy, asked once.
+type TestedCheck struct {
+	Measurements []adg.Measurement `json:"measurements"`
+	Judgement    adg.Judgement     `json:"judgement"`
+}
+
+func policyCommand(t Terminal, calls Calls) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "policy", Short: "Check, describe and try policy files", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(lintCommand(t, calls), schemaCommand(t, calls), testCommand(t, calls))
+	return cmd
+}
+
+// Private
+
+func lintCommand(t Terminal, calls Calls) *cobra.Command {
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "lint FILE...",
+		Short: "Report everything that is wrong or doubtful in policy files, with line and cure",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, files []string) error {
+			doubts := 0
+			for _, file := range files {
+				warnings, err := calls.PolicyLint(file)
+				if err != nil {
+					return err
+				}
+				for _, w := range warnings {
+					_, _ = fmt.Fprintln(t.Out, clean(w))
+				}
+				doubts += len(warnings)
+				if len(warnings) == 0 {
+					_, _ = fmt.Fprintf(t.Out, "%s: good\n", clean(file))
+				}
+			}
+			if strict && doubts > 0 {
+				return adg.Errorf(adg.Invalid, "%d warnings, and --strict allows none", doubts)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
+	return cmd
+}
+
+func schemaCommand(t Terminal, calls Calls) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of policy files, for editors",
+		Long: `Print the JSON Schema of policy files. Editors that speak YAML complete and check with it, for example with this
+first line in the policy:  # yaml-language-server: $schema=policy.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := calls.PolicySchema()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(t.Out, string(schema))
+			return err
+		},
+	}
+}
+
+func testCommand(t Terminal, calls Calls) *cobra.Command {
+	var version, previous, dir, output string
+	cmd := &cobra.Command{
+		Use:   "test FILE --version VERSION",
+		Short: "Ask every query of a policy once and show values and verdicts; changes nothing",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("output", output, "text", "json"); err != nil {
+				return err
+			}
+			if version == "" {
+				return adg.Errorf(adg.Invalid, "which version is to be measured? name one that is live, with --version")
+			}
+			tested, err := calls.PolicyTest(cmd.Context(), args[0], version, previous, dir)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return json.NewEncoder(t.Out).Encode(tested)
+			}
+			return showTested(t.Out, tested)
+		},
+	}
+	cmd.Flags().StringVar(&version, "version", "", "`version` that stands for $version")
+	cmd.Flags().StringVar(&previous, "previous", "", "`version` that stands for $baseline")
+	dataDirFlag(cmd, &dir)
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+func showTested(out io.Writer, tested []TestedCheck) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "CHECK\tVERDICT\tVALUE\tBASELINE\tLIMIT\tTOOK\tSENTENCE")
+	bad := 0
+	for _, c := range tested {
+		j := c.Judgement
+		var took string
+		if len(c.Measurements) > 0 {
+			took = c.Measurements[0].Took.Round(100_000).String()
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", j.Check, mark(j.Verdict), j.Verdict, number(j.Value), number(j.Baseline), number(j.Limit), took, clean(j.Text))
+		if j.Verdict == adg.Unknown {
+			bad++
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, c := range tested {
+		for _, m := range c.Measurements {
+			for _, sent := range m.Sent {
+				_, _ = fmt.Fprintf(out, "\n%s, %s: %s", m.Check, m.Arm, clean(sent))
+			}
+			for _, warning := range m.Warnings {
+				_, _ = fmt.Fprintf(out, "\n%s, %s: warning: %s", m.Check, m.Arm, clean(warning))
+			}
+		}
+	}
+	_, _ = fmt.Fprintln(out)
+	if bad > 0 {
+		return adg.Errorf(adg.Unavailable, "%d of %d checks say nothing: a deployment guarded like this would be held", bad, len(tested))
+	}
+	return nil
+}

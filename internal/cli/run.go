@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deployguardian/adg"
+)
+
+// RunOptions are the arguments of `adg run`.
+type RunOptions struct {
+	File     string
+	Release  adg.Release // the service comes from the policy
+	Previous string      // version that a rollback goes to; empty: what is known to be good
+	DataDir  string
+	Actor    string
+	Reason   string
+	DryRun   bool
+}
+
+// Interrupts tells what a person who interrupts the run wants.
+type Interrupts interface {
+	// Ask returns once the run was interrupted and it is clear what is wanted.
+	Ask(ctx context.Context, policy adg.OnInterrupt) Wish
+}
+
+// Wish is what becomes of a deployment whose run was interrupted.
+type Wish uint8
+
+// The wishes.
+const (
+	WishGoOn Wish = iota
+	WishLeave
+	WishRollBack
+)
+
+func runCommand(t Terminal, calls Calls) *cobra.Command {
+	var o RunOptions
+	var output string
+	cmd := &cobra.Command{
+		Use:   "run -f POLICY --version VERSION",
+		Short: "Guard one deployment in this process, from the first step to its end",
+		Long: `Guard one deployment in this process: no server is needed, so it fits into a CI job.
+
+The release is rolled out as the policy says, measured, judged, promoted or rolled back. Progress is shown live on a
+terminal and as plain lines elsewhere; --output json prints one event per line. Interrupting asks once what to do.
+Started again with the same data directory after a crash or an interrupt, it goes on where it was.`,
+		Example: `  adg run -f guardian.yaml --version 1.4.2
+  adg run -f guardian.yaml --version 1.4.2 --previous 1.4.1 --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("output", output, "text", "json"); err != nil {
+				return err
+			}
+			if o.File == "" || o.Release.Version == "" {
+				return adg.Errorf(adg.Invalid, "which policy, and which version? as in: adg run -f guardian.yaml --version 1.4.2")
+			}
+			view := newView(t, output)
+			interrupts, stop := watchInterrupts(t, view)
+			defer stop()
+			d, err := calls.Run(cmd.Context(), o, view, interrupts)
+			view.Close(d, err)
+			if err != nil {
+				return err
+			}
+			if exit := ExitOf(d.Status.State); exit != ExitGood {
+				return &endedError{exit}
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.File, "file", "f", "", "policy `file`")
+	flags.StringVar(&o.Release.Version, "version", "", "`version` to deploy")
+	flags.StringVar(&o.Previous, "previous", "", "`version` that a rollback goes to (default: the one known to be good, or the live one if it is healthy)")
+	flags.StringVar(&o.Release.Artifact, "artifact", "", "image, digest or path of the release")
+	flags.StringVar(&o.Release.Config, "config-revision", "", "revision of the release's configuration")
+	flags.StringVar(&o.Release.Commit, "commit", "", "commit that the release was built from")
+	flags.StringVar(&o.Release.Schema, "schema", "", "revision of the database schema that the release needs")
+	flags.StringVar(&o.Reason, "reason", "", "why, for the record")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "measure and decide, but change nothing at the target")
+	actorFlag(cmd, &o.Actor)
+	dataDirFlag(cmd, &o.DataDir)
+	outputFlag(cmd, &output)
+	mustBeFile(cmd, "file", "yaml", "yml")
+	return cmd
+}
+
+// Private
+
+func outputFlag(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "text", "`format`: text or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func dataDirFlag(cmd *cobra.Command, dir *string) {
+	def := os.Getenv("ADG_DATA_DIR")
+	if def == "" {
+		def = ".adg"
+	}
+	cmd.Flags().StringVar(dir, "data-dir", def, "`directory` for decisions, evidence and metrics (or ADG_DATA_DIR)")
+	_ = cmd.MarkFlagDirname("data-dir")
+}
+
+func actorFlag(cmd *cobra.Command, actor *string) {
+	def := os.Getenv("ADG_ACTOR")
+	if def == "" {
+		if u, err := user.Current(); err == nil {
+			def = u.Username
+		}
+	}
+	cmd.Flags().StringVar(actor, "actor", def, "`name` of who deploys, for the record (or ADG_ACTOR)")
+	cmd.Flags().Lookup("actor").DefValue = "the user's name"
+}
+
+func mustBeFile(cmd *cobra.Command, flag string, extensions ...string) {
+	_ = cmd.MarkFlagFilename(flag, extensions...)
+}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// clean makes foreign text harmless on a terminal: no control characters but the line's end.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 || r == utf8.RuneError || bidi(r) {
+			return '·'
+		}
+		return r
+	}, text)
+}
+
+// bidi are the characters that reorder what is shown.
+func bidi(r rune) bool { return 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 }
+
+// cut shortens text to width columns, counting a character as one.
+func cut(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	runes := []rune(text)
+	if width < 1 {
+		return ""
+	}
+	return string(runes[:width-1]) + "…"
+}
+
+// number is short and keeps what matters.
+func number(v *float64) string {
+	switch {
+	case v == nil:
+		return "–"
+	case math.IsNaN(*v):
+		return "NaN"
+	case math.Abs(*v) >= 1e6 || *v != 0 && math.Abs(*v) < 1e-3:
+		return fmt.Sprintf("%.2e", *v)
+	default:
+		return fmt.Sprintf("%.4g", *v)
+	}
+}
+
+// span is a duration as people say it, to the second.
+func span(d time.Duration) string {
+	d = d.Round(time.Second)
+	switch {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	default:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+}
+
+// finite is v, or nil where JSON has no word for it.
+func finite(v *float64) *float64 {
+	if v == nil || math.IsNaN(*v) || math.IsInf(*v, 0) {
+		return nil
+	}
+	return v
+}
+
+var bars = []rune("▁▂▃▄▅▆▇█")
+
+// sparkline draws the last values, the lowest and the highest of them as the ends; gaps are blanks.
+func sparkline(values []float64, width int) string {
+	if len(values) > width {
+		values = values[len(values)-width:]
+	}
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	var line strings.Builder
+	for _, v := range values {
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			line.WriteRune(' ')
+		case high == low:
+			line.WriteRune(bars[0])
+		default:
+			line.WriteRune(bars[int((v-low)/(high-low)*float64(len(bars)-1)+0.5)])
+		}
+	}
+	return line.String()
+}
+
+// progress draws how much of a whole is done.
+func progress(done, whole time.Duration, width int) string {
+	if whole <= 0 {
+		return ""
+	}
+	full := int(float64(width) * min(1, max(0, float64(done)/float64(whole))))
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
+}

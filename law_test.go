@@ -1,0 +1,372 @@
+package adg_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/deployguardian/adg"
+
+// pkg is one package of the repository as its source says, test files apart.
+type pkg struct {
+	dir     string // relative to the root, "." for the root itself
+	name    string
+	files   map[string]*ast.File // non-test files
+	tests   map[string]*ast.File
+	imports map[string][]string // import path → files that have it
+}
+
+// rule says what the packages of a folder may import of ours.
+type rule struct {
+	folder string   // "internal/source/*" is every folder right below
+	may    []string // folders; "internal/x/..." is a folder and everything below
+}
+
+// rules are the dependency rule of docs/design.md; the first that fits a package holds. Arrows point inward.
+var rules = []rule{
+	{"cmd/adg", []string{"internal/app"}},
+	{"internal/app", []string{".", "internal/..."}},
+	{"internal/judge", []string{"."}},
+	{"internal/predict", []string{"."}},
+	{"internal/rollout", []string{"."}},
+	{"internal/rollout/*", nil},
+	{"internal/guard", []string{".", "internal/judge", "internal/rollout"}},
+	{"internal/process", []string{"."}},
+	{"internal/remote", []string{"."}},
+	{"internal/store", nil},
+	{"internal/store/storetest", []string{"."}},
+	{"internal/store/*", []string{"."}},
+	{"internal/source", []string{".", "internal/source/..."}},
+	{"internal/source/sourcetest", []string{".", "internal/remote"}},
+	{"internal/source/promtext", []string{"."}},
+	{"internal/source/*", []string{".", "internal/remote", "internal/process", "internal/source/promtext"}},
+	{"internal/target", []string{".", "internal/target/..."}},
+	{"internal/target/targettest", []string{"."}},
+	{"internal/target/*", []string{".", "internal/remote", "internal/process"}},
+	{"internal/notify", []string{".", "internal/notify/..."}},
+	{"internal/notify/notifytest", []string{"."}},
+	{"internal/notify/*", []string{".", "internal/remote", "internal/process"}},
+	{"internal/config", []string{"."}},
+	{"internal/report", []string{"."}},
+	{"internal/demo/*", []string{".", "internal/demo/..."}},
+	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},
+	{"internal/cli", []string{".", "internal/..."}},
+	{"internal/cli/*", []string{"."}},
+	{"bench/*", []string{".", "internal/..."}},
+	{"bench", []string{".", "internal/..."}},
+	{".", nil},
+}
+
+// pure are the packages that decide: no clock, no context, no I/O.
+var pure = []string{"internal/judge", "internal/rollout", "internal/predict"}
+
+var impure = []string{"context", "net", "os", "io/fs", "database/sql", "log", "syscall", "math/rand", "time.Now", "time.Since", "time.Until",
+	"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.AfterFunc", "time.Sleep"}
+
+func TestArrowsPointInward(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		r := ruleFor(p.dir)
+		if r == nil {
+			t.Errorf("%s: no rule says what this folder may import: add one to law_test.go, or move the package", p.dir)
+			continue
+		}
+		for path, files := range p.imports {
+			ours, found := strings.CutPrefix(path, module)
+			if !found {
+				continue
+			}
+			judged++
+			folder := strings.TrimPrefix(ours, "/")
+			if folder == "" {
+				folder = "."
+			}
+			if !slices.ContainsFunc(r.may, func(m string) bool { return within(folder, m) }) {
+				t.Errorf("%s imports %s: %s may import %v only", files[0], path, r.folder, r.may)
+			}
+		}
+	}
+	needs(t, judged, 20, "imports of our own packages")
+}
+
+func TestRootImportsTheStandardLibraryOnly(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		if p.dir != "." {
+			continue
+		}
+		for path, files := range p.imports {
+			judged++
+			if strings.Contains(strings.Split(path, "/")[0], ".") {
+				t.Errorf("%s imports %s: the vocabulary needs nothing but the standard library", files[0], path)
+			}
+		}
+	}
+	needs(t, judged, 3, "imports of the root package")
+}
+
+func TestPurePackagesReadNoClockAndDoNoIO(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		if !slices.Contains(pure, p.dir) {
+			continue
+		}
+		for path, files := range p.imports {
+			judged++
+			for _, bad := range impure {
+				if path == bad || strings.HasPrefix(path, bad+"/") {
+					t.Errorf("%s imports %s: a decision is a pure function of its input", files[0], path)
+				}
+			}
+		}
+		for file, tree := range p.files {
+			ast.Inspect(tree, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && slices.Contains(impure, x.Name+"."+s.Sel.Name) {
+						t.Errorf("%s names %s.%s: the time comes in as a value", file, x.Name, s.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	needs(t, judged, 2, "imports of pure packages")
+}
+
+func TestEveryDriverIsListedAndPassesItsSuite(t *testing.T) {
+	judged := 0
+	for _, seam := range []struct{ folder, suite string }{
+		{"internal/source", "sourcetest"}, {"internal/target", "targettest"}, {"internal/notify", "notifytest"},
+	} {
+		listed := map[string]bool{}
+		for _, p := range packages(t) {
+			if p.dir == seam.folder {
+				for path := range p.imports {
+					listed[path] = true
+				}
+			}
+		}
+		for _, p := range packages(t) {
+			if filepath.Dir(p.dir) != seam.folder || !declares(p, "Driver") {
+				continue
+			}
+			judged++
+			if !listed[module+"/"+p.dir] {
+				t.Errorf("%s is not listed in %s/all.go", p.dir, seam.folder)
+			}
+			if !usedInTests(p, module+"/"+seam.folder+"/"+seam.suite) {
+				t.Errorf("%s does not run the conformance suite %s", p.dir, seam.suite)
+			}
+		}
+	}
+	needs(t, judged, 9, "drivers")
+}
+
+func TestEveryStorePassesTheSuite(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		if filepath.Dir(p.dir) != "internal/store" || strings.HasSuffix(p.dir, "storetest") {
+			continue
+		}
+		judged++
+		if !usedInTests(p, module+"/internal/store/storetest") {
+			t.Errorf("%s does not run the suite storetest", p.dir)
+		}
+	}
+	needs(t, judged, 1, "stores")
+}
+
+func TestEveryPackageSaysOnceWhatItIsFor(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		var docs []string
+		for file, tree := range p.files {
+			if tree.Doc != nil {
+				docs = append(docs, file)
+				want := "Package " + p.name + " "
+				if p.name == "main" {
+					want = "Command "
+				}
+				if !strings.HasPrefix(tree.Doc.Text(), want) {
+					t.Errorf("%s: the package comment starts with %q", file, want)
+				}
+			}
+		}
+		if len(p.files) == 0 {
+			continue
+		}
+		judged++
+		if len(docs) != 1 {
+			t.Errorf("%s has %d package comments, it needs one: %v", p.dir, len(docs), docs)
+		}
+	}
+	needs(t, judged, 10, "packages")
+}
+
+func TestNoPackageIsNamedAfterNothing(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		judged++
+		for _, word := range []string{"util", "common", "helper", "base", "types", "misc", "manager"} {
+			if strings.Contains(p.name, word) {
+				t.Errorf("%s: a package is named after a noun of the field, not %q", p.dir, word)
+			}
+		}
+	}
+	needs(t, judged, 10, "packages")
+}
+
+func TestFilesStayShortEnoughToRead(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		for _, files := range []map[string]*ast.File{p.files, p.tests} {
+			for file := range files {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				judged++
+				if lines := strings.Count(string(text), "\n"); lines > 600 && !ast.IsGenerated(files[file]) {
+					t.Errorf("%s has %d lines: split it by noun, 600 are enough", file, lines)
+				}
+			}
+		}
+	}
+	needs(t, judged, 40, "files")
+}
+
+func TestTheBinaryLinksNoTestCode(t *testing.T) {
+	judged := 0
+	for _, p := range packages(t) {
+		if strings.HasSuffix(p.name, "test") {
+			continue
+		}
+		judged++
+		for path, files := range p.imports {
+			if path == "testing" || strings.HasSuffix(path, "rapid") || strings.HasSuffix(path, "test") && strings.HasPrefix(path, module) {
+				t.Errorf("%s imports %s outside a test", files[0], path)
+			}
+		}
+	}
+	needs(t, judged, 10, "packages")
+}
+
+// needs keeps a law honest: one that found nothing to judge has stopped watching.
+func needs(t *testing.T, judged, least int, what string) {
+	t.Helper()
+	if judged < least {
+		t.Fatalf("found %d %s to judge, there are at least %d: the law has gone blind", judged, what, least)
+	}
+}
+
+func ruleFor(dir string) *rule {
+	for i := range rules {
+		if within(dir, rules[i].folder) {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+// within tells whether a folder is meant by a pattern: itself, "x/*" right below x, "x/..." x and all below.
+func within(folder, pattern string) bool {
+	if parent, found := strings.CutSuffix(pattern, "/*"); found {
+		return filepath.Dir(folder) == parent
+	}
+	if top, found := strings.CutSuffix(pattern, "/..."); found {
+		return folder == top || strings.HasPrefix(folder, top+"/")
+	}
+	return folder == pattern
+}
+
+func declares(p pkg, name string) bool {
+	for _, tree := range p.files {
+		for _, decl := range tree.Decls {
+			g, ok := decl.(*ast.GenDecl)
+			if !ok || g.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range g.Specs {
+				if slices.ContainsFunc(spec.(*ast.ValueSpec).Names, func(n *ast.Ident) bool { return n.Name == name }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func usedInTests(p pkg, path string) bool {
+	for _, tree := range p.tests {
+		for _, spec := range tree.Imports {
+			if spec.Path.Value == strconv.Quote(path) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// packages parses every Go file of the module; the tools module and fixtures are not ours to judge.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	found := map[string]*pkg{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			name := entry.Name()
+			if path != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "tools" || name == "node_modules") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Dir(path)
+		p := found[dir]
+		if p == nil {
+			p = &pkg{dir: dir, files: map[string]*ast.File{}, tests: map[string]*ast.File{}, imports: map[string][]string{}}
+			found[dir] = p
+		}
+		if strings.HasSuffix(path, "_test.go") {
+			p.tests[path] = tree
+			return nil
+		}
+		p.name = tree.Name.Name
+		p.files[path] = tree
+		for _, spec := range tree.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			p.imports[imported] = append(p.imports[imported], path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for _, p := range found {
+		if len(p.files) > 0 {
+			all = append(all, *p)
+		}
+	}
+	slices.SortFunc(all, func(a, b pkg) int { return strings.Compare(a.dir, b.dir) })
+	return all
+}
