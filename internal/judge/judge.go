@@ -1,2 +1,104 @@
-// Package judge turns measurements into verdicts and verdicts into health. It is pure: no clock, no context, no I/O.
 package judge
+
+import (
+	"math"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// Judge judges one observation at now and returns what to remember for the next one. Numbers of the judgement that
+// do not exist, or are infinite, are nil.
+func Judge(o adg.Observation, now time.Time) (adg.Judgement, adg.CheckState) {
+	state := o.State
+	var j adg.Judgement
+	switch o.Check.Compare {
+	case adg.Threshold:
+		j = threshold(o, now)
+	case adg.Relative:
+		j = relative(o, now)
+	case adg.Probe:
+		j, state = probe(o, now)
+	case adg.Events:
+		j = threshold(o, now)
+	default:
+		j = adg.Judgement{Why: adg.NoData, Text: "there is no comparison " + o.Check.Compare.String()}
+	}
+	j.Check, j.At = o.Check.Name, now
+	return j, state
+}
+
+// Private
+
+// decide compares a value with the check's limits; base is nil where nothing is compared with.
+func decide(o adg.Observation, r reading, base *reading) adg.Judgement {
+	c := o.Check
+	j := adg.Judgement{Value: finite(r.value), N: r.n}
+	baseline := math.NaN()
+	if base != nil {
+		baseline = base.value
+		j.Baseline, j.BaseN = finite(baseline), base.n
+	}
+	level := level{name: "fail", limit: c.Fail}
+	switch {
+	case c.Fail.Holds(r.value, baseline):
+		j.Verdict, j.Why = adg.Fail, adg.BeyondFail
+	case c.Warn.Holds(r.value, baseline):
+		j.Verdict, j.Why = adg.Warn, adg.BeyondWarn
+		level.name, level.limit = "warn", c.Warn
+	default:
+		j.Verdict, j.Why = adg.Pass, adg.WithinLimits
+		level = nearest(c, r.value, baseline)
+	}
+	if !level.limit.IsZero() {
+		j.Limit = finite(edge(level.limit, r.value, baseline))
+	}
+	j.Text = sentence(c, r, base, level)
+	if j.Verdict != adg.Pass {
+		if was, ok := preexisting(o, level.limit, r.value, baseline); ok {
+			j.Verdict, j.Why = adg.Warn, adg.Preexisting
+			j.Text += "; it was " + amount(c, was) + " before the deployment already, which is not to blame for it"
+		}
+	}
+	return j
+}
+
+// level is one of the two limits of a check with its name.
+type level struct {
+	name  string
+	limit adg.Condition
+}
+
+// nearest is the limit that the value is closest to: what to watch while everything is well.
+func nearest(c adg.Check, value, baseline float64) level {
+	warn, fail := level{"warn", c.Warn}, level{"fail", c.Fail}
+	switch {
+	case c.Fail.IsZero():
+		return warn
+	case c.Warn.IsZero():
+		return fail
+	}
+	if math.Abs(value-edge(c.Fail, value, baseline)) < math.Abs(value-edge(c.Warn, value, baseline)) {
+		return fail
+	}
+	return warn
+}
+
+// edge is the number that a value is compared with: of a range, the end that it is closer to.
+func edge(limit adg.Condition, value, baseline float64) float64 {
+	lower, upper := limit.Limits(baseline)
+	if math.Abs(value-upper) < math.Abs(value-lower) {
+		return upper
+	}
+	return lower
+}
+
+// finite is a number of a judgement: one that JSON cannot say is left out.
+func finite(v float64) *float64 {
+	if !isFinite(v) {
+		return nil
+	}
+	return new(v)
+}
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -1,0 +1,107 @@
+package guard
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/judge"
+)
+
+// maxCachedBaselines bounds the memory that frozen baselines take: deployments past it read them from the store.
+const maxCachedBaselines = 4096
+
+// baselines remembers the frozen baselines of deployments: they never change, and each tick needs them.
+type baselines struct {
+	mu   sync.Mutex
+	max  int
+	held map[string][]adg.Baseline
+}
+
+func newBaselines(limit int) baselines {
+	return baselines{max: limit, held: map[string][]adg.Baseline{}}
+}
+
+func (b *baselines) get(deployment string) ([]adg.Baseline, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found, ok := b.held[deployment]
+	return found, ok
+}
+
+func (b *baselines) put(deployment string, frozen []adg.Baseline) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.held) >= b.max {
+		for victim := range b.held {
+			delete(b.held, victim)
+			break
+		}
+	}
+	b.held[deployment] = frozen
+}
+
+func (b *baselines) drop(deployment string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.held, deployment)
+}
+
+// frozen gives the deployment's baselines: from memory, from the store, or, when there are none yet, measured now.
+// Those measured now still have to be stored with the tick: fresh tells so.
+func (g *Guard) frozen(ctx context.Context, d adg.Deployment, now time.Time) (all []adg.Baseline, fresh bool, err error) {
+	if all, ok := g.baselines.get(d.ID); ok {
+		return all, false, nil
+	}
+	all, err = g.store.Baselines(ctx, d.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(all) > 0 || d.Status.State != adg.Pending {
+		g.baselines.put(d.ID, all)
+		return all, false, nil
+	}
+	return g.freeze(ctx, d, now), true, nil
+}
+
+// freeze measures what each check says before the deployment: the last good release over the policy's history.
+// A check that cannot be asked has a baseline that says why; probes have none.
+func (g *Guard) freeze(ctx context.Context, d adg.Deployment, now time.Time) []adg.Baseline {
+	if d.Spec.LastGood == nil {
+		return nil
+	}
+	policy := d.Spec.Policy
+	vars := variables(d, *d.Spec.LastGood, d.Spec.LastGood)
+	var questions []question
+	for _, c := range policy.Checks {
+		if c.Compare == adg.Probe {
+			continue
+		}
+		questions = append(questions, question{check: c, arm: adg.BaselineArm, vars: vars, span: policy.History})
+	}
+	answers := g.measure(ctx, d, questions, now)
+	all := make([]adg.Baseline, len(answers))
+	for i, m := range answers {
+		all[i] = judge.Freeze(checkNamed(policy.Checks, m.Check), m, now.Add(-policy.History), now)
+	}
+	return all
+}
+
+func checkNamed(checks []adg.Check, name string) adg.Check {
+	for _, c := range checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return adg.Check{}
+}
+
+func baselineOf(all []adg.Baseline, check string) *adg.Baseline {
+	for i := range all {
+		if all[i].Check == check {
+			return &all[i]
+		}
+	}
+	return nil
+}

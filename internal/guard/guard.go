@@ -1,0 +1,193 @@
+// Package guard is the loop: it takes a deployment that is due, measures, has it judged, decides, stores the
+// decision and its intent, acts, stores the outcome, and sees that people are told.
+package guard
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// World is what the guard reaches out to. All methods are safe for concurrent use, and what they return stays open
+// until the world's owner closes it.
+type World interface {
+	Source(ctx context.Context, d adg.Deployment, name string) (adg.Source, error)
+	Target(ctx context.Context, d adg.Deployment) (adg.Target, error)
+	Notifier(ctx context.Context, name string) (adg.Notifier, error)
+}
+
+// Options are the guard's settings; zero fields take the defaults.
+type Options struct {
+	Owner   string        // of the leases; zero: host, process and a random part
+	Lease   time.Duration // how long a deployment stays with an owner that says nothing more; zero: 15 s
+	Workers int           // ticks at the same time; zero: 16
+	Poll    time.Duration // how often the store is asked for work when there is none; zero: 100 ms
+	Log     *slog.Logger  // zero: discard
+	// Watch is called after each committed tick, from many goroutines; it must not block.
+	Watch func(adg.Deployment, adg.Tick)
+	// Failpoint is called at each of Failpoints; tests die there. Zero: nothing.
+	Failpoint func(name string)
+}
+
+// Guard takes care of deployments. Any number of guards may share a store.
+type Guard struct {
+	store     adg.Store
+	world     World
+	o         Options
+	baselines baselines
+}
+
+// New makes a guard; Run starts it.
+func New(store adg.Store, world World, o Options) *Guard {
+	if o.Owner == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unnamed"
+		}
+		o.Owner = fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
+	}
+	if o.Lease == 0 {
+		o.Lease = 15 * time.Second
+	}
+	if o.Workers == 0 {
+		o.Workers = 16
+	}
+	if o.Poll == 0 {
+		o.Poll = 100 * time.Millisecond
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Watch == nil {
+		o.Watch = func(adg.Deployment, adg.Tick) {}
+	}
+	return &Guard{store: store, world: world, o: o, baselines: newBaselines(maxCachedBaselines)}
+}
+
+// Run works until the context ends, and returns once everything that it began has come to a stop. A store that does
+// not answer is asked again: only the context ends the guard.
+func (g *Guard) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { g.deliver(ctx) })
+
+	free := make(chan struct{}, g.o.Workers)
+	for range g.o.Workers {
+		free <- struct{}{}
+	}
+	done := make(chan struct{}, 1)
+	wait := g.o.Poll
+	for {
+		taken, err := g.take(ctx, len(free))
+		if err != nil && ctx.Err() == nil {
+			g.o.Log.Error("taking work failed", "error", err)
+		}
+		for _, work := range taken {
+			<-free
+			running.Go(func() {
+				g.work(ctx, work)
+				free <- struct{}{}
+				select {
+				case done <- struct{}{}:
+				default:
+				}
+			})
+		}
+		if len(taken) > 0 && len(free) > 0 {
+			continue
+		}
+		wait = g.pause(wait, err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-done: // a worker is free again, or has made another tick due
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Private
+
+func (g *Guard) take(ctx context.Context, limit int) ([]adg.Work, error) {
+	if limit == 0 {
+		return nil, nil
+	}
+	return g.store.Take(ctx, g.o.Owner, g.o.Lease, limit)
+}
+
+// pause is how long to wait before the store is asked again: longer and longer while it does not answer.
+func (g *Guard) pause(before time.Duration, err error) time.Duration {
+	if err == nil {
+		return g.o.Poll
+	}
+	return min(2*before, 2*time.Second)
+}
+
+// work is one turn of a deployment, from lease to lease. What fails is logged and tried again when the lease is free:
+// nothing was decided that is not stored.
+func (g *Guard) work(ctx context.Context, w adg.Work) {
+	log := g.o.Log.With("deployment", w.Deployment.ID, "fence", w.Lease.Fence)
+	held, stop := g.keep(ctx, w.Lease)
+	defer stop()
+	g.reached(pointLeased)
+	err := g.turn(held, w)
+	switch {
+	case err == nil:
+	case errors.Is(err, adg.ErrFenced):
+		log.Warn("another owner has taken the deployment over")
+	case ctx.Err() != nil:
+		log.Info("stopped while working on the deployment")
+	default:
+		log.Error("a tick failed, it will be tried again", "error", err)
+	}
+	// The context may be over; the lease is given back all the same, so that the next owner need not wait for it to
+	// expire. An error here costs that wait and nothing else.
+	if err != nil {
+		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if err := g.store.GiveBack(free, w.Lease); err != nil {
+			log.Warn("giving the lease back failed, it will expire", "error", err)
+		}
+	}
+}
+
+// keep renews a lease for as long as the work lasts. When it is lost, the work's context ends with ErrFenced: whoever
+// has it now must find nobody else at the target.
+func (g *Guard) keep(ctx context.Context, lease adg.Lease) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		every := time.NewTicker(g.o.Lease / 3)
+		defer every.Stop()
+		missed := 0
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-every.C:
+			}
+			_, err := g.store.Renew(ctx, lease, g.o.Lease)
+			if err == nil {
+				missed = 0
+				continue
+			}
+			missed++
+			if errors.Is(err, adg.ErrFenced) || missed > 1 {
+				cancel(adg.ErrFenced)
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-ended
+	}
+}

@@ -1,0 +1,215 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/rollout"
+)
+
+// evidence is what one tick found out, beside what the decision itself needs.
+type evidence struct {
+	measurements []adg.Measurement
+	baselines    []adg.Baseline // frozen by this tick, to be stored with it
+}
+
+// turn does everything that is due for a deployment: it closes what an owner before left open, looks, decides, and
+// acts on the decision until nothing is left to do now. The lease goes back with the last commit.
+func (g *Guard) turn(ctx context.Context, w adg.Work) error {
+	now, err := g.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	d := w.Deployment
+	if d.Status.State.Ended() {
+		return g.store.GiveBack(ctx, w.Lease)
+	}
+	in := adg.Input{Now: now, Command: w.Command, Newer: w.Newer}
+	var ev evidence
+	if w.Open != nil {
+		in.Command, in.Outcome, err = nil, nil, nil
+		if in.Outcome, err = g.settle(ctx, w); err != nil {
+			return err
+		}
+	} else if ev, err = g.look(ctx, d, &in); err != nil {
+		return err
+	}
+	for {
+		decision, stored, err := g.commit(ctx, w.Lease, d, in, ev)
+		if err != nil || decision.Apply == nil {
+			return err
+		}
+		g.reached(pointIntended)
+		d = stored
+		outcome, err := g.act(ctx, d, *decision.Apply)
+		if err != nil {
+			return err
+		}
+		g.reached(pointActed)
+		if now, err = g.store.Now(ctx); err != nil {
+			return err
+		}
+		in, ev = adg.Input{Now: now, Outcome: &outcome}, evidence{}
+	}
+}
+
+// Private
+
+// look finds out what the next decision needs: the target's state, the gates, the checks.
+func (g *Guard) look(ctx context.Context, d adg.Deployment, in *adg.Input) (evidence, error) {
+	need := rollout.Wants(d, in.Now)
+	var ev evidence
+	frozen, fresh, err := g.frozen(ctx, d, in.Now)
+	if err != nil {
+		return ev, err
+	}
+	if fresh {
+		ev.baselines = frozen
+	}
+	if need.Gates {
+		if in.Gates, err = g.gates(ctx, d); err != nil {
+			return ev, err
+		}
+	}
+	if need.Observe {
+		in.Observed = g.observe(ctx, d)
+	}
+	if len(need.Checks) > 0 {
+		ev.measurements = g.assess(ctx, d, need, frozen, in)
+	}
+	// What was cancelled on the way is no evidence: the next owner looks again.
+	return ev, context.Cause(ctx)
+}
+
+// observe reads the target's state; a target that does not answer is nil, which promotes nothing and proves nothing.
+func (g *Guard) observe(ctx context.Context, d adg.Deployment) *adg.Observed {
+	target, err := g.world.Target(ctx, d)
+	if err == nil {
+		ctx, cancel := context.WithTimeoutCause(ctx, queryTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", queryTimeout))
+		defer cancel()
+		var seen adg.Observed
+		if seen, err = target.Current(ctx); err == nil {
+			return &seen
+		}
+	}
+	if ctx.Err() == nil {
+		g.o.Log.Warn("the target's state could not be read", "deployment", d.ID, "error", err)
+	}
+	return nil
+}
+
+// commit decides and stores the decision. The fleet's state is read only when the decision is more than "go on":
+// Step is pure, so asking it twice costs nothing and the second answer is the one that counts.
+func (g *Guard) commit(ctx context.Context, lease adg.Lease, d adg.Deployment, in adg.Input, ev evidence) (adg.Decision, adg.Deployment, error) {
+	decision := rollout.Step(d, in)
+	if decision.Changed() || d.Status.State == adg.RollbackPending {
+		fleet, err := g.store.Fleet(ctx, d.Spec.Policy.Environment, d.ID)
+		if err != nil {
+			return decision, d, err
+		}
+		in.Fleet = fleet
+		decision = rollout.Step(d, in)
+	}
+	g.reached(pointDecided)
+	tick := tickOf(lease, d, in, ev, decision)
+	stored, err := g.store.Commit(ctx, tick)
+	if errors.Is(err, adg.ErrNoSlot) {
+		in.Fleet.Rollbacks = max(in.Fleet.Rollbacks, decision.Slot)
+		decision = rollout.Step(d, in)
+		tick = tickOf(lease, d, in, ev, decision)
+		stored, err = g.store.Commit(ctx, tick)
+	}
+	if err != nil {
+		return decision, d, err
+	}
+	if ev.baselines != nil {
+		g.baselines.put(d.ID, ev.baselines)
+	}
+	if stored.Status.State.Ended() {
+		g.baselines.drop(d.ID)
+	}
+	if in.Outcome != nil {
+		g.reached(pointConcluded)
+	}
+	g.o.Watch(stored, tick)
+	return decision, stored, nil
+}
+
+func tickOf(lease adg.Lease, d adg.Deployment, in adg.Input, ev evidence, decision adg.Decision) adg.Tick {
+	t := adg.Tick{
+		Lease: lease, Version: d.Version, Decision: decision,
+		Assessment: in.Assessment, Measurements: ev.measurements, Baselines: ev.baselines, Outcome: in.Outcome,
+		Notifiers: d.Spec.Policy.Notify, GiveBack: decision.Apply == nil,
+	}
+	if in.Command != nil {
+		t.Command = in.Command.ID
+	}
+	return t
+}
+
+// act brings the target to what was decided. An error of the target is an outcome; a context that ended is not: the
+// intent stays open, and whoever has the deployment next reads the target's state first.
+func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (adg.Outcome, error) {
+	timeout := want.Timeout
+	if timeout == 0 {
+		timeout = d.Spec.Policy.Settle
+	}
+	begin := time.Now() //nolint:forbidigo // how long the target takes is real time, and decides nothing
+	target, err := g.world.Target(ctx, d)
+	var seen adg.Observed
+	if err == nil {
+		limited, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "the target did not finish within %s", timeout))
+		seen, err = target.Apply(limited, want)
+		cancel()
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return adg.Outcome{}, cause
+	}
+	if errors.Is(err, adg.ErrFenced) {
+		return adg.Outcome{}, err
+	}
+	at, clockErr := g.store.Now(ctx)
+	if clockErr != nil {
+		return adg.Outcome{}, clockErr
+	}
+	outcome := adg.Outcome{OpID: want.OpID, At: at, Took: time.Since(begin), Observed: seen} //nolint:forbidigo // see above
+	if err != nil {
+		outcome.Err, outcome.Final = err.Error(), adg.IsPermanent(err)
+	}
+	return outcome, nil
+}
+
+// settle closes an effect that was begun and whose outcome nobody wrote. The target's real state comes first: an
+// effect that is done there is not done again.
+func (g *Guard) settle(ctx context.Context, w adg.Work) (*adg.Outcome, error) {
+	want := w.Open.Desired
+	want.Fence = w.Lease.Fence
+	if seen := g.observe(ctx, w.Deployment); seen != nil && seen.Done && achieved(*seen, want) {
+		at, err := g.store.Now(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &adg.Outcome{OpID: want.OpID, At: at, Observed: *seen}, nil
+	}
+	outcome, err := g.act(ctx, w.Deployment, want)
+	if err != nil {
+		return nil, err
+	}
+	return &outcome, nil
+}
+
+// achieved tells whether the target is where the effect was to bring it.
+func achieved(seen adg.Observed, want adg.Desired) bool {
+	if seen.OpID != "" {
+		return seen.OpID == want.OpID
+	}
+	for _, p := range want.Releases {
+		share, _ := seen.Share(p.Release.Version)
+		if diff := share - p.Share; diff > 0.5 || diff < -0.5 {
+			return false
+		}
+	}
+	return true
+}

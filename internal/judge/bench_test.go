@@ -1,0 +1,77 @@
+package judge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+func BenchmarkJudgeLatestValue(b *testing.B) {
+	judging(b, example{check: latency, seen: values(0.2)})
+}
+
+func BenchmarkJudgeRangeOf60Samples(b *testing.B) {
+	judging(b, example{check: gathered(adg.P95), seen: values(make([]float64, 60)...)})
+}
+
+func BenchmarkJudgeCountersOf10Replicas(b *testing.B) {
+	judging(b, example{check: errors, seen: replicated(10)})
+}
+
+func BenchmarkJudgeCountersBesideStable(b *testing.B) {
+	judging(b, example{check: worse, seen: replicated(2), stable: new(replicated(10))})
+}
+
+func BenchmarkJudgeAgainstFrozenBaseline(b *testing.B) {
+	judging(b, example{check: historical(slower), seen: values(0.2), before: beforeIt(make([]float64, maxValues)...)})
+}
+
+func BenchmarkJudgeProbe(b *testing.B) {
+	judging(b, example{check: probing, seen: values(1)})
+}
+
+func BenchmarkAssess10Checks(b *testing.B) {
+	checks, judgements := make([]adg.Check, 10), make([]adg.Judgement, 10)
+	for i := range checks {
+		checks[i], judgements[i] = adg.Check{Name: "check", Weight: 1}, adg.Judgement{Verdict: adg.Pass}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Assess(now, checks, judgements, adg.Scoring{})
+	}
+}
+
+func BenchmarkFreeze30MinutesOf10Replicas(b *testing.B) {
+	var seen adg.Measurement
+	rising := make([]float64, 120)
+	for i := range rising {
+		rising[i] = float64(10 * i)
+	}
+	for range 10 {
+		seen.Total = append(seen.Total, series(15*time.Second, rising...))
+		seen.Bad = append(seen.Bad, series(15*time.Second, rising...))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Freeze(errors, seen, now.Add(-30*time.Minute), now)
+	}
+}
+
+func judging(b *testing.B, e example) {
+	b.Helper()
+	o := e.observation()
+	b.ReportAllocs()
+	for b.Loop() {
+		Judge(o, now)
+	}
+}
+
+func replicated(n int) adg.Measurement {
+	m := adg.Measurement{At: now}
+	for range n {
+		one := counts(1, 100)
+		m.Bad, m.Total = append(m.Bad, one.Bad...), append(m.Total, one.Total...)
+	}
+	return m
+}

@@ -1,0 +1,58 @@
+// Package judge turns measurements into verdicts and verdicts into health.
+//
+// It is pure: it reads no clock, asks nobody and remembers nothing but the [adg.CheckState] that it hands back. The
+// same observation and the same now give the same judgement for ever, so that every verdict can be recomputed from
+// its evidence. Nothing that was lent is written to.
+//
+// # What each comparison does
+//
+//	threshold  the window's value against fixed limits; fail is asked before warn
+//	relative   the window's value against the stable version's (concurrent) or the frozen baseline's (historical):
+//	           "+ 25%" is a quarter more, "+ 5pp" adds 0.05, "+ 5" adds 5; next to a baseline of 0 a percentage adds nothing
+//	probe      samples are 1 (passed) or below 1 (failed): failures in a row, counted once per sample
+//	events     by how much a counter rose in the window, all series together
+//
+// A check of two counters has the value bad / total, increase by increase, and total is its sample size. A query has
+// the value that its aggregate makes of the samples, and their number is its sample size.
+//
+// # What is said when the data are not as they should be
+//
+//	the source did not answer             Unknown, source_error, also for a probe: it says nothing about the service
+//	no series, or no sample               Unknown, no_data
+//	no requests in the window             Unknown, no_data
+//	latest sample older than max_age      Unknown, stale; for counters the latest of all series
+//	a sample more than 30 s ahead of now  Unknown, clock_skew, by how much
+//	fewer samples than min_samples        Unknown, too_few, on either side; probes have no minimum
+//	no baseline, or an empty one          Unknown, no_baseline
+//	several series, and no aggregate      Unknown, ambiguous
+//	latest sample is NaN                  Unknown, not_a_number
+//	NaN among the samples of an aggregate left out; nothing else there: Unknown, not_a_number
+//	+Inf or -Inf                          a value like others; it is said in the text and left out of the numbers.
+//	                                      As a baseline: Unknown, not_a_number
+//	one sample of a query                 enough, unless min_samples wants more
+//	one sample of a counter               no increase can be told: Unknown, no_data, unless the series was born in the window
+//	a counter that fell                   it was reset: what it shows now is counted from 0
+//	a counter born in the window          counted from 0. Born is a series whose first sample lies more than 1.5 of its scrape
+//	                                      gaps after the window's start; a single sample goes by the gaps of the series beside
+//	                                      it, and without any by 5 s
+//	no series of bad, while total has     no bad requests: a counter that was never touched does not exist yet
+//	more bad than total                   the ratio is above 100 %, and the text gives both numbers
+//	samples out of order, or twice        sorted; of those with the same time the largest counts
+//	samples before the window             left out by counters and aggregates; the latest sample is bound by max_age only
+//
+// # Faults that were there before
+//
+// A limit that was broken before the deployment already is not held against it: where the value is no more than a
+// tenth worse than the frozen baseline's level, Fail and Warn become Warn with the reason preexisting, which counts as
+// Pass in the score. The level is the worse of the 95th percentile of the windows' values and the value over all of
+// them; for limits from below it is mirrored, and for those without a direction the value has to stay within a tenth
+// of the median. It is so for threshold, events and historical comparisons, and not with blame_preexisting: a
+// concurrent comparison has its own control.
+//
+// # Health
+//
+// The score is 100 × the weighted share of credit over the checks that could be judged: Pass 1, Warn ½, Fail 0. In
+// this order: a critical Fail is Unhealthy; a critical Unknown is HealthUnknown; when more than half of the weight is
+// Unknown, health is Unhealthy if it would be so with every Unknown passing, and HealthUnknown otherwise; else the score
+// decides. Bad news is not hidden by missing data, and missing data is never good news.
+package judge

@@ -1,0 +1,16 @@
+// Package notify lists the notifiers that there are.
+package notify
+
+import (
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/notify/log"
+	"github.com/deployguardian/adg/internal/notify/slack"
+	"github.com/deployguardian/adg/internal/notify/webhook"
+)
+
+// All are the notifiers that a policy may name.
+var All = []adg.NotifierDriver{
+	log.Driver,
+	slack.Driver,
+	webhook.Driver,
+}

@@ -1,0 +1,112 @@
+package slack_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/notify/notifytest"
+	"github.com/deployguardian/adg/internal/notify/slack"
+	"github.com/deployguardian/adg/internal/remote"
+)
+
+func TestConformance(t *testing.T) {
+	notifytest.Run(t, notifytest.Case{Open: func(t *testing.T, url string) adg.Notifier {
+		return open(t, slack.Options{Webhook: adg.NewSecret(url + "/services/" + notifytest.Planted)})
+	}})
+}
+
+func TestNobodyIsMentionedByTextThatCameFromOutside(t *testing.T) {
+	text := sent(t, slack.Options{})
+	if strings.Contains(text, "<!channel>") || !strings.Contains(text, "&lt;!channel&gt;") {
+		t.Errorf("the fact's text is markup: %s", text)
+	}
+}
+
+func TestHumanWhoIsNeededIsCalled(t *testing.T) {
+	for mention, want := range map[string]string{"here": "<!here>", "U012AB3CD": "<@U012AB3CD>", "S0XYZ": "<!subteam^S0XYZ>"} {
+		if text := sent(t, slack.Options{Mention: mention}); !strings.Contains(text, want) {
+			t.Errorf("mention %s: %s", mention, text)
+		}
+	}
+}
+
+func TestLongReasonsAreCutToWhatSlackTakes(t *testing.T) {
+	f := notifytest.Fact()
+	f.Reasons = nil
+	for range 50 {
+		f.Reasons = append(f.Reasons, strings.Repeat("long ", 200))
+	}
+	r := notifytest.NewReceiver(t, http.StatusOK, nil)
+	if err := open(t, slack.Options{Webhook: adg.NewSecret(r.URL)}).Notify(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	var message struct {
+		Blocks []struct {
+			Text struct{ Text string }
+		}
+	}
+	if err := json.Unmarshal(r.Bodies[0], &message); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range message.Blocks {
+		if len(b.Text.Text) > 3000 {
+			t.Errorf("a block of %d characters", len(b.Text.Text))
+		}
+	}
+}
+
+func TestWrongOptionsAreRefusedWithoutRepeatingTheSecret(t *testing.T) {
+	for name, o := range map[string]slack.Options{
+		"no address": {Webhook: adg.NewSecret("hunter2")}, "markup as mention": {Webhook: adg.NewSecret("https://hooks/hunter2"), Mention: "<x>"},
+	} {
+		_, err := slack.Driver.Open(t.Context(), o, adg.Host{Name: "chat"})
+		if adg.CodeOf(err) != adg.Invalid || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// sent is the message about a fact, as Slack gets it.
+func sent(t *testing.T, o slack.Options) string {
+	t.Helper()
+	r := notifytest.NewReceiver(t, http.StatusOK, nil)
+	o.Webhook = adg.NewSecret(r.URL)
+	if err := open(t, o).Notify(t.Context(), notifytest.Fact()); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			text.WriteString(v + "\n")
+		case []any:
+			for _, x := range v {
+				walk(x)
+			}
+		case map[string]any:
+			for _, x := range v {
+				walk(x)
+			}
+		}
+	}
+	var message any
+	if err := json.Unmarshal(r.Bodies[0], &message); err != nil {
+		t.Fatal(err)
+	}
+	walk(message)
+	return text.String()
+}
+
+func open(t *testing.T, o slack.Options) adg.Notifier {
+	t.Helper()
+	o.Options = remote.Defaults()
+	n, err := slack.Driver.Open(t.Context(), o, adg.Host{Name: "chat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
