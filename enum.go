@@ -29,5 +29,5 @@ func unmarshalEnum[E ~uint8](e *E, what string, names []string, text []byte) err
 			return nil
 		}
 	}
-	return Errorf(Invalid, "unknown %s %q: choose one of %s", what, text, strings.Join(names, ", "))
+	return Errorf(Invalid, "unknown %s %q: choose one of %s", what, text, strings.TrimPrefix(strings.Join(names, ", "), ", "))
 }

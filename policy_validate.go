@@ -3,6 +3,7 @@ package adg
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -48,14 +49,19 @@ func (p Policy) Validate() error {
 		errs = append(errs, c.Validate())
 	}
 	errs = append(errs, p.Strategy.Validate())
+	phases := map[string]bool{}
 	for _, phase := range p.Verify {
+		if phases[phase.Name] {
+			errs = append(errs, Errorf(Invalid, "two phases are named %q", phase.Name))
+		}
+		phases[phase.Name] = true
 		errs = append(errs, phase.validate(seen))
 	}
-	errs = append(errs, p.Rollback.Validate())
+	errs = append(errs, p.Rollback.Validate(), p.times())
 	if p.Deadline < p.longest() {
 		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", p.Deadline, p.longest()))
 	}
-	if p.Scoring.Degraded > p.Scoring.Healthy {
+	if !(p.Scoring.Degraded <= p.Scoring.Healthy) {
 		errs = append(errs, Errorf(Invalid, "scoring: degraded (%g) is above healthy (%g)", p.Scoring.Degraded, p.Scoring.Healthy))
 	}
 	return errors.Join(errs...)
@@ -99,7 +105,7 @@ func (c Check) Validate() error {
 	if c.Window <= 0 {
 		wrong("the window must be longer than zero")
 	}
-	if c.Weight < 0 || c.MinSamples < 0 || c.Failures < 0 || c.Interval < 0 || c.MaxAge < 0 {
+	if !(c.Weight >= 0 && c.Weight < math.Inf(1)) || !(c.MinSamples >= 0 && c.MinSamples < math.Inf(1)) || c.Failures < 0 || c.Interval < 0 || c.MaxAge < 0 {
 		wrong("weight, min_samples, failures, interval and max_age are not negative")
 	}
 	return errors.Join(errs...)
@@ -158,6 +164,16 @@ func (r RollbackPolicy) Validate() error {
 }
 
 // Private
+
+// times refuses what is negative.
+func (p Policy) times() error {
+	for _, d := range []time.Duration{p.Interval, p.Settle, p.History, p.WarmUp, p.UnknownHold, p.GateTimeout, p.Strategy.Keep} {
+		if d < 0 {
+			return Errorf(Invalid, "interval, settle, history, warm_up, unknown_hold, gate_timeout and keep are not negative")
+		}
+	}
+	return nil
+}
 
 // longest is what the steps and phases take when everything is well.
 func (p Policy) longest() time.Duration {

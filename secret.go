@@ -10,23 +10,30 @@ import (
 type Secret struct {
 	Env   string
 	File  string
-	value string
+	value *string // a pointer, because fmt prints what is in unexported fields of others' structs without asking
 }
 
 const redacted = "[redacted]"
 
 // NewSecret makes a resolved secret.
-func NewSecret(value string) Secret { return Secret{value: value} }
+func NewSecret(value string) Secret { return Secret{}.With(value) }
 
 // Reveal is the value itself, for the one place that sends it.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsZero tells whether no secret was named or given.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
 // With is the same reference with its value.
 func (s Secret) With(value string) Secret {
-	s.value = value
+	if s.value = nil; value != "" {
+		s.value = &value
+	}
 	return s
 }
 

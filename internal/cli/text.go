@@ -6,23 +6,12 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/deployguardian/adg"
 )
 
-// clean makes foreign text harmless on a terminal: no control characters but the line's end.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 || r == utf8.RuneError || bidi(r) {
-			return '·'
-		}
-		return r
-	}, text)
-}
-
-// bidi are the characters that reorder what is shown.
-func bidi(r rune) bool { return 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 }
+// clean makes foreign text harmless on a terminal.
+func clean(text string) string { return adg.Printable(text) }
 
 // cut shortens text to width columns, counting a character as one.
 func cut(text string, width int) string {

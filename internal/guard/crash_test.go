@@ -72,25 +72,22 @@ func lifeOf(t *testing.T, dir, dieAt string) (killed bool) {
 // counted looks at what really happened: at the target's log and at the store.
 func counted(t *testing.T, dir string) {
 	t.Helper()
-	log, err := os.ReadFile(filepath.Join(dir, "applied.log"))
+	l, err := fileWorld{dir}.ledger()
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
 	rollbacks := 0
-	for line := range strings.Lines(string(log)) {
-		seen[line]++
-		if strings.HasPrefix(line, "rollback ") {
+	for _, effect := range l.Effects {
+		if seen[effect]++; seen[effect] > 1 {
+			t.Errorf("done %d times: %s", seen[effect], effect)
+		}
+		if strings.HasPrefix(effect, "rollback ") {
 			rollbacks++
 		}
 	}
 	if rollbacks != 1 {
-		t.Errorf("the target was rolled back %d times:\n%s", rollbacks, log)
-	}
-	for line, n := range seen {
-		if n > 1 {
-			t.Errorf("done %d times: %s", n, line)
-		}
+		t.Errorf("the target was rolled back %d times: %v", rollbacks, l.Effects)
 	}
 	store, err := sqlite.Open(t.Context(), filepath.Join(dir, "data"), sqlite.Options{})
 	if err != nil {
@@ -145,6 +142,7 @@ func mortal(dir, dieAt string) error {
 		return err
 	}
 	running, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -195,36 +193,50 @@ func (w fileWorld) Query(_ context.Context, q adg.Query) (adg.Answer, error) {
 	return adg.Answer{Series: []adg.Series{{Samples: []adg.Sample{{At: q.At, Value: value}}}}}, nil
 }
 
-func (w fileWorld) Current(context.Context) (adg.Observed, error) {
-	text, err := os.ReadFile(filepath.Join(w.dir, "live.json"))
+// ledger is the world's target: what is live, and every effect there ever was. It changes by one rename, so that a
+// kill finds it before an effect or after it.
+type ledger struct {
+	Seen    adg.Observed
+	Effects []string
+}
+
+func (w fileWorld) ledger() (ledger, error) {
+	text, err := os.ReadFile(filepath.Join(w.dir, "target.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return adg.Observed{Done: true, Releases: []adg.Placement{{Release: adg.Release{Service: "shop", Version: "v1"}, Share: 100}}}, nil
+		return ledger{Seen: adg.Observed{Done: true, Releases: []adg.Placement{{Release: adg.Release{Service: "shop", Version: "v1"}, Share: 100}}}}, nil
 	}
-	var seen adg.Observed
+	var l ledger
 	if err == nil {
-		err = json.Unmarshal(text, &seen)
+		err = json.Unmarshal(text, &l)
 	}
-	return seen, err
+	return l, err
+}
+
+func (w fileWorld) Current(context.Context) (adg.Observed, error) {
+	l, err := w.ledger()
+	return l.Seen, err
 }
 
 func (w fileWorld) Apply(_ context.Context, want adg.Desired) (adg.Observed, error) {
-	seen := adg.Observed{Done: true, Releases: want.Releases, OpID: want.OpID}
-	kind := "forward"
-	if want.Rollback {
-		kind = "rollback"
-	}
-	if err := w.add("applied.log", kind+" "+want.OpID+"\n"); err != nil {
-		return seen, err
-	}
-	text, err := json.Marshal(seen)
+	l, err := w.ledger()
 	if err != nil {
-		return seen, err
+		return l.Seen, err
 	}
-	temporary := filepath.Join(w.dir, "live.new")
+	l.Seen = adg.Observed{Done: true, Releases: want.Releases, OpID: want.OpID}
+	kind := "forward "
+	if want.Rollback {
+		kind = "rollback "
+	}
+	l.Effects = append(l.Effects, kind+want.OpID)
+	text, err := json.Marshal(l)
+	if err != nil {
+		return l.Seen, err
+	}
+	temporary := filepath.Join(w.dir, "target.new")
 	if err := os.WriteFile(temporary, text, 0o600); err != nil {
-		return seen, err
+		return l.Seen, err
 	}
-	return seen, os.Rename(temporary, filepath.Join(w.dir, "live.json"))
+	return l.Seen, os.Rename(temporary, filepath.Join(w.dir, "target.json"))
 }
 
 func (w fileWorld) Notify(_ context.Context, f adg.Fact) error {

@@ -115,6 +115,9 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // Private
 
+// retryPause is how long a deployment whose tick failed is left alone.
+const retryPause = time.Second
+
 func (g *Guard) take(ctx context.Context, limit int) ([]adg.Work, error) {
 	if limit == 0 {
 		return nil, nil
@@ -147,14 +150,23 @@ func (g *Guard) work(ctx context.Context, w adg.Work) {
 	default:
 		log.Error("a tick failed, it will be tried again", "error", err)
 	}
-	// The context may be over; the lease is given back all the same, so that the next owner need not wait for it to
-	// expire. An error here costs that wait and nothing else.
 	if err != nil {
-		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if err := g.store.GiveBack(free, w.Lease); err != nil {
-			log.Warn("giving the lease back failed, it will expire", "error", err)
-		}
+		g.letGo(ctx, w.Lease)
+	}
+}
+
+// letGo gives the lease of a failed tick back, after a pause, so that a deployment whose ticks fail does not keep
+// everybody busy. When the process stops there is no pause: the next owner need not wait for the lease to expire. An
+// error here costs that wait and nothing else.
+func (g *Guard) letGo(ctx context.Context, lease adg.Lease) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(retryPause):
+	}
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := g.store.GiveBack(free, lease); err != nil {
+		g.o.Log.Warn("giving a lease back failed, it will expire", "deployment", lease.Deployment, "error", err)
 	}
 }
 
@@ -165,7 +177,7 @@ func (g *Guard) keep(ctx context.Context, lease adg.Lease) (context.Context, fun
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		every := time.NewTicker(g.o.Lease / 3)
+		every := time.NewTicker(g.o.Lease / 4)
 		defer every.Stop()
 		missed := 0
 		for {
@@ -174,7 +186,10 @@ func (g *Guard) keep(ctx context.Context, lease adg.Lease) (context.Context, fun
 				return
 			case <-every.C:
 			}
-			_, err := g.store.Renew(ctx, lease, g.o.Lease)
+			// A store that hangs is as good as a lost lease: the work ends before the lease does, a quarter of it to spare.
+			limited, done := context.WithTimeout(ctx, g.o.Lease/4)
+			_, err := g.store.Renew(limited, lease, g.o.Lease)
+			done()
 			if err == nil {
 				missed = 0
 				continue

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,10 +130,11 @@ func TestHumansCommandIsObeyedAtOnceAndOnRecord(t *testing.T) {
 func TestStoppedLineKeepsAnAutomaticRollbackUntilAHumanActs(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.value = badV2
+		d := s.start(policy())
+		s.until(d.ID, adg.Rolling)
 		if err := s.store.StopLine(t.Context(), "dave", "the metrics are wrong"); err != nil {
 			t.Fatal(err)
 		}
-		d := s.start(policy())
 		s.until(d.ID, adg.RollbackPending)
 		s.wait(10 * time.Minute)
 		if s.target.rollbacks() != 0 {
@@ -164,12 +167,12 @@ func TestOwnerThatWasPausedPastItsLeaseFindsTheDoorShut(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.value = badV2
 		asleep := make(chan struct{})
-		once := sync.Once{}
-		s.target.before = func(ctx context.Context, want adg.Desired) {
-			once.Do(func() {
+		var paused atomic.Bool
+		s.target.before = func(context.Context, adg.Desired) {
+			if paused.CompareAndSwap(false, true) {
 				s.freeze() // no more renewals from this owner, and another one starts
 				<-asleep
-			})
+			}
 		}
 		d := s.start(policy())
 		s.until(d.ID, adg.RolledBack)
@@ -281,7 +284,8 @@ type stage struct {
 
 	mu     sync.Mutex
 	facts  []adg.Fact
-	cancel context.CancelFunc
+	cancel context.CancelFunc // of the newest guard
+	ends   []context.CancelFunc
 	guards sync.WaitGroup
 	owners int
 	frozen map[string]bool
@@ -297,7 +301,9 @@ func play(t *testing.T, story func(*testing.T, *stage)) {
 		s := &stage{t: t, store: store, frozen: map[string]bool{}, target: newTarget()}
 		s.run()
 		defer func() {
-			s.cancel()
+			for _, end := range s.ends {
+				end()
+			}
 			s.guards.Wait()
 			if err := store.Close(); err != nil {
 				t.Error(err)
@@ -314,8 +320,9 @@ func (s *stage) run() {
 	s.owners++
 	owner := fmt.Sprintf("owner-%d", s.owners)
 	ctx, cancel := context.WithCancel(context.Background())
-	g := guard.New(&leaky{Store: s.store, s: s, owner: owner}, s, guard.Options{Owner: owner, Poll: time.Second})
+	g := guard.New(&leaky{Store: s.store, s: s, owner: owner}, s, guard.Options{Owner: owner, Poll: time.Second, Log: slog.New(slog.NewTextHandler(s.t.Output(), nil))})
 	s.guard, s.cancel = g, cancel
+	s.ends = append(s.ends, cancel)
 	s.guards.Go(func() { _ = g.Run(ctx) })
 }
 
@@ -386,7 +393,7 @@ func (s *stage) ask(id string, kind adg.CommandKind, actor string) {
 func (s *stage) until(id string, want adg.State) {
 	s.t.Helper()
 	var d adg.Deployment
-	for range 24 * 3600 {
+	for range 2 * 3600 {
 		var err error
 		if d, err = s.store.Deployment(s.t.Context(), id); err != nil {
 			s.t.Fatal(err)

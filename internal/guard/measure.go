@@ -18,6 +18,8 @@ const (
 	shortest = time.Second
 	// maxValues bounds the values of a frozen baseline.
 	maxValues = 256
+	// maxSamples bounds the samples that they are made of.
+	maxSamples = 10_000
 )
 
 // question is what one arm of a check is asked.
@@ -101,6 +103,9 @@ func into(ctx context.Context, source adg.Source, q question, m *adg.Measurement
 		query.Window = q.span
 	default:
 		query.Kind, query.Span, query.Step = adg.Range, q.span, max(q.check.Window, q.span/maxValues)
+		if q.check.Aggregate != adg.Latest { // the windows are made of samples as fine as those of the live measurement
+			query.Step = max(q.check.Window/60, q.span/maxSamples, shortest)
+		}
 	}
 	answer, err := source.Query(ctx, query)
 	if err != nil {

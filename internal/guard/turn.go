@@ -43,7 +43,9 @@ func (g *Guard) turn(ctx context.Context, w adg.Work) error {
 		}
 		g.reached(pointIntended)
 		d = stored
-		outcome, err := g.act(ctx, d, *decision.Apply)
+		want := *decision.Apply
+		want.Fence = w.Lease.Fence
+		outcome, err := g.act(ctx, d, want)
 		if err != nil {
 			return err
 		}

@@ -73,9 +73,9 @@ func (b balance) health(s adg.Scoring) adg.Health {
 	switch {
 	case b.criticalFail:
 		return adg.Unhealthy
-	case b.criticalUnknown, b.count == 0:
+	case b.count == 0:
 		return adg.HealthUnknown
-	case b.unknown > b.judged:
+	case b.criticalUnknown, b.unknown > b.judged:
 		if 100*(b.credit+b.unknown)/(b.judged+b.unknown) < s.Degraded {
 			return adg.Unhealthy
 		}

@@ -17,7 +17,8 @@ const (
 )
 
 // Freeze makes the baseline of a check from a measurement that covers from..to (Values: a range query's series; or
-// Bad/Total counters). One that holds nothing says why in Err. Values that are not finite are left out.
+// Bad/Total counters). One that holds nothing says why in Err. Values that are not finite are left out, and so are
+// those of windows with fewer requests than the check wants.
 func Freeze(c adg.Check, m adg.Measurement, from, to time.Time) adg.Baseline {
 	b := adg.Baseline{Check: c.Name, From: from, To: to}
 	switch {
@@ -72,7 +73,8 @@ func freezeCounts(b *adg.Baseline, c adg.Check, m adg.Measurement) {
 	book(m.Total, func(n *adg.Counts, rise float64) { n.All += rise })
 	book(m.Bad, func(n *adg.Counts, rise float64) { n.Bad += rise })
 	for _, at := range slices.Sorted(maps.Keys(windows)) {
-		if share := windows[at].Bad / windows[at].All; isFinite(share) {
+		n := windows[at]
+		if share := n.Bad / n.All; isFinite(share) && n.All >= c.MinSamples {
 			b.Values = append(b.Values, share)
 		}
 	}
@@ -88,26 +90,25 @@ func freezeCounts(b *adg.Baseline, c adg.Check, m adg.Measurement) {
 }
 
 func freezeEvents(b *adg.Baseline, c adg.Check, m adg.Measurement) {
-	list := m.Values
-	if c.Counts() {
-		list = m.Bad
-	}
-	windows := map[int64]adg.Counts{}
-	// What total shows is that somebody was looking: without it, the windows of a counter that nobody touched are empty.
-	for _, each := range []struct {
-		list   []adg.Series
-		weight float64
-	}{{m.Total, 0}, {list, 1}} {
-		each.list = until(each.list, b.To)
-		gap := usualGap(b.From, each.list)
-		for _, s := range each.list {
+	windows := map[int64]float64{}
+	book := func(list []adg.Series, weight float64) {
+		list = until(list, b.To)
+		gap := usualGap(b.From, list)
+		for _, s := range list {
 			steps(numbers(since(inOrder(s.Samples), b.From)), b.From, gap, func(at time.Time, rise float64) {
-				bump(windows, windowOf(c, b, at), rise*each.weight, func(n *adg.Counts, rise float64) { n.Bad += rise })
+				windows[windowOf(c, b, at)] += weight * rise
 			})
 		}
 	}
+	if c.Counts() {
+		// What total shows is that somebody was looking: a counter that nobody has touched does not exist yet.
+		book(m.Total, 0)
+		book(m.Bad, 1)
+	} else {
+		book(m.Values, 1)
+	}
 	for _, at := range slices.Sorted(maps.Keys(windows)) {
-		if n := windows[at].Bad; isFinite(n) {
+		if n := windows[at]; isFinite(n) {
 			b.Values = append(b.Values, n)
 		}
 	}

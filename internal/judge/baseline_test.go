@@ -51,33 +51,36 @@ func TestBaselinesAreFrozenWindowByWindow(t *testing.T) {
 			adg.Baseline{Err: "the source did not answer: 401"}},
 		{"a probe has no baseline", probing, values(1), adg.Baseline{Err: "a probe has no baseline"}},
 
-		{"counters have increases over all, per window and per replica", with(errors, func(c *adg.Check) { c.Replica = "pod" }),
+		{"counters have increases over all, per window and per replica", with(errorRate, func(c *adg.Check) { c.Replica = "pod" }),
 			adg.Measurement{
 				Bad:   []adg.Series{pods("a", series(time.Minute, 0, 1, 1, 1, 5))},
 				Total: []adg.Series{pods("a", series(time.Minute, 100, 110, 120, 120, 140)), pods("b", series(time.Minute, 50, 60, 70, 70, 70))}},
 			adg.Baseline{Bad: 5, Total: 60, Values: []float64{0.05, 0, 0.2},
 				Replica: map[string]adg.Counts{"a": {Bad: 5, All: 40}, "b": {All: 20}}}},
-		{"resets count from 0", errors,
+		{"resets count from 0", errorRate,
 			adg.Measurement{Bad: []adg.Series{series(time.Minute, 9, 9, 1, 1, 1)}, Total: []adg.Series{series(time.Minute, 100, 110, 10, 20, 30)}},
 			adg.Baseline{Bad: 1, Total: 40, Values: []float64{0, 0.1, 0, 0}}},
-		{"counters outside of the time are left out", errors,
+		{"counters outside of the time are left out", errorRate,
 			aged(-90*time.Second, adg.Measurement{Total: []adg.Series{series(time.Minute, 0, 10, 20, 40, 80, 160, 320)}, Bad: []adg.Series{series(time.Minute, 0, 0, 0, 0, 8, 9, 9)}}),
 			adg.Baseline{Bad: 8, Total: 70, Values: []float64{0, 0, 0.2}}},
-		{"series that were born meanwhile count from 0", errors,
+		{"windows that would not have been judged have no value", with(errorRate, func(c *adg.Check) { c.MinSamples = 10 }),
+			adg.Measurement{Bad: []adg.Series{series(time.Minute, 0, 1, 1, 2, 2)}, Total: []adg.Series{series(time.Minute, 0, 2, 22, 31, 41)}},
+			adg.Baseline{Bad: 2, Total: 41, Values: []float64{0, 0}}},
+		{"series that were born meanwhile count from 0", errorRate,
 			adg.Measurement{Bad: []adg.Series{series(30*time.Second, 2, 2)}, Total: []adg.Series{series(30*time.Second, 10, 20)}},
 			adg.Baseline{Bad: 2, Total: 20, Values: []float64{0.1}}},
-		{"bad that was never touched is none", errors,
+		{"bad that was never touched is none", errorRate,
 			adg.Measurement{Total: []adg.Series{series(time.Minute, 0, 10, 20, 30, 40)}},
 			adg.Baseline{Total: 40, Values: []float64{0, 0, 0, 0}}},
-		{"no requests are no baseline", errors,
+		{"no requests are no baseline", errorRate,
 			adg.Measurement{Total: []adg.Series{series(time.Minute, 7, 7, 7, 7, 7)}},
 			adg.Baseline{Err: "there were no requests between 2026-03-04T11:56:00Z and 2026-03-04T12:00:00Z"}},
-		{"no total is no baseline", errors, adg.Measurement{},
+		{"no total is no baseline", errorRate, adg.Measurement{},
 			adg.Baseline{Err: "there was no sample of total between 2026-03-04T11:56:00Z and 2026-03-04T12:00:00Z"}},
-		{"bad that shows no numbers is no baseline", errors,
+		{"bad that shows no numbers is no baseline", errorRate,
 			adg.Measurement{Bad: []adg.Series{series(time.Minute, math.NaN())}, Total: []adg.Series{series(time.Minute, 0, 10, 20, 30, 40)}},
 			adg.Baseline{Err: "the samples of bad between 2026-03-04T11:56:00Z and 2026-03-04T12:00:00Z are not numbers (NaN or infinite), which a counter's always are"}},
-		{"counters beyond all numbers are no baseline", errors,
+		{"counters beyond all numbers are no baseline", errorRate,
 			adg.Measurement{Total: []adg.Series{series(4*time.Minute, 0, 1.7e308), series(4*time.Minute, 0, 1.7e308)}},
 			adg.Baseline{Err: "the counters add up to no number between 2026-03-04T11:56:00Z and 2026-03-04T12:00:00Z"}},
 
@@ -122,7 +125,7 @@ func TestBaselinesAreBounded(t *testing.T) {
 		s.Labels = map[string]string{"pod": fmt.Sprintf("pod-%03d", pod)}
 		seen.Total = append(seen.Total, s)
 	}
-	b = Freeze(with(errors, func(c *adg.Check) { c.Replica = "pod" }), seen, frozenFrom, now)
+	b = Freeze(with(errorRate, func(c *adg.Check) { c.Replica = "pod" }), seen, frozenFrom, now)
 	if len(b.Replica) != maxReplicas || b.Total != 1200 {
 		t.Fatalf("%d replicas, %g requests", len(b.Replica), b.Total)
 	}

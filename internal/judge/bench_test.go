@@ -16,7 +16,7 @@ func BenchmarkJudgeRangeOf60Samples(b *testing.B) {
 }
 
 func BenchmarkJudgeCountersOf10Replicas(b *testing.B) {
-	judging(b, example{check: errors, seen: replicated(10)})
+	judging(b, example{check: errorRate, seen: replicated(10)})
 }
 
 func BenchmarkJudgeCountersBesideStable(b *testing.B) {
@@ -54,7 +54,7 @@ func BenchmarkFreeze30MinutesOf10Replicas(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		Freeze(errors, seen, now.Add(-30*time.Minute), now)
+		Freeze(errorRate, seen, now.Add(-30*time.Minute), now)
 	}
 }
 

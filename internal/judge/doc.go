@@ -47,12 +47,11 @@
 // Pass in the score. The level is the worse of the 95th percentile of the windows' values and the value over all of
 // them; for limits from below it is mirrored, and for those without a direction the value has to stay within a tenth
 // of the median. It is so for threshold, events and historical comparisons, and not with blame_preexisting: a
-// concurrent comparison has its own control.
+// concurrent comparison has its own control. Windows with fewer requests than min_samples excuse nothing.
 //
 // # Health
 //
 // The score is 100 × the weighted share of credit over the checks that could be judged: Pass 1, Warn ½, Fail 0. In
-// this order: a critical Fail is Unhealthy; a critical Unknown is HealthUnknown; when more than half of the weight is
-// Unknown, health is Unhealthy if it would be so with every Unknown passing, and HealthUnknown otherwise; else the score
-// decides. Bad news is not hidden by missing data, and missing data is never good news.
+// this order: a critical Fail is Unhealthy; when a critical check or more than half of the weight is Unknown, health is
+// Unhealthy if it would be so with every Unknown passing, and HealthUnknown otherwise; else the score decides. Bad news is not hidden by missing data, and missing data is never good news.
 package judge

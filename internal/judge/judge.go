@@ -39,23 +39,23 @@ func decide(o adg.Observation, r reading, base *reading) adg.Judgement {
 		baseline = base.value
 		j.Baseline, j.BaseN = finite(baseline), base.n
 	}
-	level := level{name: "fail", limit: c.Fail}
+	decisive := bound{"fail", c.Fail}
 	switch {
 	case c.Fail.Holds(r.value, baseline):
 		j.Verdict, j.Why = adg.Fail, adg.BeyondFail
 	case c.Warn.Holds(r.value, baseline):
 		j.Verdict, j.Why = adg.Warn, adg.BeyondWarn
-		level.name, level.limit = "warn", c.Warn
+		decisive = bound{"warn", c.Warn}
 	default:
 		j.Verdict, j.Why = adg.Pass, adg.WithinLimits
-		level = nearest(c, r.value, baseline)
+		decisive = nearest(c, r.value, baseline)
 	}
-	if !level.limit.IsZero() {
-		j.Limit = finite(edge(level.limit, r.value, baseline))
+	if !decisive.limit.IsZero() {
+		j.Limit = finite(edge(decisive.limit, r.value, baseline))
 	}
-	j.Text = sentence(c, r, base, level)
+	j.Text = sentence(c, r, base, decisive)
 	if j.Verdict != adg.Pass {
-		if was, ok := preexisting(o, level.limit, r.value, baseline); ok {
+		if was, ok := preexisting(o, decisive.limit, r.value, baseline); ok {
 			j.Verdict, j.Why = adg.Warn, adg.Preexisting
 			j.Text += "; it was " + amount(c, was) + " before the deployment already, which is not to blame for it"
 		}
@@ -63,15 +63,15 @@ func decide(o adg.Observation, r reading, base *reading) adg.Judgement {
 	return j
 }
 
-// level is one of the two limits of a check with its name.
-type level struct {
+// bound is one of the two limits of a check with its name.
+type bound struct {
 	name  string
 	limit adg.Condition
 }
 
 // nearest is the limit that the value is closest to: what to watch while everything is well.
-func nearest(c adg.Check, value, baseline float64) level {
-	warn, fail := level{"warn", c.Warn}, level{"fail", c.Fail}
+func nearest(c adg.Check, value, baseline float64) bound {
+	warn, fail := bound{"warn", c.Warn}, bound{"fail", c.Fail}
 	switch {
 	case c.Fail.IsZero():
 		return warn

@@ -163,7 +163,7 @@ func TestAScoreIsFrom0To100(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		checks, judgements := verdicts(t)
 		a := Assess(now, checks, judgements, adg.Scoring{})
-		if !(a.Score >= 0 && a.Score <= 100) || a.Text == "" {
+		if math.IsNaN(a.Score) || a.Score < 0 || a.Score > 100 || a.Text == "" {
 			t.Fatalf("%g: %q", a.Score, a.Text)
 		}
 		judged := slices.ContainsFunc(judgements, func(j adg.Judgement) bool { return j.Verdict != adg.Unknown })

@@ -54,7 +54,7 @@ func against(o adg.Observation, now time.Time) reading {
 	default:
 		return reading{why: adg.NoBaseline, text: "nothing to compare with: there is no baseline " + o.Check.Baseline.String()}
 	}
-	if base.known() && !(isFinite(base.value) && isFinite(base.n)) {
+	if base.known() && (!isFinite(base.value) || !isFinite(base.n)) {
 		return reading{why: adg.NotANumber, text: "the baseline is " + number(base.value, 4) + ", which nothing can be compared with"}
 	}
 	return base

@@ -15,7 +15,7 @@ import (
 const maxQuote = 200
 
 // sentence says what was compared with what, how much of it there was, and the limit.
-func sentence(c adg.Check, r reading, base *reading, l level) string {
+func sentence(c adg.Check, r reading, base *reading, b bound) string {
 	var text strings.Builder
 	switch {
 	case c.Compare == adg.Events:
@@ -35,18 +35,18 @@ func sentence(c adg.Check, r reading, base *reading, l level) string {
 	if base != nil {
 		fmt.Fprintf(&text, ", baseline %s of %s", amount(c, base.value), number(base.n, 4))
 	}
-	if l.limit.IsZero() {
+	if b.limit.IsZero() {
 		return text.String() + "; no limit"
 	}
 	baseline := math.NaN()
 	if base != nil {
 		baseline = base.value
 	}
-	lower, upper := l.limit.Limits(baseline)
+	lower, upper := b.limit.Limits(baseline)
 	if math.IsNaN(upper) {
-		fmt.Fprintf(&text, "; limit %s (%s: %s)", amount(c, lower), l.name, l.limit)
+		fmt.Fprintf(&text, "; limit %s (%s: %s)", amount(c, lower), b.name, b.limit)
 	} else {
-		fmt.Fprintf(&text, "; limits %s and %s (%s: %s)", amount(c, lower), amount(c, upper), l.name, l.limit)
+		fmt.Fprintf(&text, "; limits %s and %s (%s: %s)", amount(c, lower), amount(c, upper), b.name, b.limit)
 	}
 	return text.String()
 }
@@ -83,7 +83,7 @@ func number(v float64, digits int) string {
 	if v == 0 {
 		return "0" // also where it is -0
 	}
-	if size := math.Abs(v); size < 1000 || size >= 1e15 || math.IsNaN(v) {
+	if whole := math.Abs(v); whole < 1000 || whole >= 1e15 || math.IsNaN(v) {
 		return strconv.FormatFloat(v, 'g', digits, 64)
 	}
 	text := strconv.FormatFloat(math.Abs(v), 'f', 0, 64)

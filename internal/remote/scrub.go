@@ -1,0 +1,68 @@
+package remote
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/deployguardian/adg"
+)
+
+// Scrubber makes functions of the kind of Client.Scrub: what they return is free of the secrets in every form that
+// systems echo them in, free of control characters, and as short as an excerpt in an error should be.
+func Scrubber(secrets ...adg.Secret) func(text string) string {
+	hidden := replacer(secrets)
+	return func(text string) string {
+		const enough = 4 << 10 // cut generously before and tightly after, so that no half of a secret is left at the end
+		text = hidden.Replace(text[:min(len(text), 2*enough)])
+		return excerpt(text[:min(len(text), enough)])
+	}
+}
+
+// Private
+
+// replacer takes secrets out of text, in the forms that servers echo them in.
+func replacer(secrets []adg.Secret) *strings.Replacer {
+	const shortest = 4 // less than that is no secret, and would cut up every text
+	var forms []string
+	for _, s := range secrets {
+		value := s.Reveal()
+		if address, err := url.Parse(value); err == nil && address.Host != "" {
+			forms = append(forms, address.RequestURI(), address.EscapedPath(), address.Path)
+		}
+		raw := []byte(value)
+		forms = append(forms, value, url.QueryEscape(value), url.PathEscape(value), hex.EncodeToString(raw),
+			base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), strings.Trim(strconv.Quote(value), `"`))
+	}
+	forms = slices.DeleteFunc(forms, func(f string) bool { return len(f) < shortest })
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, f := range forms {
+		pairs = append(pairs, f, adg.Secret{}.String())
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// excerpt is at most 300 bytes of text on one line, without control characters.
+func excerpt(text string) string {
+	const longest = 300
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsPrint(r):
+			return r
+		default:
+			return -1
+		}
+	}, strings.ToValidUTF8(text, ""))
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return text
+}
