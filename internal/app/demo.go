@@ -1,0 +1,206 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"text/template"
+	"time"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/cli"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/demo"
+	"github.com/deployguardian/adg/internal/demo/shop"
+	"github.com/deployguardian/adg/internal/report"
+	"github.com/deployguardian/adg/internal/store/sqlite"
+)
+
+//go:embed demo.yaml
+var demoPolicy string
+
+const (
+	demoHistory = 6 * time.Second // of metrics before the first deployment
+	demoLimit   = 5 * time.Minute // for all of it
+)
+
+// demo shows the whole of it: a good release is promoted, then a bad one is caught, rolled back and verified. The
+// error says what did not go as it should.
+func (a *App) demo(ctx context.Context, o cli.DemoOptions, t cli.Terminal) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, demoLimit, adg.Errorf(adg.Unavailable, "the demo took longer than %s", demoLimit))
+	defer cancel()
+	dir := o.DataDir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "adg-demo-"); err != nil {
+			return adg.Errorf(adg.Unavailable, "making a directory for the demo: %w", err)
+		}
+	} else if err := os.MkdirAll(dir, 0o750); err != nil {
+		return adg.Errorf(adg.Unavailable, "making the demo's directory: %w", err)
+	}
+	store, err := sqlite.Open(ctx, dir, sqlite.Options{Log: a.log})
+	if err != nil {
+		return err
+	}
+	defer both(&err, store.Close)
+	stage, err := demo.Open(ctx, demo.Options{Fault: shop.Fault(o.Fault), HAProxy: o.HAProxy, Dir: dir, Seed: 1, Log: a.log})
+	if err != nil {
+		return err
+	}
+	defer stage.Close()
+	p := play{app: a, options: o, terminal: t, dir: dir, store: store, stage: stage}
+	return p.run(ctx)
+}
+
+// Private
+
+// play is one performance of the demo.
+type play struct {
+	app      *App
+	options  cli.DemoOptions
+	terminal cli.Terminal
+	dir      string
+	store    *sqlite.Store
+	stage    *demo.Stage
+}
+
+func (p play) run(ctx context.Context) (err error) {
+	file, err := p.policy()
+	if err != nil {
+		return err
+	}
+	w := newWorld(file, p.dir, p.app.log, false)
+	w.drivers = p.drivers()
+	defer both(&err, w.Close)
+	if err := w.Open(ctx); err != nil {
+		return err
+	}
+	p.say("A shop serves 200 requests per second in version v1, with errors of 2 %. Evidence: " + p.dir)
+	select {
+	case <-time.After(demoHistory):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	p.say("\nv2 is good. It goes up step by step, and is promoted:")
+	good, err := p.deploy(ctx, w, file.Policy, demo.Good, demo.Stable)
+	if err != nil {
+		return err
+	}
+	p.say("\nv3 is bad (" + p.options.Fault + "). It is caught, rolled back, and service is verified:")
+	before := p.stage.Counts()
+	bad, err := p.deploy(ctx, w, file.Policy, demo.Bad, demo.Good)
+	if err != nil {
+		return err
+	}
+	p.stage.Quiet()
+	after := p.stage.Counts()
+	summary := demo.Summary{
+		Kind: "summary", Good: demo.Ending{Outcome: good.Status.State.String()}, Load: p.stage.Load(), Report: p.dir,
+		Bad: demo.Ending{Outcome: bad.Status.State.String(), Fault: shop.Fault(p.options.Fault), Verified: bad.Status.State == adg.RolledBack},
+	}
+	if !bad.Status.Condemned.IsZero() {
+		harm := demo.HarmOf(after[demo.Bad].Minus(before[demo.Bad]), after[demo.Good].Minus(before[demo.Good]), bad.Status.Condemned)
+		summary.Bad.Harm = &harm
+	}
+	if err := p.reports(ctx, good, bad); err != nil {
+		return err
+	}
+	return p.end(summary)
+}
+
+// policy is the demo's own, with this stage's addresses; a copy stands beside the evidence.
+func (p play) policy() (config.File, error) {
+	var text bytes.Buffer
+	err := template.Must(template.New("policy").Parse(demoPolicy)).Execute(&text, struct{ Admin, Facts string }{
+		p.stage.Admin(), filepath.Join(p.dir, "facts.jsonl"),
+	})
+	if err != nil {
+		return config.File{}, fmt.Errorf("writing the demo's policy: %w", err)
+	}
+	path := filepath.Join(p.dir, "guardian.yaml")
+	if err := os.WriteFile(path, text.Bytes(), 0o640); err != nil {
+		return config.File{}, adg.Errorf(adg.Unavailable, "writing the demo's policy: %w", err)
+	}
+	return config.Parse(path, text.Bytes(), p.drivers(), p.app.env)
+}
+
+// drivers are the usual ones, and the demo's own router as a target.
+func (p play) drivers() config.Drivers {
+	all := drivers()
+	router := adg.NewTargetDriver("demo", "The router of the demo.", struct{}{},
+		func(context.Context, struct{}, adg.Host) (adg.Target, error) { return p.stage.Target(), nil })
+	all.Targets = append(append([]adg.TargetDriver(nil), all.Targets...), router)
+	return all
+}
+
+func (p play) deploy(ctx context.Context, w *world, policy adg.Policy, version, previous string) (adg.Deployment, error) {
+	view := cli.DemoView(p.terminal, p.options)
+	d, err := guarded(ctx, p.store, w, session{
+		options: cli.RunOptions{Release: demo.Release(version), Previous: previous, Actor: "demo"},
+		policy:  policy, view: view, interrupts: nobody{}, log: p.app.log,
+	})
+	view.Close(d, err)
+	return d, err
+}
+
+func (p play) reports(ctx context.Context, all ...adg.Deployment) error {
+	for _, d := range all {
+		story, err := report.Gather(ctx, p.store, d.ID)
+		if err != nil {
+			return err
+		}
+		o := cli.ReportOptions{Format: "both", Out: p.dir}
+		if _, err := writeReport(io.Discard, story, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end shows the summary, and is an error if the story went another way than it should.
+func (p play) end(s demo.Summary) error {
+	if p.options.Output == "json" {
+		if err := json.NewEncoder(p.terminal.Out).Encode(s); err != nil {
+			return fmt.Errorf("writing the summary: %w", err)
+		}
+	} else {
+		p.say("\n" + s.Table())
+	}
+	want := adg.RolledBack.String()
+	if p.options.Fault == string(shop.None) {
+		want = adg.Succeeded.String()
+	}
+	var errs []error
+	if s.Good.Outcome != adg.Succeeded.String() {
+		errs = append(errs, adg.Errorf(adg.Internal, "the good release was not promoted, but %s", s.Good.Outcome))
+	}
+	if s.Bad.Outcome != want {
+		errs = append(errs, adg.Errorf(adg.Internal, "the release with fault %q was expected to end as %s, and ended as %s", p.options.Fault, want, s.Bad.Outcome))
+	}
+	return errors.Join(errs...)
+}
+
+// say tells people; machines read events only.
+func (p play) say(text string) {
+	if p.options.Output != "json" {
+		_, _ = fmt.Fprintln(p.terminal.Out, text)
+	}
+}
+
+// nobody interrupts the demo's deployments: an interrupt ends the demo itself.
+type nobody struct{}
+
+// Ask waits for ever.
+func (nobody) Ask(ctx context.Context, _ adg.OnInterrupt) cli.Wish {
+	<-ctx.Done()
+	return cli.WishGoOn
+}

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/cli"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/guard"
+)
+
+// lint reads a policy and gives what is doubtful; what is wrong is the error.
+func (a *App) lint(path string) ([]string, error) {
+	file, err := a.load(path)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, w := range file.Warnings {
+		all = append(all, w.String())
+	}
+	return all, nil
+}
+
+// try asks every check of a policy once and changes nothing.
+func (a *App) try(ctx context.Context, path, version, previous, dir string) (tested []cli.TestedCheck, err error) {
+	file, err := a.load(path)
+	if err != nil {
+		return nil, err
+	}
+	w := newWorld(file, dir, a.log, true)
+	defer both(&err, w.Close)
+	return tryChecks(ctx, w, file.Policy, version, previous)
+}
+
+// Private
+
+func tryChecks(ctx context.Context, w guard.World, p adg.Policy, version, previous string) ([]cli.TestedCheck, error) {
+	spec := adg.Spec{Policy: p.WithDefaults(), Release: adg.Release{Service: p.Service, Version: version}}
+	if err := spec.Release.Validate(); err != nil {
+		return nil, err
+	}
+	if previous != "" {
+		spec.LastGood = &adg.Release{Service: p.Service, Version: previous}
+		if err := spec.LastGood.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	var tested []cli.TestedCheck
+	for _, t := range guard.Try(ctx, w, spec) {
+		tested = append(tested, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement})
+	}
+	return tested, nil
+}
+
+// reference writes the generated pages: the policy file, its schema, and the commands.
+func (a *App) reference(dir string, root *cobra.Command) error {
+	page, err := config.Reference(drivers())
+	if err != nil {
+		return err
+	}
+	schema, err := config.Schema(drivers())
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{"policy.md": page, "policy.schema.json": append(schema, '\n')} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return fmt.Errorf("writing the reference: %w", err)
+		}
+	}
+	root.DisableAutoGenTag = true
+	return doc.GenMarkdownTreeCustom(root, dir, func(string) string { return "" }, func(link string) string { return strings.ToLower(link) })
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/notify"
+	"github.com/deployguardian/adg/internal/source"
+	"github.com/deployguardian/adg/internal/target"
+)
+
+// drivers are all that there are.
+func drivers() config.Drivers {
+	return config.Drivers{Sources: source.All, Targets: target.All, Notifiers: notify.All}
+}
+
+// world opens what one policy file names, each on first use, and closes all of it.
+type world struct {
+	file    config.File
+	drivers config.Drivers
+	dir     string // for the instances' own files
+	log     *slog.Logger
+	dryRun  bool
+
+	mu        sync.Mutex
+	sources   map[string]adg.Source
+	target    adg.Target
+	notifiers map[string]adg.Notifier
+}
+
+func newWorld(file config.File, dir string, log *slog.Logger, dryRun bool) *world {
+	return &world{
+		file: file, drivers: drivers(), dir: dir, log: log, dryRun: dryRun,
+		sources: map[string]adg.Source{}, notifiers: map[string]adg.Notifier{},
+	}
+}
+
+// Source opens a source by its name in the policy.
+func (w *world) Source(ctx context.Context, _ adg.Deployment, name string) (adg.Source, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s, ok := w.sources[name]; ok {
+		return s, nil
+	}
+	instance, err := named(w.file.Sources, "source", name)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(w.drivers.Sources, func(d adg.SourceDriver) bool { return d.Type == instance.Type })
+	s, err := w.drivers.Sources[i].Open(ctx, instance.Options, w.host("source", name))
+	if err != nil {
+		return nil, fmt.Errorf("opening source %s: %w", name, err)
+	}
+	w.sources[name] = s
+	return s, nil
+}
+
+// Target opens the policy's target, wrapped: each call is audited and tried again where that can help, and a dry run
+// changes nothing.
+func (w *world) Target(ctx context.Context, _ adg.Deployment) (adg.Target, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.target != nil {
+		return w.target, nil
+	}
+	instance := w.file.Target
+	i := slices.IndexFunc(w.drivers.Targets, func(d adg.TargetDriver) bool { return d.Type == instance.Type })
+	if i < 0 {
+		return nil, adg.Errorf(adg.Invalid, "the policy names no target: add one, as in target: {type: command, …}")
+	}
+	host := w.host("target", "target")
+	t, err := w.drivers.Targets[i].Open(ctx, instance.Options, host)
+	if err != nil {
+		return nil, fmt.Errorf("opening the target: %w", err)
+	}
+	w.target = target.Wrap(t, target.WrapOptions{DryRun: w.dryRun, Host: host})
+	return w.target, nil
+}
+
+// Notifier opens a notifier by its name in the policy.
+func (w *world) Notifier(ctx context.Context, name string) (adg.Notifier, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n, ok := w.notifiers[name]; ok {
+		return n, nil
+	}
+	instance, err := named(w.file.Notifiers, "notifier", name)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(w.drivers.Notifiers, func(d adg.NotifierDriver) bool { return d.Type == instance.Type })
+	n, err := w.drivers.Notifiers[i].Open(ctx, instance.Options, w.host("notifier", name))
+	if err != nil {
+		return nil, fmt.Errorf("opening notifier %s: %w", name, err)
+	}
+	w.notifiers[name] = n
+	return n, nil
+}
+
+// Open opens everything that the policy names, so that what is wrong with it is said before anything is deployed.
+func (w *world) Open(ctx context.Context) error {
+	var errs []error
+	for _, s := range w.file.Sources {
+		_, err := w.Source(ctx, adg.Deployment{}, s.Name)
+		errs = append(errs, err)
+	}
+	for _, n := range w.file.Notifiers {
+		_, err := w.Notifier(ctx, n.Name)
+		errs = append(errs, err)
+	}
+	_, err := w.Target(ctx, adg.Deployment{})
+	return errors.Join(append(errs, err)...)
+}
+
+// Close closes whatever holds something open.
+func (w *world) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var errs []error
+	for _, s := range w.sources {
+		errs = append(errs, closeIt(s))
+	}
+	for _, n := range w.notifiers {
+		errs = append(errs, closeIt(n))
+	}
+	return errors.Join(append(errs, closeIt(w.target))...)
+}
+
+// Private
+
+func (w *world) host(seam, name string) adg.Host {
+	return adg.Host{Name: name, Dir: filepath.Join(w.dir, seam+"-"+name), Log: w.log.With(seam, name), Commands: true}
+}
+
+func named(all []config.Instance, what, name string) (config.Instance, error) {
+	i := slices.IndexFunc(all, func(x config.Instance) bool { return x.Name == name })
+	if i < 0 {
+		return config.Instance{}, adg.Permanent(adg.Errorf(adg.NotFound, "the policy has no %s %q", what, name))
+	}
+	return all[i], nil
+}
+
+func closeIt(x any) error {
+	if c, ok := x.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+// Package source lists every kind of source that there is.
+package source
+
+import (
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/source/command"
+	"github.com/deployguardian/adg/internal/source/embedded"
+	"github.com/deployguardian/adg/internal/source/grpcprobe"
+	"github.com/deployguardian/adg/internal/source/httpprobe"
+	"github.com/deployguardian/adg/internal/source/prometheus"
+	"github.com/deployguardian/adg/internal/source/tcpprobe"
+)
+
+// All are the drivers, one line each.
+var All = []adg.SourceDriver{
+	command.Driver,
+	embedded.Driver,
+	grpcprobe.Driver,
+	httpprobe.Driver,
+	prometheus.Driver,
+	tcpprobe.Driver,
+}

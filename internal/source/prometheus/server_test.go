@@ -1,0 +1,188 @@
+package prometheus
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/remote"
+	"github.com/deployguardian/adg/internal/source/sourcetest"
+)
+
+// shop is scraped by the real server: counters that grow by 10 with each scrape, and one that starts again.
+type shop struct{ scrapes atomic.Int64 }
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	n := s.scrapes.Add(1)
+	for _, pod := range []string{"a", "b"} {
+		fmt.Fprintf(w, "shop_requests_total{version=\"1.0.0\",pod=%q,code=\"200\"} %d\n", pod, 10*n)
+	}
+	fmt.Fprintf(w, "shop_restarting_total{version=\"1.0.0\"} %d\n", 10*(n%3))
+	fmt.Fprintf(w, "shop_undefined NaN\nshop_endless +Inf\nshop_odd{text=\"a\\\"b\\\\c\"} 1\n")
+	for i := range maxSeries + 1 {
+		fmt.Fprintf(w, "shop_many{i=\"%d\"} 1\n", i)
+	}
+}
+
+// realServer starts a Prometheus that scrapes a shop, and waits until it has enough samples.
+func realServer(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("the program prometheus is not installed, and CI must have it")
+		}
+		t.Skip("the program prometheus is not installed (Debian: apt-get install prometheus): nothing was tried against a real server")
+	}
+	metrics := httptest.NewServer(&shop{})
+	t.Cleanup(metrics.Close)
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	text := "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs: [{job_name: shop, static_configs: [{targets: ['" + metrics.Listener.Addr().String() + "']}]}]\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	var log bytes.Buffer
+	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("the server said:\n%s", log.Bytes())
+		}
+	})
+	source := opened(t, Options{URL: "http://" + address, Options: remote.Defaults()})
+	defer source.(io.Closer).Close()
+	until(t, 30*time.Second, func(ctx context.Context) error {
+		answer, err := source.Query(ctx, adg.Query{Kind: adg.Counters, Text: "shop_requests_total", At: time.Now(), Window: time.Minute})
+		if err == nil && (len(answer.Series) != 2 || len(answer.Series[0].Samples) < 5) {
+			err = fmt.Errorf("only %d series yet", len(answer.Series))
+		}
+		return err
+	})
+	return "http://" + address
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// until tries ten times a second; it polls, because a server in another process has no other way to say when.
+func until(t *testing.T, limit time.Duration, try func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := try(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %v", limit, err)
+		}
+	}
+}
+
+func TestAgainstARealServer(t *testing.T) {
+	address := realServer(t)
+	source := opened(t, Options{URL: address, Options: remote.Defaults()})
+	t.Cleanup(func() { source.(io.Closer).Close() })
+	vars := map[string]string{"version": "1.0.0", "odd": `a"b\c`}
+	ask := func(t *testing.T, q adg.Query) adg.Answer {
+		t.Helper()
+		q.Vars, q.At, q.Window = vars, time.Now(), time.Minute
+		answer, err := source.Query(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+
+	t.Run("the conformance suite", func(t *testing.T) {
+		sourcetest.Run(t, sourcetest.Case{
+			Open:      func(t *testing.T) adg.Source { return opened(t, Options{URL: address, Options: remote.Defaults()}) },
+			Good:      adg.Query{Text: `sum by (pod) (shop_requests_total{version="$version"})`, Vars: map[string]string{"version": "1.0.0"}, At: time.Now(), Window: time.Minute},
+			Empty:     adg.Query{Text: `shop_requests_total{version="9.9.9"}`, At: time.Now(), Window: time.Minute},
+			Bad:       adg.Query{Text: `sum by (`, At: time.Now(), Window: time.Minute},
+			Faulty:    faulty,
+			ErrorBody: `{"status":"error","errorType":"timeout","error":"query timed out"}`,
+			TooMany:   tooMany(),
+		})
+	})
+	t.Run("counters are raw samples at the times of their scrapes", func(t *testing.T) {
+		answer := ask(t, adg.Query{Kind: adg.Counters, Text: `shop_requests_total{version="$version"}`})
+		if len(answer.Series) != 2 {
+			t.Fatalf("%d series", len(answer.Series))
+		}
+		for _, s := range answer.Series {
+			for i, sample := range s.Samples[1:] {
+				step := sample.Value - s.Samples[i].Value // more than 10 where the server lost a scrape
+				if step <= 0 || math.Mod(step, 10) != 0 || !sample.At.After(s.Samples[i].At) {
+					t.Errorf("pod %s: %v after %v", s.Labels["pod"], sample, s.Samples[i])
+				}
+			}
+		}
+	})
+	t.Run("a counter that starts again is seen to do so", func(t *testing.T) {
+		samples := ask(t, adg.Query{Kind: adg.Counters, Text: `shop_restarting_total`}).Series[0].Samples
+		if !slices.ContainsFunc(samples, func(s adg.Sample) bool { return s.Value == 0 }) || slices.IsSortedFunc(samples, func(a, b adg.Sample) int { return int(a.Value - b.Value) }) {
+			t.Errorf("no reset in %v", samples)
+		}
+	})
+	t.Run("a range ends at the time that was asked for", func(t *testing.T) {
+		answer := ask(t, adg.Query{Kind: adg.Range, Text: "vector(1)", Step: 7 * time.Second})
+		samples := answer.Series[0].Samples
+		if last := samples[len(samples)-1].At; len(samples) != 9 || time.Since(last) > 10*time.Second || samples[1].At.Sub(samples[0].At) != 7*time.Second {
+			t.Errorf("%d samples, the last at %s", len(samples), last)
+		}
+	})
+	t.Run("values that are no numbers, and scalars", func(t *testing.T) {
+		for text, want := range map[string]string{"shop_undefined": "NaN", "shop_endless": "+Inf", "scalar(vector(2))": "2", `shop_odd{text="$odd"}`: "1", `shop_odd{text=~'$odd'}`: "1"} {
+			answer := ask(t, adg.Query{Text: text})
+			if len(answer.Series) != 1 || fmt.Sprint(answer.Series[0].Samples[0].Value) != want {
+				t.Errorf("%s: %v, want %s", text, answer.Series, want)
+			}
+		}
+	})
+	t.Run("too many series are refused", func(t *testing.T) {
+		_, err := source.Query(t.Context(), adg.Query{Text: "shop_many", At: time.Now()})
+		if !adg.IsPermanent(err) || !strings.Contains(err.Error(), "more than 1000 series") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("a range vector where values are wanted", func(t *testing.T) {
+		_, err := source.Query(t.Context(), adg.Query{Text: "shop_undefined[1m]", At: time.Now()})
+		if !adg.IsPermanent(err) || !strings.Contains(err.Error(), "[range]") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
