@@ -103,7 +103,7 @@ func crashLife(t *testing.T, dice *rand.Rand) int {
 			t.Fatal(err)
 		}
 		// The instant is anywhere from before main to after the end.
-		killer := time.AfterFunc(time.Duration(dice.IntN(900))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		killer := time.AfterFunc(time.Duration(dice.IntN(1500))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		killer.Stop()
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Sys().(syscall.WaitStatus).Signaled() {
