@@ -7,6 +7,8 @@ import (
 	"github.com/deployguardian/adg/internal/app"
 )
 
+//go:generate go run . reference ../../docs/reference
+
 // version is set by the linker.
 var version = "development"
 

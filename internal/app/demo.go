@@ -146,7 +146,7 @@ func (p play) deploy(ctx context.Context, w *world, policy adg.Policy, version, 
 	view := cli.DemoView(p.terminal, p.options)
 	d, err := guarded(ctx, p.store, w, session{
 		options: cli.RunOptions{Release: demo.Release(version), Previous: previous, Actor: "demo"},
-		policy:  policy, view: view, interrupts: nobody{}, log: p.app.log,
+		policy:  policy, view: view, person: nobody{}, log: p.app.log,
 	})
 	view.Close(d, err)
 	return d, err
@@ -202,5 +202,5 @@ type nobody struct{}
 // Ask waits for ever.
 func (nobody) Ask(ctx context.Context, _ adg.OnInterrupt) cli.Wish {
 	<-ctx.Done()
-	return cli.WishGoOn
+	return cli.Wish{}
 }

@@ -21,7 +21,7 @@ const drainTime = 30 * time.Second
 
 // run guards one deployment in this process. A deployment of the same release that the data directory knows and that
 // has not ended goes on; else a new one is started.
-func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, interrupts cli.Interrupts) (d adg.Deployment, err error) {
+func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, person cli.Person) (d adg.Deployment, err error) {
 	file, err := a.load(o.File)
 	if err != nil {
 		return d, err
@@ -39,16 +39,16 @@ func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, interrup
 	if err := w.Open(ctx); err != nil {
 		return d, err
 	}
-	return guarded(ctx, store, w, session{options: o, policy: file.Policy, view: view, interrupts: interrupts, log: a.log})
+	return guarded(ctx, store, w, session{options: o, policy: file.Policy, view: view, person: person, log: a.log})
 }
 
 // session is one run of a guard for one deployment.
 type session struct {
-	options    cli.RunOptions
-	policy     adg.Policy
-	view       cli.View
-	interrupts cli.Interrupts
-	log        *slog.Logger
+	options cli.RunOptions
+	policy  adg.Policy
+	view    cli.View
+	person  cli.Person
+	log     *slog.Logger
 }
 
 // guarded begins or goes on with the deployment and guards it until it ends, or a person leaves it.
@@ -128,7 +128,7 @@ func (s session) follow(ctx context.Context, store adg.Store, d adg.Deployment, 
 	wishes := make(chan cli.Wish)
 	go func() {
 		for asking.Err() == nil {
-			wish := s.interrupts.Ask(asking, d.Spec.Policy.OnInterrupt)
+			wish := s.person.Ask(asking, d.Spec.Policy.OnInterrupt)
 			select {
 			case wishes <- wish:
 			case <-asking.Done():
@@ -142,18 +142,16 @@ func (s session) follow(ctx context.Context, store adg.Store, d adg.Deployment, 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case wish := <-wishes:
-			switch wish {
-			case cli.WishGoOn:
-				s.view.Say("going on")
-			case cli.WishLeave:
+			if wish.Leave {
 				return errLeft
-			case cli.WishRollBack:
-				s.view.Say("rolling back")
+			}
+			if wish.Command != adg.CommandNone {
+				s.view.Say("asked to " + wish.Command.String())
 				err := store.Ask(ctx, adg.Command{
-					ID: rand.Text(), Deployment: d.ID, Kind: adg.CommandRollBack, Actor: s.options.Actor, Reason: "the run was interrupted",
+					ID: rand.Text(), Deployment: d.ID, Kind: wish.Command, Actor: s.options.Actor, Reason: "said at the run's terminal",
 				})
 				if err != nil {
-					s.view.Say("the rollback could not be asked for: " + err.Error())
+					s.view.Say(wish.Command.String() + " could not be asked for: " + err.Error())
 				}
 			}
 		}

@@ -39,6 +39,12 @@ func (t Terminal) Interactive() bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
+// typed tells whether a person types into In.
+func (t Terminal) typed() bool {
+	f, ok := t.In.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // Width is the number of columns that fit on Out; 100 where that is not known.
 func (t Terminal) Width() int {
 	if f, ok := t.Out.(*os.File); ok {
@@ -51,7 +57,7 @@ func (t Terminal) Width() int {
 
 // Calls is what the verbs do once their arguments are understood.
 type Calls struct {
-	Run          func(context.Context, RunOptions, View, Interrupts) (adg.Deployment, error)
+	Run          func(context.Context, RunOptions, View, Person) (adg.Deployment, error)
 	Demo         func(context.Context, DemoOptions, Terminal) error
 	Report       func(context.Context, ReportOptions) ([]string, error)
 	PolicyLint   func(file string) (warnings []string, err error)

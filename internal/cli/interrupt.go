@@ -11,83 +11,104 @@ import (
 	"github.com/deployguardian/adg"
 )
 
-// interrupts listens for SIGINT and SIGTERM. On a terminal the first SIGINT asks; a second one, a SIGTERM, and a
-// SIGINT where nobody can be asked do what the policy says.
-type interrupts struct {
-	t       Terminal
-	view    View
-	signals chan os.Signal
+// Person is who watches a run and may say something.
+type Person interface {
+	// Ask returns once it is clear that something is wanted, or when the context ends.
+	Ask(ctx context.Context, policy adg.OnInterrupt) Wish
 }
 
-// Ask waits for an interrupt and for what the person wants.
-func (i *interrupts) Ask(ctx context.Context, policy adg.OnInterrupt) Wish {
-	select {
-	case <-ctx.Done():
-		return WishGoOn
-	case s := <-i.signals:
-		if s == syscall.SIGTERM || !i.t.Interactive() {
-			return wishOf(policy)
-		}
-	}
-	return i.question(ctx, policy)
+// Wish is what a person wants of the deployment that is guarded. The zero Wish goes on as before.
+type Wish struct {
+	Leave   bool            // stop guarding and change nothing
+	Command adg.CommandKind // CommandNone: none
 }
 
 // Private
 
-func watchInterrupts(t Terminal, view View) (*interrupts, func()) {
-	i := &interrupts{t: t, view: view, signals: make(chan os.Signal, 4)}
-	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
-	return i, func() { signal.Stop(i.signals) }
+// keyboard listens for SIGINT, SIGTERM and, on a terminal, for typed commands. On a terminal the first SIGINT asks; a
+// second one, a SIGTERM, and a SIGINT where nobody can be asked do what the policy says.
+type keyboard struct {
+	view    View
+	asks    bool // somebody is there to answer
+	signals chan os.Signal
+	lines   chan string
 }
 
-func (i *interrupts) question(ctx context.Context, policy adg.OnInterrupt) Wish {
-	byDefault := wishOf(policy)
-	i.view.Say("interrupted: [r]oll back, [l]eave it as it is and stop guarding, or [c]ontinue? (again: " + byDefault.String() + ")")
-	lines := make(chan string, 1)
-	go func() { // ends with the process at the latest: a read from a terminal cannot be called off
-		line, err := bufio.NewReader(i.t.In).ReadString('\n')
-		if err == nil {
-			lines <- strings.ToLower(strings.TrimSpace(line))
-		}
-	}()
+// hint says what can be typed.
+const hint = "type promote, hold, resume, rollback, cancel, approve or reject and Enter; ctrl-C to stop"
+
+func listen(t Terminal, view View) (*keyboard, func()) {
+	k := &keyboard{view: view, asks: t.Interactive() && t.typed(), signals: make(chan os.Signal, 4), lines: make(chan string)}
+	signal.Notify(k.signals, os.Interrupt, syscall.SIGTERM)
+	if k.asks {
+		go func() { // ends with the process at the latest: reading from a terminal cannot be called off
+			in := bufio.NewScanner(t.In)
+			for in.Scan() {
+				k.lines <- strings.ToLower(strings.TrimSpace(in.Text()))
+			}
+		}()
+	}
+	return k, func() { signal.Stop(k.signals) }
+}
+
+// Ask waits for a signal or a typed command.
+func (k *keyboard) Ask(ctx context.Context, policy adg.OnInterrupt) Wish {
 	for {
 		select {
 		case <-ctx.Done():
-			return WishGoOn
-		case <-i.signals:
-			return byDefault
-		case line := <-lines:
-			switch {
-			case strings.HasPrefix(line, "r"):
-				return WishRollBack
-			case strings.HasPrefix(line, "l"):
-				return WishLeave
-			default:
-				return WishGoOn
+			return Wish{}
+		case s := <-k.signals:
+			if s == syscall.SIGTERM || !k.asks {
+				return wishOf(policy)
 			}
+			return k.question(ctx, policy)
+		case line := <-k.lines:
+			if command := commandOf(line); command != adg.CommandNone {
+				return Wish{Command: command}
+			}
+			k.view.Say(hint)
 		}
 	}
 }
 
-// String says the wish as the question does.
-func (w Wish) String() string {
-	switch w {
-	case WishLeave:
-		return "leave"
-	case WishRollBack:
-		return "roll back"
-	case WishGoOn:
-		return "continue"
+func (k *keyboard) question(ctx context.Context, policy adg.OnInterrupt) Wish {
+	again := "leave"
+	if wishOf(policy).Command == adg.CommandRollBack {
+		again = "roll back"
 	}
-	return "continue"
+	k.view.Say("interrupted: [r]oll back, [l]eave it as it is and stop guarding, or [c]ontinue? (ctrl-C again: " + again + ")")
+	select {
+	case <-ctx.Done():
+		return Wish{}
+	case <-k.signals:
+		return wishOf(policy)
+	case line := <-k.lines:
+		switch {
+		case strings.HasPrefix(line, "r"):
+			return Wish{Command: adg.CommandRollBack}
+		case strings.HasPrefix(line, "l"):
+			return Wish{Leave: true}
+		}
+		k.view.Say("going on")
+		return Wish{}
+	}
+}
+
+// commandOf reads a typed word; adg.CommandNone for what is none.
+func commandOf(line string) adg.CommandKind {
+	var c adg.CommandKind
+	if line == "" || c.UnmarshalText([]byte(line)) != nil {
+		return adg.CommandNone
+	}
+	return c
 }
 
 func wishOf(policy adg.OnInterrupt) Wish {
 	switch policy {
 	case adg.InterruptRollBack:
-		return WishRollBack
+		return Wish{Command: adg.CommandRollBack}
 	case adg.InterruptLeave:
-		return WishLeave
+		return Wish{Leave: true}
 	}
-	return WishLeave
+	return Wish{Leave: true}
 }

@@ -144,8 +144,11 @@ func (p *picture) lines(now time.Time, width int) []string {
 	for _, fact := range p.facts {
 		lines = append(lines, cut(fact, width))
 	}
-	if p.said != "" {
+	switch {
+	case p.said != "":
 		lines = append(lines, cut(p.said, width))
+	case !d.Status.State.Ended():
+		lines = append(lines, p.ink("2", cut(hint, width)))
 	}
 	return lines
 }

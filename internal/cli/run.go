@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"os"
 	"os/user"
 
@@ -21,22 +20,6 @@ type RunOptions struct {
 	DryRun   bool
 }
 
-// Interrupts tells what a person who interrupts the run wants.
-type Interrupts interface {
-	// Ask returns once the run was interrupted and it is clear what is wanted.
-	Ask(ctx context.Context, policy adg.OnInterrupt) Wish
-}
-
-// Wish is what becomes of a deployment whose run was interrupted.
-type Wish uint8
-
-// The wishes.
-const (
-	WishGoOn Wish = iota
-	WishLeave
-	WishRollBack
-)
-
 func runCommand(t Terminal, calls Calls) *cobra.Command {
 	var o RunOptions
 	var output string
@@ -46,7 +29,8 @@ func runCommand(t Terminal, calls Calls) *cobra.Command {
 		Long: `Guard one deployment in this process: no server is needed, so it fits into a CI job.
 
 The release is rolled out as the policy says, measured, judged, promoted or rolled back. Progress is shown live on a
-terminal and as plain lines elsewhere; --output json prints one event per line. Interrupting asks once what to do.
+terminal and as plain lines elsewhere; --output json prints one event per line. On a terminal commands can be typed:
+promote, hold, resume, rollback, cancel, approve, reject. Interrupting asks once what to do.
 Started again with the same data directory after a crash or an interrupt, it goes on where it was.`,
 		Example: `  adg run -f guardian.yaml --version 1.4.2
   adg run -f guardian.yaml --version 1.4.2 --previous 1.4.1 --output json`,
@@ -59,9 +43,9 @@ Started again with the same data directory after a crash or an interrupt, it goe
 				return adg.Errorf(adg.Invalid, "which policy, and which version? as in: adg run -f guardian.yaml --version 1.4.2")
 			}
 			view := newView(t, output)
-			interrupts, stop := watchInterrupts(t, view)
+			person, stop := listen(t, view)
 			defer stop()
-			d, err := calls.Run(cmd.Context(), o, view, interrupts)
+			d, err := calls.Run(cmd.Context(), o, view, person)
 			view.Close(d, err)
 			if err != nil {
 				return err

@@ -1,0 +1,101 @@
+// Package config reads policy files: YAML to an [adg.Policy] and the options of the drivers that it names.
+//
+// Reading is strict and complete: everything that is wrong with a file is said at once, each with file, line, column,
+// the line itself and a caret. What is doubtful is a warning. Secrets are named in a policy, never written in it, and
+// a line that holds one all the same is not shown past it.
+//
+// The format is plain YAML 1.2, read with the following narrowings: one document; a bare number where a time or a
+// percentage is wanted is refused; text that looks like a number needs quotes; anchors and aliases stand for whole
+// values; merge keys (<<) and tags (!!str) are refused; a file has at most 1 MiB, 20,000 lines and 100 levels.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/deployguardian/adg"
+)
+
+// File is a policy file as read: the policy, and how the names in it are opened.
+type File struct {
+	Path      string
+	Policy    adg.Policy // complete: defaults filled in
+	Sources   []Instance // sorted by name
+	Target    Instance   // zero if the file names none
+	Notifiers []Instance // in the order of the file
+	Warnings  []Problem  // what is doubtful, in the order of the file
+}
+
+// Instance is a source, a target or a notifier of a policy.
+type Instance struct {
+	Name    string // "target" for the target
+	Type    string // of one of the drivers
+	Options any    // the driver's options struct, decoded over its defaults, secrets resolved
+}
+
+// Drivers are the types that policies may name.
+type Drivers struct {
+	Sources   []adg.SourceDriver
+	Targets   []adg.TargetDriver
+	Notifiers []adg.NotifierDriver
+}
+
+// Lookup finds the value of an environment variable; false if it is not set.
+type Lookup func(name string) (value string, found bool)
+
+// Environment is the Lookup of this process.
+func Environment(name string) (string, bool) { return os.LookupEnv(name) }
+
+// Load reads the policy file at path. What is wrong with its text is reported as by Parse; a file that cannot be read
+// is an adg.Invalid error that names it.
+func Load(path string, drivers Drivers, env Lookup) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, adg.Errorf(adg.Invalid, "reading the policy: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return File{}, adg.Errorf(adg.Invalid, "reading the policy: %w", err)
+	}
+	return Parse(path, text, drivers, env)
+}
+
+// Parse reads the text of a policy file; name is what problems call it. Files that hold secrets are read from where
+// the process runs. The error is adg.Invalid and holds Problems, all of them.
+func Parse(name string, text []byte, drivers Drivers, env Lookup) (File, error) {
+	doc := newDocument(name, text)
+	file := File{Path: name}
+	if root := parseYAML(doc, text); root != nil {
+		file = read(doc, root, drivers, env)
+	}
+	if problems := doc.problems(); len(problems) > 0 {
+		return File{}, adg.Errorf(adg.Invalid, "%w", problems)
+	}
+	sum := sha256.Sum256(text)
+	file.Policy.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	file.Warnings = doc.warnings()
+	return file, nil
+}
+
+// Private
+
+// read makes a file of a tree; what is wrong stands in doc afterwards.
+func read(doc *document, root *node, drivers Drivers, env Lookup) File {
+	d := newDecoder(doc, env)
+	var w policy
+	d.decode(root, &w, "")
+	file := File{Path: doc.name}
+	o := opener{doc: doc, d: d, drivers: drivers}
+	file.Sources = o.sources(w.Sources)
+	file.Target = o.target(w.Target)
+	file.Notifiers = o.notifiers(w.Notify)
+	t := translator{doc: doc, wire: w, sources: file.Sources, notifiers: file.Notifiers}
+	file.Policy = t.policy()
+	if !doc.failed() {
+		lint(doc, file, w)
+	}
+	return file
+}

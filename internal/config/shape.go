@@ -1,0 +1,173 @@
+package config
+
+import (
+	"encoding"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/deployguardian/adg"
+)
+
+// shape is what policies see of a struct. It is read from tags:
+//
+//	yaml:"name"       the field's name; ",inline" gives the fields of a struct to the one around it
+//	doc:"…"           what the field is for
+//	default:"…"       what is taken where the policy says nothing, as a policy would write it
+//	need:"required"   the field must be there; need:"positive" it must be above zero; need:"filled" a list has entries;
+//	                  several with commas between
+//	choices:"a,b"     the texts that are allowed
+//	seam:"source"     whose drivers' options the field holds
+//
+// and from a blank field of the struct:
+//
+//	_ struct{} `short:"name"`    a plain value stands for that field
+//	_ struct{} `pick:"one"`      exactly one field is given; its name alone stands for it with its defaults
+//
+// The decoder, the schema and the reference page all go by it.
+type shape struct {
+	fields []field
+	short  string
+	pick   bool
+}
+
+// field is one field of a shape.
+type field struct {
+	name     string
+	doc      string
+	fallback string
+	seam     string
+	index    []int
+	typ      reflect.Type
+	required bool
+	positive bool
+	filled   bool
+	choices  []string
+}
+
+// form is how values of a Go type are written in a policy.
+type form uint8
+
+const (
+	noForm form = iota // cannot be written
+	rawForm
+	secretForm
+	textualForm // one of textuals
+	enumForm    // a text that the type reads itself
+	pointerForm
+	structForm
+	mapForm
+	listForm
+	textForm
+	boolForm
+	wholeForm
+	numberForm
+)
+
+var (
+	nodeType            = reflect.TypeFor[*node]()
+	secretType          = reflect.TypeFor[adg.Secret]()
+	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+func formOf(t reflect.Type) form {
+	switch {
+	case t == nodeType:
+		return rawForm
+	case t == secretType:
+		return secretForm
+	case reflect.PointerTo(t).Implements(textUnmarshalerType):
+		if _, found := textuals[t]; found {
+			return textualForm
+		}
+		return enumForm
+	}
+	if _, found := textuals[t]; found {
+		return textualForm
+	}
+	if t.Kind() == reflect.Map && t.Key().Kind() != reflect.String {
+		return noForm
+	}
+	return forms[t.Kind()]
+}
+
+// forms are those of the kinds that a policy can write.
+var forms = map[reflect.Kind]form{
+	reflect.Pointer: pointerForm, reflect.Struct: structForm, reflect.Map: mapForm, reflect.Slice: listForm,
+	reflect.String: textForm, reflect.Bool: boolForm, reflect.Float32: numberForm, reflect.Float64: numberForm,
+	reflect.Int: wholeForm, reflect.Int8: wholeForm, reflect.Int16: wholeForm, reflect.Int32: wholeForm, reflect.Int64: wholeForm,
+	reflect.Uint: wholeForm, reflect.Uint8: wholeForm, reflect.Uint16: wholeForm, reflect.Uint32: wholeForm, reflect.Uint64: wholeForm,
+}
+
+func shapeOf(t reflect.Type) shape {
+	var s shape
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Name == "_" {
+			s.short, s.pick = f.Tag.Get("short"), f.Tag.Get("pick") == "one"
+			continue
+		}
+		tag, tagged := f.Tag.Lookup("yaml")
+		name, option, _ := strings.Cut(tag, ",")
+		if !f.IsExported() && !f.Anonymous || !tagged || name == "-" {
+			continue
+		}
+		if option == "inline" {
+			for _, inner := range shapeOf(f.Type).fields {
+				inner.index = append([]int{i}, inner.index...)
+				s.fields = append(s.fields, inner)
+			}
+			continue
+		}
+		needs := strings.Split(f.Tag.Get("need"), ",")
+		one := field{
+			name: name, doc: f.Tag.Get("doc"), fallback: f.Tag.Get("default"), seam: f.Tag.Get("seam"), index: []int{i}, typ: f.Type,
+			required: slices.Contains(needs, "required"), positive: slices.Contains(needs, "positive"), filled: slices.Contains(needs, "filled"),
+		}
+		if choices := f.Tag.Get("choices"); choices != "" {
+			one.choices = strings.Split(choices, ",")
+		}
+		s.fields = append(s.fields, one)
+	}
+	return s
+}
+
+// field finds a field by its name.
+func (s shape) field(name string) (field, bool) {
+	i := slices.IndexFunc(s.fields, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return field{}, false
+	}
+	return s.fields[i], true
+}
+
+// names are the names of all fields.
+func (s shape) names() []string {
+	names := make([]string, len(s.fields))
+	for i, f := range s.fields {
+		names[i] = f.name
+	}
+	return names
+}
+
+// enumChoices are the names of an enum's values; none if the type does not tell them.
+func enumChoices(t reflect.Type) []string {
+	if t.Kind() != reflect.Uint8 {
+		return nil
+	}
+	var names []string
+	for i := range 256 {
+		v := reflect.New(t).Elem()
+		v.SetUint(uint64(i))
+		m, ok := v.Interface().(encoding.TextMarshaler)
+		if !ok {
+			return nil
+		}
+		text, err := m.MarshalText()
+		if err != nil {
+			return names
+		}
+		names = append(names, string(text))
+	}
+	return names
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// policy is a policy file as people write it. Its tags are the decoder's rules, the schema and the reference page.
+type policy struct {
+	Service     string            `yaml:"service" need:"required" doc:"The service that is deployed."`
+	Environment string            `yaml:"environment" need:"required" doc:"Where it is deployed: production, staging, eu-west …"`
+	Variables   map[string]string `yaml:"variables" doc:"Your own variables for queries: region: eu-west is $region. Letters, digits and ._+@:/- only. The variables $version (the release that is measured), $baseline (the last good one), $window, $service and $environment are always there."`
+
+	Sources map[string]*node `yaml:"sources" seam:"source" need:"required" doc:"Where measurements come from, by name."`
+	Target  *node            `yaml:"target" seam:"target" doc:"What makes releases live."`
+	Checks  []check          `yaml:"checks" need:"required" doc:"What is measured, and what is bad."`
+
+	Strategy strategy       `yaml:"strategy" need:"required" doc:"How a release becomes live: one of the strategies with its settings, or its name alone."`
+	Verify   []phase        `yaml:"verify" default:"[{phase: immediate, for: 15m, interval: 15s}]" doc:"The stretches of verification after the last step, one after the other."`
+	Rollback rollbackPolicy `yaml:"rollback" doc:"When and how a release is rolled back."`
+	Scoring  scoring        `yaml:"scoring" doc:"Which score is which health. A check that passes counts its weight, one that warns half of it. A failed critical check is unhealthy whatever the score."`
+	Notify   []*node        `yaml:"notify" seam:"notifier" doc:"Who is told. Each has a type, and a name if two have the same type."`
+
+	Interval    time.Duration   `yaml:"interval" default:"15s" need:"positive" doc:"Time between two measurements while the release goes up the steps; a check may have its own."`
+	WarmUp      time.Duration   `yaml:"warm_up" default:"0s" doc:"How long after each step nothing is measured."`
+	Settle      time.Duration   `yaml:"settle" default:"10m" need:"positive" doc:"How long the target may take to reach a step."`
+	History     time.Duration   `yaml:"history" default:"30m" need:"positive" doc:"How much of the time before the deployment makes the historical baseline."`
+	Deadline    time.Duration   `yaml:"deadline" need:"positive" doc:"When the deployment ends whatever its state, from its start. Unless set, what the steps and phases take, and 24h."`
+	AtDeadline  adg.AtDeadline  `yaml:"at_deadline" default:"to_last_good" doc:"What happens then: to_last_good rolls back what is not fully live, keep changes nothing, page changes nothing and calls a human."`
+	UnknownHold time.Duration   `yaml:"unknown_hold" need:"positive" doc:"How long the health may be unknown before the deployment is held and people are told. Unless set, three intervals."`
+	GateTimeout time.Duration   `yaml:"gate_timeout" default:"24h" need:"positive" doc:"How long a deployment waits at closed gates before it is blocked."`
+	Approve     bool            `yaml:"approve" default:"false" doc:"Whether a human approves before the first step."`
+	FourEyes    bool            `yaml:"four_eyes" default:"false" doc:"Whether that has to be another one than who started the deployment."`
+	OnInterrupt adg.OnInterrupt `yaml:"on_interrupt" default:"leave" doc:"What becomes of the deployment when the process that guards it is interrupted and nobody can be asked."`
+}
+
+// check is one health check.
+type check struct {
+	Name    string          `yaml:"name" need:"required" doc:"Its name; unique in the policy."`
+	Source  string          `yaml:"source" need:"required" doc:"The name of the source that is asked."`
+	Query   string          `yaml:"query" doc:"What is asked, in the source's language; a path for an http probe. May hold $variables."`
+	Bad     string          `yaml:"bad" doc:"Selector of a counter of what went wrong. With total it makes the share of bad ones, from the raw counters: no rate() here."`
+	Total   string          `yaml:"total" doc:"Selector of a counter of everything."`
+	Replica string          `yaml:"replica" doc:"The label that tells replicas apart."`
+	Compare *adg.Comparison `yaml:"compare" doc:"What the answer is compared with: fixed limits, the baseline, or nothing but success for a probe. Unless set: probe for probes, relative if a limit names the baseline, else threshold."`
+
+	Baseline  adg.BaselineKind `yaml:"baseline" default:"concurrent" doc:"What the baseline is: the release beside it at the same time, or this service before the deployment."`
+	Aggregate adg.Aggregate    `yaml:"aggregate" default:"latest" doc:"What makes one number of the samples of a window."`
+	Warn      adg.Condition    `yaml:"warn" doc:"When the value is doubtful."`
+	Fail      adg.Condition    `yaml:"fail" doc:"When the value is bad."`
+
+	Window     time.Duration `yaml:"window" default:"1m" need:"positive" doc:"How far back one measurement looks."`
+	Interval   time.Duration `yaml:"interval" need:"positive" doc:"Time between two measurements. Unless set, the phase's."`
+	MaxAge     time.Duration `yaml:"max_age" need:"positive" doc:"An answer whose latest sample is older is stale, and the verdict unknown. Unless set, the larger of the window and 1m."`
+	Failures   int           `yaml:"failures" default:"3" need:"positive" doc:"How many failures in a row make a probe fail."`
+	MinSamples float64       `yaml:"min_samples" default:"0" doc:"With fewer requests (or samples) the verdict is unknown."`
+
+	Weight           float64 `yaml:"weight" default:"1" need:"positive" doc:"Its share in the score."`
+	Critical         bool    `yaml:"critical" default:"false" doc:"Whether its failure alone makes the deployment unhealthy."`
+	BlamePreexisting bool    `yaml:"blame_preexisting" default:"false" doc:"Whether a fault that was there before the deployment counts, too."`
+}
+
+// strategy is one of its fields.
+type strategy struct {
+	_           struct{}  `pick:"one"`
+	Canary      *canary   `yaml:"canary" doc:"A rising share of the traffic."`
+	Rolling     *rolling  `yaml:"rolling" doc:"A rising share of the replicas."`
+	BlueGreen   *blue     `yaml:"blue-green" doc:"The release is staged beside the old one without traffic, then all traffic switches."`
+	FeatureFlag *canary   `yaml:"feature-flag" doc:"A rising share of the users."`
+	Recreate    *recreate `yaml:"recreate" doc:"All at once."`
+}
+
+type canary struct {
+	Steps []step        `yaml:"steps" need:"filled" default:"[5%, 25%, 50%, 100%]" doc:"The shares, rising to 100%."`
+	Bake  time.Duration `yaml:"bake" default:"5m" doc:"How long each step must have been healthy, unless the step says otherwise."`
+}
+
+type rolling struct {
+	Batches []step        `yaml:"batches" need:"filled" default:"[100%]" doc:"The shares, rising to 100%."`
+	Bake    time.Duration `yaml:"bake" default:"5m" doc:"How long each batch must have been healthy, unless the batch says otherwise."`
+}
+
+type blue struct {
+	Preview time.Duration `yaml:"preview" default:"1m" doc:"How long the release must have been healthy without traffic before all of it switches."`
+	Bake    time.Duration `yaml:"bake" default:"5m" doc:"How long it must have been healthy with all traffic before the verification begins."`
+	Keep    time.Duration `yaml:"keep" default:"0s" doc:"How long after the switch the old release is kept ready."`
+}
+
+type recreate struct {
+	Bake time.Duration `yaml:"bake" default:"5m" doc:"How long the release must have been healthy before the verification begins."`
+}
+
+// step is a share alone, or with a bake of its own.
+type step struct {
+	_     struct{}       `short:"share"`
+	Share percent        `yaml:"share" need:"required" doc:"How much the release gets."`
+	Bake  *time.Duration `yaml:"bake" doc:"How long it must have been healthy with it. Unless set, the strategy's."`
+	Pause bool           `yaml:"pause" default:"false" doc:"Whether a human has to promote it to the next step."`
+}
+
+type phase struct {
+	Phase    string        `yaml:"phase" need:"required" doc:"Its name."`
+	For      time.Duration `yaml:"for" need:"required,positive" doc:"How long it takes."`
+	Interval time.Duration `yaml:"interval" need:"positive" doc:"Time between two measurements. Unless set, the policy's."`
+	Checks   []string      `yaml:"checks" doc:"The checks that are measured. Unless set, all."`
+}
+
+type rollbackPolicy struct {
+	Trust    adg.Trust     `yaml:"trust" default:"suggest" doc:"How far ADG goes alone: observe puts on record that a rollback is due, suggest tells people, ask rolls back once somebody approved, auto rolls back."`
+	Rules    []rule        `yaml:"rules" default:"[{when: unhealthy, for: 1m, act: now}, {when: degraded, for: 15m, act: after 10m}]" doc:"What leads to a rollback."`
+	Recover  time.Duration `yaml:"recover" default:"1m" need:"positive" doc:"How long the release must be healthy within a grace for the rollback to be called off."`
+	Ask      ask           `yaml:"ask" doc:"For trust: ask."`
+	Attempts int           `yaml:"attempts" default:"5" need:"positive" doc:"How often the target is tried before the rollback has failed and a human is called."`
+	Timeout  time.Duration `yaml:"timeout" default:"5m" need:"positive" doc:"How long one attempt may take."`
+	Verify   verify        `yaml:"verify" doc:"When service counts as restored."`
+	Hold     time.Duration `yaml:"hold" default:"0s" doc:"How long automation may not deploy the bad release again; 0s: until a human lifts the hold."`
+	PerHour  int           `yaml:"per_hour" default:"10" need:"positive" doc:"Automatic rollbacks over all services in an hour, past which a human decides."`
+	Schema   string        `yaml:"schema" default:"reversible" choices:"reversible,irreversible" doc:"Whether the release's change of the database schema can be undone. An irreversible one is never rolled back automatically."`
+}
+
+type rule struct {
+	When string        `yaml:"when" need:"required" choices:"unhealthy,degraded" doc:"Which health; degraded is met by unhealthy, too."`
+	For  time.Duration `yaml:"for" default:"0s" doc:"How long it must have lasted."`
+	Act  *act          `yaml:"act" doc:"now, or a grace within which the release may recover: after 10m. Unless set, now."`
+
+	Strategy string         `yaml:"strategy" choices:"immediate,grace" doc:"An older way to write act: immediate is now."`
+	Grace    *time.Duration `yaml:"grace" doc:"How long the grace is, for strategy: grace."`
+}
+
+type ask struct {
+	Timeout time.Duration `yaml:"timeout" default:"30m" need:"positive" doc:"How long an approval is waited for."`
+	Then    adg.AskThen   `yaml:"then" default:"hold" doc:"What happens when nobody answered."`
+}
+
+type verify struct {
+	For    time.Duration `yaml:"for" default:"1m" need:"positive" doc:"How long the restored release must have been good."`
+	Within time.Duration `yaml:"within" default:"10m" need:"positive" doc:"How long that may take before a human is called."`
+}
+
+type scoring struct {
+	Healthy  float64 `yaml:"healthy" default:"90" need:"positive" doc:"At this score or above: healthy."`
+	Degraded float64 `yaml:"degraded" default:"60" need:"positive" doc:"At this score or above: degraded; below: unhealthy."`
+}
