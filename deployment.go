@@ -80,13 +80,13 @@ type Status struct {
 	Phase     int       `json:"phase"`               // index into Policy.Verify while Verifying
 	Entered   time.Time `json:"entered,omitzero"`    // when the step or the phase was entered
 	Resume    State     `json:"resume,omitempty"`    // where Held goes on
-	HeldBy    string    `json:"held_by,omitempty"`   // actor, or "adg" for Unknown
+	HeldBy    string    `json:"held_by,omitempty"`   // actor; or "adg" (nothing is known), "adg: pause", "adg: no way back"
 
 	Good      time.Duration   `json:"good,omitempty"`      // healthy without interruption, in this step or phase
 	Bad       []time.Duration `json:"bad,omitempty"`       // per rule: how long its health has lasted
 	Blind     time.Duration   `json:"blind,omitempty"`     // Unknown without interruption
 	Condemned time.Time       `json:"condemned,omitzero"`  // when a rule (or a human) condemned the release
-	Rule      int             `json:"rule,omitempty"`      // the rule that did, 1-based; 0: a human or the deadline
+	Rule      int             `json:"rule,omitempty"`      // the rule that did, 1-based; 0: a human, -1: the deadline, -2: the target, -3: cancelled, without blame
 	Asked     time.Time       `json:"asked,omitzero"`      // when an approval was asked for
 	Approved  string          `json:"approved,omitempty"`  // who approved the rollback, or the start while Gated
 	Paging    bool            `json:"paging,omitempty"`    // a human was called and the reason still stands
@@ -95,7 +95,7 @@ type Status struct {
 	Ops       int    `json:"ops,omitempty"`       // how many effects were begun; numbers the next one
 	Op        string `json:"op,omitempty"`        // the effect in flight; empty: none
 	Rollbacks int    `json:"rollbacks,omitempty"` // rollbacks begun: never more than one
-	Attempt   int    `json:"attempt,omitempty"`   // tries at the target in this rollback
+	Attempt   int    `json:"attempt,omitempty"`   // tries at the target in this step or rollback; Entered is when the last one ended
 
 	Health  Health   `json:"health"`
 	Score   float64  `json:"score"`

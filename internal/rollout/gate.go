@@ -1,0 +1,90 @@
+package rollout
+
+import (
+	"strings"
+
+	"github.com/deployguardian/adg"
+)
+
+// start is the first tick: the deadline is set, and what people should know beforehand is told.
+func (l *life) start() {
+	l.s.Deadline = l.now.Add(l.p.Deadline)
+	l.tell(adg.FactStarted, "deployment started by "+l.spec.Actor)
+	if !wayBack(l.spec) {
+		l.because("there is no last good release: no rollback is possible")
+		l.tell(adg.FactWarning, "no rollback is possible: there is no last good release to go back to")
+		if len(l.p.Strategy.Steps) > 1 {
+			l.because("without a release to share the traffic with, the steps below 100 %% are skipped")
+		}
+	}
+	if l.p.Rollback.SchemaIrreversible {
+		l.because("the release's schema change cannot be undone")
+		l.tell(adg.FactWarning, "it will not be rolled back automatically: its schema change cannot be undone; if it fails, roll forward")
+	}
+}
+
+// gate lets a deployment begin when everything that it waits for is there.
+func (l *life) gate() {
+	for _, g := range l.in.Gates {
+		if g.Open == adg.GateRefused {
+			l.block("gate " + g.Name + " refuses: " + g.Text)
+			return
+		}
+	}
+	waits := l.waits()
+	if len(waits) == 0 {
+		l.because("all gates are open")
+		first := firstStep(l.spec)
+		waited := l.s.State == adg.Gated
+		l.enter(adg.Rolling)
+		l.step(first)
+		if waited {
+			l.tell(adg.FactPromoted, "the gates are open: going to "+percent(l.p.Strategy.Steps[first].Share))
+		}
+		return
+	}
+	if l.s.State == adg.Gated && !l.now.Before(l.s.Entered.Add(l.p.GateTimeout)) {
+		l.block("the gates did not open within " + short(l.p.GateTimeout) + ": " + strings.Join(waits, "; "))
+		return
+	}
+	for _, w := range waits {
+		l.because("%s", w)
+	}
+	if l.s.State == adg.Pending {
+		l.s.Entered = l.now
+		l.enter(adg.Gated)
+		l.dec.Kind = adg.Hold
+		l.tell(adg.FactGated, "waiting: "+strings.Join(waits, "; "))
+	}
+}
+
+// Private
+
+// waits says what is still missing.
+func (l *life) waits() []string {
+	var waits []string
+	if l.p.Approve && l.s.Approved == "" {
+		waits = append(waits, "an approval is wanted")
+	}
+	for _, g := range l.in.Gates {
+		if g.Open != adg.GateOpen {
+			waits = append(waits, "gate "+g.Name+" is "+g.Open.String()+": "+g.Text)
+		}
+	}
+	if l.s.HeldBy != "" {
+		waits = append(waits, "held by "+l.s.HeldBy)
+	}
+	if l.in.Fleet.Stopped != "" {
+		waits = append(waits, "the line is stopped: "+l.in.Fleet.Stopped)
+	}
+	if l.in.Fleet.Rolling != "" {
+		waits = append(waits, "deployment "+l.in.Fleet.Rolling+" of the service is being rolled back")
+	}
+	return waits
+}
+
+func (l *life) block(why string) {
+	l.enter(adg.Blocked)
+	l.because("%s", why)
+	l.tell(adg.FactBlocked, why)
+}

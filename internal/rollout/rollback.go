@@ -1,0 +1,171 @@
+package rollout
+
+import (
+	"fmt"
+
+	"github.com/deployguardian/adg"
+)
+
+// rollBack begins the one rollback of a deployment. An automatic one takes a slot of the hourly limit. The release is
+// put on hold at once, so that nothing deploys it again while the rollback runs.
+func (l *life) rollBack(automatic bool, why string) {
+	l.enter(adg.RollingBack)
+	l.dec.Kind = adg.RollBack
+	s := &l.s
+	s.Rollbacks++
+	s.Attempt, s.Paging = 0, false
+	if automatic {
+		l.dec.Slot = l.p.Rollback.PerHour
+	}
+	good := l.spec.LastGood.Version
+	l.because("rolling back to %s: %s", good, why)
+	l.attempt()
+	l.blame(why)
+	l.tell(adg.FactRollbackStarted, "rolling back to "+good+": "+why)
+}
+
+// rollingBack brings the target back, attempt after attempt.
+func (l *life) rollingBack() {
+	s, r := &l.s, l.p.Rollback
+	late := !l.now.Before(s.Entered.Add(r.Timeout))
+	switch {
+	case l.failure != "":
+		l.failed(l.failure)
+	case s.Op != "" && late:
+		s.Op = ""
+		l.failed("no outcome within " + short(r.Timeout))
+	case s.Op != "":
+		l.because("waiting for the outcome of %s", s.Op)
+	case l.seen != nil && l.back(*l.seen):
+		l.restoredAt()
+	case s.Reached && l.seen != nil && l.seen.Failed:
+		l.failed("the target gave up: " + l.seen.Text)
+	case s.Reached && late:
+		l.failed("the target was not back within " + short(r.Timeout))
+	case s.Reached:
+		l.because("the target is on its way back")
+	case l.now.Before(s.Entered.Add(backoff(s.Attempt))):
+		l.because("attempt %d of %d failed, the next is in %s", s.Attempt, r.Attempts, short(s.Entered.Add(backoff(s.Attempt)).Sub(l.now)))
+	default:
+		l.because("attempt %d of %d", s.Attempt+1, r.Attempts)
+		l.attempt()
+	}
+}
+
+// verifyingRollback waits for the proof that service is restored: the target reports the last good release live, and
+// the checks have been good for long enough on what was measured since.
+func (l *life) verifyingRollback() {
+	s, r := &l.s, l.p.Rollback
+	reported := l.seen != nil && l.back(*l.seen)
+	if l.seen != nil && l.seen.Done && l.ours(*l.seen) && l.elsewhere(*l.seen) {
+		l.undone()
+		return
+	}
+	late := !l.now.Before(s.Entered.Add(r.VerifyMax))
+	proof := fmt.Sprintf("good for %s of %s, now %s", short(s.Good), short(r.VerifyFor), l.describe())
+	switch {
+	case reported && l.known() && s.Good >= r.VerifyFor:
+		l.rolledBack(proof)
+	case late && (s.Health == adg.Unhealthy || s.Health == adg.Degraded):
+		l.fail("service is not restored after " + short(r.VerifyMax) + ": " + proof)
+	case late && s.Health == adg.HealthUnknown:
+		l.because("no data says whether service is restored: %s", proof)
+		l.page("rolled back, and no data says whether service is restored: " + proof)
+	case late && !reported:
+		l.because("the target does not say that %s is live", l.spec.LastGood.Version)
+		l.page("rolled back, and the target does not say that " + l.spec.LastGood.Version + " is live")
+	default:
+		l.because("verifying the rollback: %s", proof)
+	}
+}
+
+// fail ends a rollback that did not restore service, and calls a human.
+func (l *life) fail(why string) {
+	l.enter(adg.RollbackFailed)
+	l.because("%s", why)
+	l.blame(why)
+	l.tell(adg.FactRollbackFailed, "the rollback failed, a human is needed now: "+why)
+}
+
+// Private
+
+// attempt asks the target to go back.
+func (l *life) attempt() {
+	l.s.Attempt++
+	l.s.Reached = false
+	l.apply(restored(l.d))
+}
+
+// failed counts an attempt that came to nothing.
+func (l *life) failed(why string) {
+	s, r := &l.s, l.p.Rollback
+	s.Reached, s.Entered = false, l.now
+	switch {
+	case l.final:
+		l.fail(fmt.Sprintf("attempt %d of %d failed for good: %s", s.Attempt, r.Attempts, why))
+	case s.Attempt >= r.Attempts:
+		l.fail(fmt.Sprintf("attempt %d of %d failed: %s", s.Attempt, r.Attempts, why))
+	default:
+		l.because("attempt %d of %d failed: %s; the next is in %s", s.Attempt, r.Attempts, why, short(backoff(s.Attempt)))
+	}
+}
+
+// restoredAt begins the verification: what was known of the bad release is forgotten.
+func (l *life) restoredAt() {
+	l.enter(adg.VerifyingRollback)
+	s := &l.s
+	s.Reached, s.ReachedAt, s.Entered = true, l.now, l.now
+	s.Good, s.Blind, s.Health, s.Score, s.Paging = 0, 0, adg.HealthUnknown, 0, false
+	clear(s.Bad)
+	for i, c := range l.p.Checks {
+		s.Checks[i] = adg.Watch{
+			Check: c.Name, Due: l.now.Add(intervalOf(l.spec, s, i)),
+			Last: adg.Judgement{Check: c.Name, Why: adg.NotDue, Text: "not measured since the rollback"},
+		}
+	}
+	l.because("the target reports %s live: verifying", l.spec.LastGood.Version)
+}
+
+// undone tries again when something has brought the bad release back behind the rollback.
+func (l *life) undone() {
+	l.page("something undid the rollback: the target no longer reports " + l.spec.LastGood.Version + " live")
+	l.enter(adg.RollingBack)
+	l.failed("the target no longer reports " + l.spec.LastGood.Version + " live")
+}
+
+func (l *life) rolledBack(proof string) {
+	spec := l.spec
+	if l.s.Rule == causeCancel {
+		l.enter(adg.Cancelled)
+		l.because("back on %s, verified: %s", spec.LastGood.Version, proof)
+		l.tell(adg.FactCancelled, "cancelled and back on "+spec.LastGood.Version)
+		return
+	}
+	l.enter(adg.RolledBack)
+	l.because("%s is live and verified: %s", spec.LastGood.Version, proof)
+	why := l.verdict()
+	l.blame(why)
+	l.dec.Standing = &adg.ReleaseRecord{
+		Environment: spec.Policy.Environment, Release: spec.Release, Standing: adg.StandingRolledBack, Since: l.now, Deployment: l.d.ID, Why: why,
+	}
+	l.tell(adg.FactRolledBack, "rolled back: "+spec.LastGood.Version+" is live and verified")
+}
+
+// blame puts the release on hold, unless it was merely cancelled.
+func (l *life) blame(why string) {
+	if l.s.Rule == causeCancel {
+		return
+	}
+	spec := l.spec
+	hold := adg.ReleaseHold{
+		Service: spec.Policy.Service, Environment: spec.Policy.Environment, Identity: spec.Release.Identity(),
+		Reason: why, Actor: "adg", Since: l.now,
+	}
+	if l.s.Rule == causeHuman && l.s.Approved != "" {
+		hold.Actor = l.s.Approved
+	}
+	if l.p.Rollback.HoldFor > 0 {
+		hold.Until = l.now.Add(l.p.Rollback.HoldFor)
+	}
+	l.dec.Hold = &hold
+}
