@@ -53,5 +53,5 @@ func DemoView(t Terminal, o DemoOptions) View {
 	if o.Headless && o.Output != "json" {
 		return &lineView{out: t.Out}
 	}
-	return newView(t, o.Output)
+	return newView(t, o.Output, "")
 }

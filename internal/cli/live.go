@@ -37,11 +37,12 @@ type picture struct {
 	values map[string][]float64
 	facts  []string
 	said   string
+	hint   string // what can be typed
 	colour bool
 }
 
-func newLiveView(t Terminal) *liveView {
-	v := &liveView{t: t, stop: make(chan struct{}), picture: picture{values: map[string][]float64{}, colour: os.Getenv("NO_COLOR") == ""}}
+func newLiveView(t Terminal, hint string) *liveView {
+	v := &liveView{t: t, stop: make(chan struct{}), picture: picture{hint: hint, values: map[string][]float64{}, colour: os.Getenv("NO_COLOR") == ""}}
 	v.stopped.Go(func() {
 		every := time.NewTicker(refresh)
 		defer every.Stop()
@@ -147,8 +148,8 @@ func (p *picture) lines(now time.Time, width int) []string {
 	switch {
 	case p.said != "":
 		lines = append(lines, cut(p.said, width))
-	case !d.Status.State.Ended():
-		lines = append(lines, p.ink("2", cut(hint, width)))
+	case p.hint != "" && !d.Status.State.Ended():
+		lines = append(lines, p.ink("2", cut(p.hint, width)))
 	}
 	return lines
 }

@@ -42,7 +42,7 @@ Started again with the same data directory after a crash or an interrupt, it goe
 			if o.File == "" || o.Release.Version == "" {
 				return adg.Errorf(adg.Invalid, "which policy, and which version? as in: adg run -f guardian.yaml --version 1.4.2")
 			}
-			view := newView(t, output)
+			view := newView(t, output, hint)
 			person, stop := listen(t, view)
 			defer stop()
 			d, err := calls.Run(cmd.Context(), o, view, person)

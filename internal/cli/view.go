@@ -20,12 +20,13 @@ type View interface {
 }
 
 // NewView is the live picture on a terminal, plain lines elsewhere, and one JSON object per line for "json".
-func newView(t Terminal, output string) View {
+// A hint says what can be typed.
+func newView(t Terminal, output, hint string) View {
 	switch {
 	case output == "json":
 		return &jsonView{out: t.Out, err: t.Err}
 	case t.Interactive():
-		return newLiveView(t)
+		return newLiveView(t, hint)
 	default:
 		return &lineView{out: t.Out}
 	}
@@ -152,8 +153,9 @@ func (v *jsonView) write(event any) {
 // factLine is a fact on one line: what happened, and why.
 func factLine(f adg.Fact) string {
 	text := strings.ToUpper(f.Kind.String()[:1]) + strings.ReplaceAll(f.Kind.String()[1:], "_", " ")
-	if f.Text != "" {
-		text += ": " + f.Text
+	// The view is of one deployment: its name need not be said with each fact.
+	if said := strings.TrimPrefix(f.Text, fmt.Sprintf("%s %s in %s: ", f.Service, f.Release, f.Environment)); said != "" {
+		text += ": " + said
 	}
 	return text
 }
