@@ -174,7 +174,7 @@ func (l *life) describe() string {
 	if l.in.Assessment == nil || l.in.Assessment.Text == "" {
 		return l.s.Health.String()
 	}
-	return fmt.Sprintf("%s: %s", l.s.Health, l.in.Assessment.Text)
+	return l.in.Assessment.Text
 }
 
 // accuse says which rule fired and how.

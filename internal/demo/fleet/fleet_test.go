@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,28 +136,30 @@ func TestAVersionThatWasStartedAnswersAndIsStartedOnce(t *testing.T) {
 }
 
 func TestAVersionThatDiesIsRestartedAtTheSamePlaceAfterAPause(t *testing.T) {
-	const backoff = 300 * time.Millisecond
+	const backoff = 600 * time.Millisecond
 	f := open(t, fleet.Options{Command: command(shop.Crash), Backoff: backoff})
 	addr := start(t, f, "v1")
 	client := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 	defer client.CloseIdleConnections()
-	for range 400 {
+	var answered time.Time // last: it crashed after that
+	refused := false
+	for n := 0; n < 2000 && !refused; n++ { // it crashes on about every 200th
 		response, err := client.Get("http://" + addr + "/")
-		if err != nil {
-			break
+		if err == nil {
+			answered = time.Now()
+			_ = response.Body.Close()
 		}
-		_ = response.Body.Close()
+		refused = errors.Is(err, syscall.ECONNREFUSED)
 	}
-	if !gone(addr) {
+	if !refused {
 		t.Fatal("it did not crash, or its connections are not refused")
 	}
-	crashed := time.Now()
 	eventually(t, "it answers again", func() bool { return answers(addr) })
-	if took := time.Since(crashed); took < backoff/2 {
-		t.Errorf("it was restarted after %s, want %s", took, backoff)
+	if f.Restarts("v1") == 0 {
+		t.Error("no restart is counted")
 	}
-	if n := f.Restarts("v1"); n != 1 {
-		t.Errorf("%d restarts, want 1", n)
+	if took := time.Since(answered); took < backoff {
+		t.Errorf("it was restarted after %s, want at least %s", took, backoff)
 	}
 	if known, ok := f.Addr("v1"); !ok || known != addr {
 		t.Errorf("it is said to be at %q, and was at %q", known, addr)
