@@ -19,6 +19,7 @@ import (
 	"github.com/deployguardian/adg/internal/cli"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/demo"
+	"github.com/deployguardian/adg/internal/demo/load"
 	"github.com/deployguardian/adg/internal/demo/shop"
 	"github.com/deployguardian/adg/internal/report"
 	"github.com/deployguardian/adg/internal/store/sqlite"
@@ -104,7 +105,7 @@ func (p play) run(ctx context.Context) (err error) {
 	p.stage.Quiet()
 	after := p.stage.Counts()
 	summary := demo.Summary{
-		Kind: "summary", Good: demo.Ending{Outcome: good.Status.State.String()}, Load: p.stage.Load(), Report: p.dir,
+		Kind: "summary", Good: demo.Ending{Outcome: good.Status.State.String()}, Load: totals(p.stage.Load()), Report: p.dir,
 		Bad: demo.Ending{Outcome: bad.Status.State.String(), Fault: shop.Fault(p.options.Fault), Verified: bad.Status.State == adg.RolledBack},
 	}
 	if !bad.Status.Condemned.IsZero() {
@@ -203,4 +204,10 @@ type nobody struct{}
 func (nobody) Ask(ctx context.Context, _ adg.OnInterrupt) cli.Wish {
 	<-ctx.Done()
 	return cli.Wish{}
+}
+
+// totals are the customers' numbers without those of each second.
+func totals(s load.Stats) load.Stats {
+	s.Seconds = nil
+	return s
 }

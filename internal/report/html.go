@@ -38,7 +38,7 @@ func HTML(s Story) ([]byte, error) {
 const (
 	plotWidth  = 720.0
 	plotHeight = 160.0
-	plotLeft   = 64.0
+	plotLeft   = 76.0
 	plotPoints = 600
 )
 

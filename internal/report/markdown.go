@@ -142,14 +142,16 @@ func thin(points []Point, n int) []Point {
 func bounds(points []Point) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, p := range points {
-		for _, v := range []float64{p.Value, p.Limit} {
+		for _, v := range []float64{p.Value, p.Limit, p.Baseline} {
 			if usable(v) {
 				low, high = min(low, v), max(high, v)
 			}
 		}
 	}
 	if low == high {
-		high = low + max(math.Abs(low)*0.1, 1e-9)
+		if high = low + math.Abs(low)/10; low == 0 {
+			high = 1
+		}
 	}
 	return low, high
 }
