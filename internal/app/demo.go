@@ -21,6 +21,7 @@ import (
 	"github.com/deployguardian/adg/internal/demo"
 	"github.com/deployguardian/adg/internal/demo/load"
 	"github.com/deployguardian/adg/internal/demo/shop"
+	"github.com/deployguardian/adg/internal/demo/tally"
 	"github.com/deployguardian/adg/internal/report"
 	"github.com/deployguardian/adg/internal/store/sqlite"
 )
@@ -30,6 +31,7 @@ var demoPolicy string
 
 const (
 	demoHistory = 6 * time.Second // of metrics before the first deployment
+	demoScrape  = time.Second     // as the policy has it
 	demoLimit   = 5 * time.Minute // for all of it
 )
 
@@ -112,6 +114,9 @@ func (p play) run(ctx context.Context) (err error) {
 		harm := demo.HarmOf(after[demo.Bad].Minus(before[demo.Bad]), after[demo.Good].Minus(before[demo.Good]), bad.Status.Condemned)
 		summary.Bad.Harm = &harm
 	}
+	if summary.Counted, err = p.counted(ctx, w, after); err != nil {
+		return err
+	}
 	if err := p.reports(ctx, good, bad); err != nil {
 		return err
 	}
@@ -144,13 +149,42 @@ func (p play) drivers() config.Drivers {
 }
 
 func (p play) deploy(ctx context.Context, w *world, policy adg.Policy, version, previous string) (adg.Deployment, error) {
-	view := cli.DemoView(p.terminal, p.options)
+	view := cli.DemoView(p.terminal, p.options, p.dir)
 	d, err := guarded(ctx, p.store, w, session{
 		options: cli.RunOptions{Release: demo.Release(version), Previous: previous, Actor: "demo"},
 		policy:  policy, view: view, person: nobody{}, log: p.app.log,
 	})
 	view.Close(d, err)
 	return d, err
+}
+
+// counted compares what the router's log and the versions' own metrics say of the versions that still run, once the
+// last request is answered and scraped.
+func (p play) counted(ctx context.Context, w *world, log map[string]tally.Count) (map[string]demo.Agreement, error) {
+	source, err := w.Source(ctx, adg.Deployment{}, "metrics")
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(demoScrape + demoScrape/2):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	now, err := p.store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := source.Query(ctx, adg.Query{Text: "sum by (version) (http_requests_total)", At: now, Window: time.Minute})
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]demo.Agreement{}
+	for _, s := range answer.Series {
+		version := s.Labels["version"]
+		c := log[version]
+		all[version] = demo.Agreement{Router: c.Requests - c.Unanswered, Metrics: int64(s.Samples[len(s.Samples)-1].Value)}
+	}
+	return all, nil
 }
 
 func (p play) reports(ctx context.Context, all ...adg.Deployment) error {
@@ -186,6 +220,12 @@ func (p play) end(s demo.Summary) error {
 	}
 	if s.Bad.Outcome != want {
 		errs = append(errs, adg.Errorf(adg.Internal, "the release with fault %q was expected to end as %s, and ended as %s", p.options.Fault, want, s.Bad.Outcome))
+	}
+	for version, c := range s.Counted {
+		// A version that crashed has forgotten what it counted before.
+		if c.Router != c.Metrics && p.options.Fault != string(shop.Crash) {
+			errs = append(errs, adg.Errorf(adg.Internal, "%s: the router's log has %d answered requests, its metrics have %d", version, c.Router, c.Metrics))
+		}
 	}
 	return errors.Join(errs...)
 }

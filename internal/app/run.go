@@ -118,9 +118,6 @@ func begin(ctx context.Context, store adg.Store, g *guard.Guard, s session) (adg
 	return g.Start(ctx, spec)
 }
 
-// errLeft ends a run whose deployment goes on without it.
-var errLeft = adg.Errorf(adg.Conflict, "left as it is: start the same command again to go on")
-
 // follow waits for the end, and does what a person who interrupts wants. A run that is left gives an error.
 func (s session) follow(ctx context.Context, store adg.Store, d adg.Deployment, ended <-chan struct{}) error {
 	asking, stop := context.WithCancel(ctx)
@@ -143,7 +140,7 @@ func (s session) follow(ctx context.Context, store adg.Store, d adg.Deployment, 
 			return context.Cause(ctx)
 		case wish := <-wishes:
 			if wish.Leave {
-				return errLeft
+				return cli.ErrLeft
 			}
 			if wish.Command != adg.CommandNone {
 				s.view.Say("asked to " + wish.Command.String())

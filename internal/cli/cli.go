@@ -55,6 +55,9 @@ func (t Terminal) Width() int {
 	return 100
 }
 
+// ErrLeft ends a run whose deployment a person left as it is: it has not ended, and the next run goes on with it.
+var ErrLeft = adg.Errorf(adg.Conflict, "left as it is, and nobody guards it now: start the same command again to go on")
+
 // Calls is what the verbs do once their arguments are understood.
 type Calls struct {
 	Run          func(context.Context, RunOptions, View, Person) (adg.Deployment, error)
@@ -93,7 +96,7 @@ against limits, against its own past and against the release beside it, promotes
 what is bad, verifies that service is restored, and tells everybody.
 
 Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolled back; 4 blocked by a gate;
-5 the rollback failed and a human is needed; 6 ended undecided.`,
+5 the rollback failed and a human is needed; 6 ended undecided, or left by who ran it.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -125,6 +128,9 @@ func (e *endedError) Error() string { return fmt.Sprintf("ended with exit code %
 
 // exitOf maps an error's code.
 func exitOf(err error) int {
+	if errors.Is(err, ErrLeft) {
+		return ExitUndecided
+	}
 	switch adg.CodeOf(err) {
 	case adg.Invalid:
 		return ExitUsage

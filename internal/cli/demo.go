@@ -48,10 +48,10 @@ Exits with 0 only if both went as they should.`,
 	return cmd
 }
 
-// DemoView is the view that the demo shows its deployments in.
-func DemoView(t Terminal, o DemoOptions) View {
+// DemoView is the view that the demo shows its deployments in; dir is where their records are.
+func DemoView(t Terminal, o DemoOptions, dir string) View {
 	if o.Headless && o.Output != "json" {
-		return &lineView{out: t.Out}
+		return &lineView{out: t.Out, dir: dir}
 	}
-	return newView(t, o.Output, "")
+	return newView(t, o.Output, "", dir)
 }

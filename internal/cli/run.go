@@ -42,7 +42,7 @@ Started again with the same data directory after a crash or an interrupt, it goe
 			if o.File == "" || o.Release.Version == "" {
 				return adg.Errorf(adg.Invalid, "which policy, and which version? as in: adg run -f guardian.yaml --version 1.4.2")
 			}
-			view := newView(t, output, hint)
+			view := newView(t, output, hint, o.DataDir)
 			person, stop := listen(t, view)
 			defer stop()
 			d, err := calls.Run(cmd.Context(), o, view, person)
@@ -81,12 +81,15 @@ func outputFlag(cmd *cobra.Command, output *string) {
 }
 
 func dataDirFlag(cmd *cobra.Command, dir *string) {
-	def := os.Getenv("ADG_DATA_DIR")
-	if def == "" {
-		def = ".adg"
-	}
-	cmd.Flags().StringVar(dir, "data-dir", def, "`directory` for decisions, evidence and metrics (or ADG_DATA_DIR)")
+	cmd.Flags().StringVar(dir, "data-dir", defaultDataDir(), "`directory` for decisions, evidence and metrics (or ADG_DATA_DIR)")
 	_ = cmd.MarkFlagDirname("data-dir")
+}
+
+func defaultDataDir() string {
+	if dir := os.Getenv("ADG_DATA_DIR"); dir != "" {
+		return dir
+	}
+	return ".adg"
 }
 
 func actorFlag(cmd *cobra.Command, actor *string) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -20,15 +21,15 @@ type View interface {
 }
 
 // NewView is the live picture on a terminal, plain lines elsewhere, and one JSON object per line for "json".
-// A hint says what can be typed.
-func newView(t Terminal, output, hint string) View {
+// A hint says what can be typed, dir is where the records are.
+func newView(t Terminal, output, hint, dir string) View {
 	switch {
 	case output == "json":
 		return &jsonView{out: t.Out, err: t.Err}
 	case t.Interactive():
-		return newLiveView(t, hint)
+		return newLiveView(t, hint, dir)
 	default:
-		return &lineView{out: t.Out}
+		return &lineView{out: t.Out, dir: dir}
 	}
 }
 
@@ -38,6 +39,7 @@ func newView(t Terminal, output, hint string) View {
 type lineView struct {
 	mu    sync.Mutex
 	out   io.Writer
+	dir   string
 	quiet time.Time // when the last line was written
 }
 
@@ -67,7 +69,7 @@ func (v *lineView) Say(text string) {
 // Close writes how it ended.
 func (v *lineView) Close(d adg.Deployment, err error) {
 	if d.ID != "" && err == nil {
-		v.Say(endLine(d))
+		v.Say(endLine(d, v.dir))
 	}
 }
 
@@ -128,9 +130,9 @@ func (v *jsonView) Tick(d adg.Deployment, t adg.Tick) {
 // Say goes to the other stream: the lines are events only.
 func (v *jsonView) Say(text string) { _, _ = fmt.Fprintln(v.err, clean(text)) }
 
-// Close writes the last event.
+// Close writes the last event: how the deployment ended, or the state that it was left in.
 func (v *jsonView) Close(d adg.Deployment, err error) {
-	if d.ID == "" || err != nil {
+	if d.ID == "" || err != nil && !errors.Is(err, ErrLeft) {
 		return
 	}
 	v.write(struct {
@@ -203,10 +205,14 @@ func healthLine(a adg.Assessment) string {
 	return fmt.Sprintf("%s, score %.0f: %s", a.Health, a.Score, a.Text)
 }
 
-func endLine(d adg.Deployment) string {
+func endLine(d adg.Deployment, dir string) string {
 	text := fmt.Sprintf("%s %s in %s: %s", d.Spec.Policy.Service, d.Spec.Release.Version, d.Spec.Policy.Environment, where(d))
 	if len(d.Status.Reasons) > 0 {
 		text += " (" + strings.Join(d.Status.Reasons, "; ") + ")"
 	}
-	return text + "\nreport: adg report " + d.ID
+	text += "\nreport: adg report " + d.ID
+	if dir != defaultDataDir() {
+		text += " --data-dir " + dir
+	}
+	return text
 }

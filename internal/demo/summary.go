@@ -17,6 +17,14 @@ type Summary struct {
 	Bad    Ending     `json:"bad"`
 	Load   load.Stats `json:"load"`
 	Report string     `json:"report,omitempty"` // where the reports are
+
+	Counted map[string]Agreement `json:"counted,omitempty"` // by version that still ran at the end
+}
+
+// Agreement is how many requests a version has answered: by the router's log, and by its own metrics.
+type Agreement struct {
+	Router  int64 `json:"router"`
+	Metrics int64 `json:"metrics"`
 }
 
 // Ending is how one deployment went.

@@ -59,9 +59,11 @@ func BenchmarkTickWithTenChecks(b *testing.B) {
 // instant is a world that answers at once.
 type instant struct{}
 
-func (instant) Source(context.Context, adg.Deployment, string) (adg.Source, error) { return instant{}, nil }
-func (instant) Notifier(context.Context, string) (adg.Notifier, error)             { return nil, adg.ErrFenced }
-func (instant) Target(context.Context, adg.Deployment) (adg.Target, error)         { return newTarget(), nil }
+func (instant) Source(context.Context, adg.Deployment, string) (adg.Source, error) {
+	return instant{}, nil
+}
+func (instant) Notifier(context.Context, string) (adg.Notifier, error)     { return nil, adg.ErrFenced }
+func (instant) Target(context.Context, adg.Deployment) (adg.Target, error) { return newTarget(), nil }
 
 func (instant) Query(_ context.Context, q adg.Query) (adg.Answer, error) {
 	return adg.Answer{Series: []adg.Series{{Samples: []adg.Sample{{At: q.At, Value: 1}}}}}, nil

@@ -82,8 +82,9 @@ func (s *backendServer) count() int {
 type proxy struct {
 	dir     string
 	program string
-	socket  string // HAProxy's own
-	front   string // address of the frontend
+	socket  string   // HAProxy's own
+	front   string   // address of the frontend
+	bound   *os.File // the frontend's listener: HAProxy inherits it, so that no port can be lost to somebody else
 	servers map[string]*backendServer
 	logs    *logReader
 
@@ -106,13 +107,13 @@ defaults
   retries 0
   no option redispatch
 frontend front
-  bind %[3]s
+  bind fd@3
   default_backend shop
 backend shop
   balance roundrobin
   option httpchk GET /healthz
   default-server inter 100ms fastinter 50ms rise 2 fall 3
-%[4]s`
+%[3]s`
 
 func haproxyProgram(t *testing.T) string {
 	t.Helper()
@@ -138,7 +139,8 @@ func startProxy(t *testing.T) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &proxy{dir: dir, program: haproxyProgram(t), socket: filepath.Join(dir, "s"), front: freeAddr(t), servers: map[string]*backendServer{}}
+	p := &proxy{dir: dir, program: haproxyProgram(t), socket: filepath.Join(dir, "s"), servers: map[string]*backendServer{}}
+	p.front, p.bound = listen(t)
 	p.logs = readLogs(t)
 	var lines strings.Builder
 	for _, slot := range []string{"blue", "green"} {
@@ -151,7 +153,7 @@ func startProxy(t *testing.T) *proxy {
 			fmt.Fprintf(&lines, "  server %s %s check weight %d\n", name, p.servers[name].addr, weight)
 		}
 	}
-	text := fmt.Sprintf(config, p.socket, p.logs.port, p.front, lines.String())
+	text := fmt.Sprintf(config, p.socket, p.logs.port, lines.String())
 	if err := os.WriteFile(filepath.Join(dir, "cfg"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +164,8 @@ func startProxy(t *testing.T) *proxy {
 
 func (p *proxy) start(t *testing.T) {
 	t.Helper()
-	said := &strings.Builder{}
 	p.cmd = exec.Command(p.program, "-db", "-q", "-f", filepath.Join(p.dir, "cfg"))
-	p.cmd.Stderr = said
+	p.cmd.ExtraFiles = []*os.File{p.bound}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -187,14 +188,19 @@ func (p *proxy) stop() {
 	_ = p.cmd.Wait()
 }
 
-func freeAddr(t *testing.T) string {
+func listen(t *testing.T) (string, *os.File) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().String()
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return l.Addr().String(), file
 }
 
 func (p *proxy) options() Options {

@@ -169,7 +169,7 @@ func (o *Operation) begin() error {
 		return err
 	}
 	for _, e := range b.Ops {
-		if e.Deployment == o.want.Deployment && e.Fence > o.want.Fence+100 {
+		if e.Deployment == o.want.Deployment && e.Fence > o.want.Fence {
 			return adg.ErrFenced
 		}
 	}

@@ -22,7 +22,9 @@ func wanted(op, deployment string, fence int64) adg.Desired {
 
 func begin(t *testing.T, l Ledger, want adg.Desired) *Operation {
 	t.Helper()
-	o, err := l.Begin(t.Context(), want)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	o, err := l.Begin(ctx, want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +39,17 @@ func do(t *testing.T, l Ledger, want adg.Desired, end State) State {
 		t.Fatal(err)
 	}
 	return o.Before
+}
+
+func refused(t *testing.T, l Ledger, want adg.Desired) {
+	t.Helper()
+	o, err := l.Begin(t.Context(), want)
+	if err == nil {
+		o.End(false)
+	}
+	if !errors.Is(err, adg.ErrFenced) {
+		t.Errorf("%s of fence %d: error %v", want.OpID, want.Fence, err)
+	}
 }
 
 func TestWhatCameOfAnOperationIsRememberedByTheNextProcess(t *testing.T) {
@@ -68,9 +81,7 @@ func TestAnOlderOwnerIsRefusedAndChangesNothing(t *testing.T) {
 	do(t, l, wanted("other/1", "other", 1), Done) // fences are counted per deployment
 	before, _ := os.ReadFile(filepath.Join(l.dir, fileName))
 	for _, op := range []string{"d/1", "d/2"} {
-		if _, err := l.Begin(t.Context(), wanted(op, "d", 2)); !errors.Is(err, adg.ErrFenced) {
-			t.Errorf("%s: error %v", op, err)
-		}
+		refused(t, l, wanted(op, "d", 2))
 	}
 	if after, _ := os.ReadFile(filepath.Join(l.dir, fileName)); string(after) != string(before) {
 		t.Errorf("the state was changed: %s", after)
@@ -84,9 +95,7 @@ func TestANewOwnerThatRepeatsAnOperationFencesTheOldOne(t *testing.T) {
 	if before := do(t, l, wanted("d/1", "d", 2), Done); before != Done {
 		t.Errorf("before %q", before)
 	}
-	if _, err := l.Begin(t.Context(), wanted("d/2", "d", 1)); !errors.Is(err, adg.ErrFenced) {
-		t.Errorf("error %v", err)
-	}
+	refused(t, l, wanted("d/2", "d", 1))
 }
 
 func TestARepeatOfAnOldOperationIsNotTheLatest(t *testing.T) {

@@ -80,6 +80,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case r.silent && req.Method == http.MethodPost:
 		w.WriteHeader(http.StatusNoContent)
 	default:
+		seen.Text = "done with " + targettest.Planted
 		_ = json.NewEncoder(w).Encode(seen)
 	}
 }
