@@ -26,7 +26,7 @@ type server struct {
 
 // The administrative states, as HAProxy's flags (server-t.h).
 const (
-	adminMaint = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+	adminMaint = 0x01 | 0x02 | 0x20 | 0x40 // not 0x04: that only records that the configuration said "disabled"
 	adminDrain = 0x08 | 0x10
 )
 

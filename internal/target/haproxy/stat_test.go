@@ -169,3 +169,14 @@ func TestWeightsAreInRangeAndNoShareIsLost(t *testing.T) {
 		}
 	})
 }
+
+func TestServerThatTheConfigurationDisabledAndAnOperatorEnabledIsReady(t *testing.T) {
+	if s := (server{admin: 0x04}); !s.ready() {
+		t.Error("taken for a server in maintenance: HAProxy keeps the mark of the configuration for ever")
+	}
+	for _, admin := range []int{0x01, 0x02, 0x20, 0x40, 0x05} {
+		if s := (server{admin: admin}); s.ready() {
+			t.Errorf("admin state %#x is taken for ready", admin)
+		}
+	}
+}
