@@ -47,7 +47,7 @@ func TestASecretDoesNotShowItself(t *testing.T) {
 		shown[name] = out.String()
 	}
 	for how, text := range shown {
-		for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprint([]byte(planted))} {
+		for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprintf("%d", []byte(planted))} {
 			if strings.Contains(text, form) {
 				t.Errorf("%s shows it: %s", how, text)
 			}

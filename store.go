@@ -8,6 +8,8 @@ import (
 // Store remembers deployments and everything that was decided, done and told. Every implementation passes
 // internal/store/storetest. All methods are safe for concurrent use; a cancelled context changes nothing. What does
 // not exist is NotFound.
+//
+//nolint:interfacebloat // it is ten small interfaces, each of which is enough for whoever uses it
 type Store interface {
 	Clock
 	Deployments

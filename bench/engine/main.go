@@ -86,7 +86,7 @@ func run(l load) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	w := &world{turned: map[string]time.Time{}}
 	if l.HTTP {
 		url, stop, err := startStandIn()

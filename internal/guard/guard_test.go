@@ -52,8 +52,8 @@ func TestBadReleaseIsRolledBackVerifiedHeldAndToldOnce(t *testing.T) {
 }
 
 func TestSourceThatIsDownPromotesNothingAndRollsNothingBack(t *testing.T) {
-	play(t, func(t *testing.T, s *stage) {
-		s.answer = func(q adg.Query) (adg.Answer, error) {
+	play(t, func(_ *testing.T, s *stage) {
+		s.answer = func(adg.Query) (adg.Answer, error) {
 			return adg.Answer{}, adg.Errorf(adg.Unavailable, "connection refused")
 		}
 		p := policy()
@@ -66,7 +66,7 @@ func TestSourceThatIsDownPromotesNothingAndRollsNothingBack(t *testing.T) {
 }
 
 func TestFaultThatWasThereBeforeIsNotBlamedOnTheRelease(t *testing.T) {
-	play(t, func(t *testing.T, s *stage) {
+	play(t, func(_ *testing.T, s *stage) {
 		s.value = func(string, float64) float64 { return 0.5 } // the alarm is red before, and stays so
 		d := s.start(policy())
 		s.until(d.ID, adg.Succeeded)
@@ -74,7 +74,7 @@ func TestFaultThatWasThereBeforeIsNotBlamedOnTheRelease(t *testing.T) {
 }
 
 func TestTargetThatFailsDuringARollbackIsTriedAgainAndThenAHumanIsCalled(t *testing.T) {
-	play(t, func(t *testing.T, s *stage) {
+	play(t, func(_ *testing.T, s *stage) {
 		s.value = badV2
 		fails := 2
 		s.target.fault = func(want adg.Desired) error {

@@ -29,7 +29,7 @@ func (g *Guard) turn(ctx context.Context, w adg.Work) error {
 	in := adg.Input{Now: now, Command: w.Command, Newer: w.Newer}
 	var ev evidence
 	if w.Open != nil {
-		in.Command, in.Outcome, err = nil, nil, nil
+		in.Command = nil
 		if in.Outcome, err = g.settle(ctx, w); err != nil {
 			return err
 		}

@@ -106,7 +106,8 @@ func (l *life) holdBy() string {
 		if s.HeldBy != heldBlind {
 			return "it is held by " + s.HeldBy + " already"
 		}
-	default:
+	case adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback, adg.Blocked, adg.Succeeded, adg.RolledBack,
+		adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 		return "the deployment is " + s.State.String() + ": there is no move forward to hold"
 	}
 	l.hold(l.in.Command.Actor, "held by "+l.who())
@@ -140,7 +141,8 @@ func (l *life) rollBackBy() string {
 	case adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending:
 	case adg.RollingBack, adg.VerifyingRollback:
 		return "it is being rolled back already"
-	default:
+	case adg.Pending, adg.Gated, adg.Blocked, adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled,
+		adg.Superseded, adg.Undecided:
 		return "nothing was deployed yet: cancel it"
 	}
 	if !wayBack(l.spec) {
@@ -164,7 +166,8 @@ func (l *life) cancel() string {
 			return ""
 		}
 		why += ": the release stays as it is"
-	default:
+	case adg.Pending, adg.Gated, adg.Blocked, adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled,
+		adg.Superseded, adg.Undecided:
 	}
 	l.enter(adg.Cancelled)
 	l.because("%s", why)
@@ -228,7 +231,8 @@ func (l *life) reject() string {
 			return ""
 		}
 		l.reprieve("rejected by " + l.who())
-	default:
+	case adg.Rolling, adg.Verifying, adg.Held, adg.RollingBack, adg.VerifyingRollback, adg.Blocked, adg.Succeeded,
+		adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 		return "there is nothing to reject"
 	}
 	return ""

@@ -44,9 +44,10 @@ func (l *life) end() time.Time {
 			begun = l.s.Since
 		}
 		return begun.Add(allowance(l.p.Rollback))
-	default:
-		return l.s.Deadline
+	case adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held, adg.Blocked, adg.Succeeded, adg.RolledBack,
+		adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 	}
+	return l.s.Deadline
 }
 
 // allowance is the time that a rollback may take, and at least a second.

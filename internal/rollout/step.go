@@ -146,7 +146,8 @@ func (l *life) superseded() bool {
 	}
 	switch l.s.State {
 	case adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held:
-	default:
+	case adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback, adg.Blocked, adg.Succeeded, adg.RolledBack,
+		adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 		return false
 	}
 	l.enter(adg.Superseded)

@@ -77,9 +77,10 @@ func counted(spec *adg.Spec, s *adg.Status) []int {
 	case adg.Verifying:
 		phase := phaseOf(spec, s)
 		return indices(p.Checks, func(c adg.Check) bool { return len(phase.Checks) == 0 || slices.Contains(phase.Checks, c.Name) })
-	default:
-		return nil
+	case adg.Pending, adg.Gated, adg.Held, adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback, adg.Blocked,
+		adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 	}
+	return nil
 }
 
 // seesIdle tells whether a check can say something about a release that no user reaches.

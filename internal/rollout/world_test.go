@@ -129,7 +129,7 @@ func (w *world) state(rest []string, text string) error {
 	return fmt.Errorf("unknown fleet %q: choose one of quiet, stopped, rolling, turned-bad, rollbacks", rest[0])
 }
 
-func (t *target) becomes(rest []string, text string) error {
+func (t *target) becomes(rest []string, _ string) error {
 	if len(rest) == 0 {
 		return fmt.Errorf("write: target well|silent|takes 30s|fails 2|fails-for-good|gives-up|says v1|loses")
 	}
@@ -350,7 +350,8 @@ func where(spec adg.Spec, s adg.Status) string {
 		}
 	case adg.Held:
 		return "held by " + strings.Split(s.HeldBy, ":")[0]
-	default:
+	case adg.Pending, adg.Gated, adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback, adg.Blocked,
+		adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 	}
 	return s.State.String()
 }

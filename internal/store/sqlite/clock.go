@@ -1,0 +1,60 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Now is the wall clock at the time of opening and the time that has passed since, so a wall clock that is set while
+// the store is open moves nothing.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if ctx.Err() != nil {
+		return time.Time{}, context.Cause(ctx)
+	}
+	return s.clock.now(), nil
+}
+
+// Private
+
+type clock struct {
+	read   func() time.Time
+	opened time.Time
+	passed atomic.Int64
+}
+
+func newClock(read func() time.Time) *clock { return &clock{read: read, opened: read()} }
+
+func (c *clock) now() time.Time {
+	for {
+		last := c.passed.Load()
+		passed := max(last, int64(c.read().Sub(c.opened)))
+		if passed == last || c.passed.CompareAndSwap(last, passed) {
+			return c.opened.Round(0).UTC().Add(time.Duration(passed))
+		}
+	}
+}
+
+// forever is later than every time that can be stored.
+const forever = math.MaxInt64
+
+// nanos is a time as it is stored: 0 for the zero time, clamped to what 64 bits hold.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() > 2261:
+		return forever
+	case t.Year() < 1678:
+		return 1
+	}
+	return t.UnixNano()
+}
+
+func timeOf(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
+}

@@ -1,0 +1,222 @@
+package sqlite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/deployguardian/adg"
+)
+
+func TestFullDiskKeepsDecisionsAndDropsMeasurements(t *testing.T) {
+	dir, clock := t.TempDir(), newHandClock()
+	var logged bytes.Buffer
+	s := opened(t, dir, Options{Clock: clock.now, Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	create(t, s, "d0", "s0")
+	w := takeAll(t, s, 1)[0]
+	limitPages(t, s, 20)
+	n := 0
+	for ; isThere(t, dir, "reserve"); n++ {
+		must(t, commitTo(t, s, &w, plain(w)))
+		if n > 1000 {
+			t.Fatal("the database never got full")
+		}
+	}
+	if !strings.Contains(logged.String(), "disk is full") {
+		t.Errorf("nobody was told: %s", logged.String())
+	}
+	kept := measurements(t, s)
+	tick := plain(w)
+	tick.Decision.Next.Health = adg.Unhealthy
+	must(t, commitTo(t, s, &w, tick))
+	if d, err := s.Deployment(t.Context(), "d0"); err != nil || d.Status.Health != adg.Unhealthy {
+		t.Errorf("the status was not kept: %v, %v", d.Status.Health, err)
+	}
+	if got := measurements(t, s); got != kept {
+		t.Errorf("%d measurements became %d", kept, got)
+	}
+
+	limitPages(t, s, 1<<20)
+	clock.advance(reserveRetry)
+	must(t, commitTo(t, s, &w, plain(w)))
+	if got := measurements(t, s); !isThere(t, dir, "reserve") || got != kept+10 {
+		t.Errorf("after there was room again: %d measurements after %d, reserve there: %t", got, kept, isThere(t, dir, "reserve"))
+	}
+	if !strings.Contains(logged.String(), "room on the disk again") {
+		t.Errorf("nobody was told: %s", logged.String())
+	}
+}
+
+func TestFullDiskWithoutReserveLosesNothingAndSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir, Options{})
+	create(t, s, "d0", "s0")
+	w := takeAll(t, s, 1)[0]
+	var err error
+	for n := 0; err == nil; n++ {
+		if n == 1 {
+			limitPages(t, s, 0)
+		}
+		tick := eventful(w, fmt.Sprintf("d0/%d", n))
+		tick.Decision.Slot = 0
+		if n > 0 {
+			tick.Outcome = &adg.Outcome{OpID: fmt.Sprintf("d0/%d", n-1)}
+		}
+		if n > 1000 {
+			t.Fatal("the database never got full")
+		}
+		if err = commitTo(t, s, &w, tick); err != nil {
+			limitPages(t, s, 1<<20)
+			if adg.CodeOf(err) != adg.Unavailable || !strings.Contains(err.Error(), "free some space") || !strings.Contains(err.Error(), dir) {
+				t.Errorf("got %v", err)
+			}
+			effects, failed := s.Effects(t.Context(), "d0")
+			must(t, failed)
+			entries, failed := s.Entries(t.Context(), "d0", 0, 10_000)
+			must(t, failed)
+			if len(effects) != n || len(entries) != n || effects[n-1].Outcome != nil {
+				t.Errorf("%d effects and %d entries of %d", len(effects), len(entries), n)
+			}
+			must(t, commitTo(t, s, &w, tick))
+		}
+	}
+	integrity(t, s)
+}
+
+func TestFullFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=3m"); err != nil {
+		t.Logf("no file system can be mounted here (%v): the tests with a full database say the same", err)
+		return
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	data := filepath.Join(dir, "data")
+	s, err := Open(t.Context(), data, Options{})
+	must(t, err)
+	create(t, s, "d0", "s0")
+	w := takeAll(t, s, 1)[0]
+	for n := 0; isThere(t, data, "reserve"); n++ {
+		must(t, commitTo(t, s, &w, plain(w)))
+		if n > 10_000 {
+			t.Fatal("the disk never got full")
+		}
+	}
+	// A rollback is decided, done and verified on the full disk, with the log's room alone.
+	for n := range 20 {
+		tick := eventful(w, fmt.Sprintf("d0/%d", n))
+		tick.Decision.Slot = 0
+		must(t, commitTo(t, s, &w, tick))
+		tick = plain(w)
+		tick.GiveBack, tick.Outcome = false, &adg.Outcome{OpID: fmt.Sprintf("d0/%d", n)}
+		must(t, commitTo(t, s, &w, tick))
+	}
+	fill(t, filepath.Join(dir, "filler"))
+	done := 20
+	for err == nil && done < 10_000 {
+		tick := eventful(w, fmt.Sprintf("d0/%d", done))
+		tick.Decision.Slot, tick.Outcome = 0, nil
+		if err = commitTo(t, s, &w, tick); err == nil {
+			tick = plain(w)
+			tick.GiveBack, tick.Outcome = false, &adg.Outcome{OpID: fmt.Sprintf("d0/%d", done)}
+			err = commitTo(t, s, &w, tick)
+			done++
+		}
+	}
+	t.Logf("%d effects were recorded before there was no byte left", done)
+	if adg.CodeOf(err) != adg.Unavailable || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("got %v", err)
+	}
+	must(t, s.Close())
+	if s, err = Open(t.Context(), data, Options{}); err == nil { // it may even be opened
+		must(t, s.Close())
+	} else if adg.CodeOf(err) != adg.Unavailable {
+		t.Errorf("opening on a full disk: %v", err)
+	}
+	must(t, os.Remove(filepath.Join(dir, "filler")))
+	s, err = Open(t.Context(), data, Options{})
+	must(t, err)
+	integrity(t, s)
+	effects, err := s.Effects(t.Context(), "d0")
+	if err != nil || len(effects) < done {
+		t.Errorf("%d effects of %d are left, %v", len(effects), done, err)
+	}
+	must(t, s.Close())
+}
+
+// limitPages lets the database grow by that many pages and no more.
+func limitPages(t *testing.T, s *Store, more int) {
+	t.Helper()
+	must(t, s.write(t.Context(), false, func(t *tx) error {
+		pages := 0
+		if err := t.row([]any{&pages}, "PRAGMA page_count"); err != nil {
+			return err
+		}
+		_, err := t.exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages+more))
+		return err
+	}))
+}
+
+// commitTo commits a tick that keeps the lease.
+func commitTo(t *testing.T, s *Store, w *adg.Work, tick adg.Tick) error {
+	t.Helper()
+	tick.GiveBack = false
+	tick.Version = w.Deployment.Version
+	stored, err := s.Commit(t.Context(), tick)
+	if err == nil {
+		w.Deployment = stored
+	}
+	return err
+}
+
+func measurements(t *testing.T, s *Store) int {
+	t.Helper()
+	n := 0
+	must(t, s.reads.QueryRowContext(t.Context(), "SELECT count(*) FROM measurements").Scan(&n))
+	return n
+}
+
+func isThere(t *testing.T, dir, name string) bool {
+	t.Helper()
+	_, err := os.Stat(filepath.Join(dir, name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// fill writes a file until there is no room left.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	must(t, err)
+	defer file.Close()
+	for err == nil {
+		_, err = file.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+func integrity(t *testing.T, s *Store) {
+	t.Helper()
+	says := ""
+	must(t, s.reads.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&says))
+	if says != "ok" {
+		t.Errorf("the database is damaged: %s", says)
+	}
+	rows, err := s.reads.QueryContext(t.Context(), "PRAGMA foreign_key_check")
+	must(t, err)
+	defer rows.Close()
+	if rows.Next() {
+		t.Error("a row refers to what does not exist")
+	}
+	must(t, rows.Err())
+}

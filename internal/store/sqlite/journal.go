@@ -1,0 +1,239 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// Commit writes a tick. Ticks that are committed at the same time share a transaction, and succeed or fail alone.
+func (s *Store) Commit(ctx context.Context, tick adg.Tick) (adg.Deployment, error) {
+	p, err := prepare(tick)
+	if err != nil {
+		return adg.Deployment{}, err
+	}
+	stored := adg.Deployment{ID: tick.Lease.Deployment, Status: tick.Decision.Next}
+	var spec string
+	err = s.write(ctx, p.durable(), func(t *tx) error {
+		now := s.clock.now()
+		h, err := t.holding(tick.Lease, nanos(now))
+		if err != nil {
+			return err
+		}
+		if h.version != tick.Version {
+			return adg.Errorf(adg.Conflict, "deployment %s was changed since it was read", tick.Lease.Deployment)
+		}
+		h.version++
+		for _, step := range []func(*tx, held, time.Time) error{
+			p.takeSlot, p.closeEffect, p.storeIntent, p.answerCommand, p.storeEvidence, p.storeFacts, p.storeKnowledge, p.storeStatus,
+		} {
+			if err := step(t, h, now); err != nil {
+				return err
+			}
+		}
+		stored.Version = h.version
+		return t.row([]any{&spec}, "SELECT spec FROM specs WHERE deployment = ?", h.n)
+	})
+	if err != nil {
+		return adg.Deployment{}, err
+	}
+	stored.Spec, err = decode[adg.Spec](spec)
+	return stored, err
+}
+
+// Private
+
+// prepared is a tick with everything encoded that need not wait for the writer.
+type prepared struct {
+	adg.Tick
+	status, decision, assessment string
+	intent, outcome              string
+	measurements, baselines      []string
+	facts                        []string
+}
+
+func prepare(tick adg.Tick) (p prepared, err error) {
+	p.Tick = tick
+	encoded := func(v any) string {
+		text, failed := encode(v)
+		err = errors.Join(err, failed)
+		return text
+	}
+	d := tick.Decision
+	p.status = encoded(newStatus(d.Next))
+	if p.recorded() {
+		p.decision = encoded(newDecision(d))
+	}
+	if tick.Assessment != nil {
+		p.assessment = encoded(newAssessment(*tick.Assessment))
+	}
+	if d.Apply != nil {
+		want := *d.Apply
+		want.Fence = tick.Lease.Fence
+		p.intent = encoded(adg.Effect{Deployment: tick.Lease.Deployment, Fence: want.Fence, Desired: want, Begun: d.At})
+	}
+	if tick.Outcome != nil {
+		p.outcome = encoded(newOutcome(*tick.Outcome))
+	}
+	p.measurements = each(tick.Measurements, func(m adg.Measurement) string { return encoded(newMeasurement(m)) })
+	p.baselines = each(tick.Baselines, func(b adg.Baseline) string { return encoded(newBaseline(b)) })
+	p.facts = each(d.Facts, func(f adg.Fact) string { return encoded(f) })
+	return p, err
+}
+
+// recorded tells whether the decision becomes an entry: a human's word is on record with its answer, also where it
+// changed nothing.
+func (p *prepared) recorded() bool { return p.Decision.Changed() || p.Command != "" }
+
+func (p *prepared) durable() bool { return p.recorded() || p.Outcome != nil || len(p.Baselines) > 0 }
+
+func (p *prepared) takeSlot(t *tx, _ held, now time.Time) error {
+	if p.Decision.Slot == 0 {
+		return nil
+	}
+	hourAgo := nanos(now.Add(-rollbacksWithin))
+	if _, err := t.exec("DELETE FROM slots WHERE at <= ?", hourAgo); err != nil {
+		return err
+	}
+	taken, err := t.exec("INSERT INTO slots (at) SELECT ? WHERE (SELECT count(*) FROM slots) < ?", nanos(now), p.Decision.Slot)
+	if err == nil && taken == 0 {
+		err = adg.ErrNoSlot
+	}
+	return err
+}
+
+func (p *prepared) closeEffect(t *tx, h held, _ time.Time) error {
+	if p.Outcome == nil {
+		return nil
+	}
+	closed, err := t.exec("UPDATE effects SET outcome = ? WHERE op_id = ? AND deployment = ? AND outcome IS NULL", p.outcome, p.Outcome.OpID, h.n)
+	if err == nil && closed == 0 {
+		err = adg.Errorf(adg.Conflict, "deployment %s: effect %q is not open", p.Lease.Deployment, p.Outcome.OpID)
+	}
+	return err
+}
+
+func (p *prepared) storeIntent(t *tx, h held, _ time.Time) error {
+	if p.Decision.Apply == nil {
+		return nil
+	}
+	made, err := t.exec("INSERT INTO effects (op_id, deployment, effect) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", p.Decision.Apply.OpID, h.n, p.intent)
+	if err == nil && made == 0 {
+		err = adg.Errorf(adg.Conflict, "deployment %s: effect %q was begun already, or another is open", p.Lease.Deployment, p.Decision.Apply.OpID)
+	}
+	return err
+}
+
+func (p *prepared) answerCommand(t *tx, h held, _ time.Time) error {
+	if p.Command == "" {
+		return nil
+	}
+	answered, err := t.exec("UPDATE commands SET answered = ? WHERE id = ? AND deployment = ? AND answered IS NULL", h.version, p.Command, h.n)
+	if err == nil && answered == 0 {
+		err = adg.Errorf(adg.Conflict, "deployment %s: command %q waits for no answer", p.Lease.Deployment, p.Command)
+	}
+	return err
+}
+
+func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
+	if p.recorded() {
+		assessment := sql.NullString{String: p.assessment, Valid: p.Assessment != nil}
+		if _, err := t.exec("INSERT INTO entries (deployment, seq, decision, assessment) VALUES (?, ?, ?, ?)", h.n, h.version, p.decision, assessment); err != nil {
+			return err
+		}
+	}
+	for i, b := range p.Baselines {
+		if _, err := t.exec("INSERT INTO baselines (deployment, name, baseline) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", h.n, b.Check, p.baselines[i]); err != nil {
+			return err
+		}
+	}
+	if t.tight {
+		return nil
+	}
+	keep := p.Decision.Changed()
+	if a := p.Assessment; a != nil {
+		if _, err := t.exec("INSERT INTO assessments (deployment, at, keep, assessment) VALUES (?, ?, ?, ?)", h.n, nanos(a.At), keep, p.assessment); err != nil {
+			return err
+		}
+	}
+	for i, m := range p.Measurements {
+		if _, err := t.exec("INSERT INTO measurements (deployment, at, keep, name, measurement) VALUES (?, ?, ?, ?, ?)", h.n, nanos(m.At), keep, m.Check, p.measurements[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *prepared) storeFacts(t *tx, h held, now time.Time) error {
+	for i, f := range p.Decision.Facts {
+		stored, err := t.exec("INSERT INTO facts (id, deployment, fact) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", f.ID, h.n, p.facts[i])
+		if err != nil {
+			return err
+		}
+		if stored == 0 {
+			continue // it is told once, however often it is decided
+		}
+		for _, notifier := range p.Notifiers {
+			if err := t.enqueue(f.ID, h.n, notifier, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *prepared) storeKnowledge(t *tx, _ held, now time.Time) error {
+	if h := p.Decision.Hold; h != nil {
+		if err := t.putHold(*h, now, false); err != nil {
+			return err
+		}
+	}
+	if r := p.Decision.Standing; r != nil {
+		return t.mark(*r)
+	}
+	return nil
+}
+
+func (p *prepared) storeStatus(t *tx, h held, now time.Time) error {
+	next := p.Decision.Next
+	due := nanos(next.Due)
+	waiting := false
+	if err := t.row([]any{&waiting}, "SELECT EXISTS (SELECT 1 FROM commands WHERE deployment = ? AND answered IS NULL)", h.n); err != nil {
+		return err
+	}
+	if waiting {
+		due = min(due, nanos(now))
+	}
+	if _, err := t.exec("UPDATE deployments SET version = ?, state = ?, live = ?, due = ? WHERE n = ?", h.version, next.State.String(), !next.State.Ended(), due, h.n); err != nil {
+		return err
+	}
+	if bad := turned(h.bad, next); bad != h.bad {
+		// The time stays when it is better again: the service did turn bad then.
+		if _, err := t.exec("UPDATE deployments SET bad = ?1, bad_since = iif(?1, ?2, bad_since) WHERE n = ?3", bad, nanos(now), h.n); err != nil {
+			return err
+		}
+	}
+	if p.GiveBack {
+		if _, err := t.exec("UPDATE deployments SET owner = '', until = 0 WHERE n = ?", h.n); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec("UPDATE statuses SET status = ? WHERE deployment = ?", p.status, h.n)
+	return err
+}
+
+// turned tells whether the deployment counts as bad after the tick: unhealthy, or condemned by a rule. Unknown
+// neither makes it bad nor good.
+func turned(bad bool, next adg.Status) bool {
+	switch next.Health {
+	case adg.Unhealthy:
+		return true
+	case adg.Healthy, adg.Degraded:
+		return !next.Condemned.IsZero() && next.Rule > 0
+	case adg.HealthUnknown:
+	}
+	return bad
+}

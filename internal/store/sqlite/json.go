@@ -1,0 +1,282 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/deployguardian/adg"
+)
+
+// encode is the JSON that a value is stored as. What is measured must be one of the types below: NaN and the
+// infinities are values like others there.
+func encode(v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "", adg.Errorf(adg.Invalid, "this cannot be stored: %w", err)
+	}
+	return string(text), nil
+}
+
+func decode[T any](text string) (v T, err error) {
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return v, adg.Errorf(adg.Internal, "a stored %T cannot be read: %w", v, err)
+	}
+	return v, nil
+}
+
+// Private
+
+// number is a float64 that may be no number.
+type number float64
+
+// MarshalJSON writes NaN and the infinities as strings.
+func (n number) MarshalJSON() ([]byte, error) { return appendNumber(nil, float64(n)), nil }
+
+// UnmarshalJSON reads numbers, and strings that hold one.
+func (n *number) UnmarshalJSON(text []byte) error {
+	f, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	*n = number(f)
+	return err
+}
+
+func appendNumber(text []byte, f float64) []byte {
+	special := math.IsNaN(f) || math.IsInf(f, 0)
+	if special {
+		text = append(text, '"')
+	}
+	text = strconv.AppendFloat(text, f, 'g', -1, 64)
+	if special {
+		text = append(text, '"')
+	}
+	return text
+}
+
+type numbers []float64
+
+// MarshalJSON writes all numbers at once: a measurement may hold thousands.
+func (n numbers) MarshalJSON() ([]byte, error) {
+	text := append(make([]byte, 0, 2+8*len(n)), '[')
+	for i, f := range n {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = appendNumber(text, f)
+	}
+	return append(text, ']'), nil
+}
+
+// UnmarshalJSON reads a list of numbers.
+func (n *numbers) UnmarshalJSON(text []byte) error {
+	var all []number
+	if err := json.Unmarshal(text, &all); err != nil {
+		return err
+	}
+	*n = make(numbers, len(all))
+	for i, f := range all {
+		(*n)[i] = float64(f)
+	}
+	return nil
+}
+
+// The types below are stored in place of the ones that they embed; their fields hide those that hold floats.
+
+type judgement struct {
+	adg.Judgement
+	Value    *number `json:"value,omitempty"`
+	Baseline *number `json:"baseline,omitempty"`
+	Limit    *number `json:"limit,omitempty"`
+	N        number  `json:"n,omitempty"`
+	BaseN    number  `json:"base_n,omitempty"`
+}
+
+func newJudgement(j adg.Judgement) judgement {
+	return judgement{j, (*number)(j.Value), (*number)(j.Baseline), (*number)(j.Limit), number(j.N), number(j.BaseN)}
+}
+
+func (j judgement) plain() adg.Judgement {
+	p := j.Judgement
+	p.Value, p.Baseline, p.Limit = (*float64)(j.Value), (*float64)(j.Baseline), (*float64)(j.Limit)
+	p.N, p.BaseN = float64(j.N), float64(j.BaseN)
+	return p
+}
+
+type watch struct {
+	adg.Watch
+	Last judgement `json:"last"`
+}
+
+func newWatch(w adg.Watch) watch { return watch{w, newJudgement(w.Last)} }
+
+func (w watch) plain() adg.Watch {
+	p := w.Watch
+	p.Last = w.Last.plain()
+	return p
+}
+
+type status struct {
+	adg.Status
+	Score  number  `json:"score"`
+	Checks []watch `json:"checks,omitempty"`
+}
+
+func newStatus(s adg.Status) status { return status{s, number(s.Score), each(s.Checks, newWatch)} }
+
+func (s status) plain() adg.Status {
+	p := s.Status
+	p.Score, p.Checks = float64(s.Score), each(s.Checks, watch.plain)
+	return p
+}
+
+type assessment struct {
+	adg.Assessment
+	Score      number      `json:"score"`
+	Judgements []judgement `json:"judgements"`
+}
+
+func newAssessment(a adg.Assessment) assessment {
+	return assessment{a, number(a.Score), each(a.Judgements, newJudgement)}
+}
+
+func (a assessment) plain() adg.Assessment {
+	p := a.Assessment
+	p.Score, p.Judgements = float64(a.Score), each(a.Judgements, judgement.plain)
+	return p
+}
+
+type decision struct {
+	adg.Decision
+	Next status `json:"next"`
+}
+
+func newDecision(d adg.Decision) decision { return decision{d, newStatus(d.Next)} }
+
+func (d decision) plain() adg.Decision {
+	p := d.Decision
+	p.Next = d.Next.plain()
+	return p
+}
+
+type placement struct {
+	adg.Placement
+	Share number `json:"share"`
+}
+
+type observed struct {
+	adg.Observed
+	Releases []placement `json:"releases"`
+}
+
+type outcome struct {
+	adg.Outcome
+	Observed observed `json:"observed"`
+}
+
+func newOutcome(o adg.Outcome) outcome {
+	seen := each(o.Observed.Releases, func(p adg.Placement) placement { return placement{p, number(p.Share)} })
+	return outcome{o, observed{o.Observed, seen}}
+}
+
+func (o outcome) plain() adg.Outcome {
+	p := o.Outcome
+	p.Observed = o.Observed.Observed
+	p.Observed.Releases = each(o.Observed.Releases, func(p placement) adg.Placement {
+		p.Placement.Share = float64(p.Share)
+		return p.Placement
+	})
+	return p
+}
+
+// series keeps the samples in two columns, the times as differences: most of what is stored is this.
+type series struct {
+	Labels map[string]string `json:"labels,omitempty"`
+	At     []int64           `json:"at,omitempty"`
+	Values numbers           `json:"v,omitempty"`
+}
+
+func newSeries(s adg.Series) series {
+	c := series{Labels: s.Labels, At: make([]int64, len(s.Samples)), Values: make(numbers, len(s.Samples))}
+	before := int64(0)
+	for i, sample := range s.Samples {
+		at := nanos(sample.At)
+		c.At[i], c.Values[i] = at-before, sample.Value
+		before = at
+	}
+	return c
+}
+
+func (s series) plain() adg.Series {
+	p := adg.Series{Labels: s.Labels, Samples: make([]adg.Sample, min(len(s.At), len(s.Values)))}
+	at := int64(0)
+	for i := range p.Samples {
+		at += s.At[i]
+		p.Samples[i] = adg.Sample{At: timeOf(at), Value: s.Values[i]}
+	}
+	return p
+}
+
+type measurement struct {
+	adg.Measurement
+	Values []series `json:"values,omitempty"`
+	Bad    []series `json:"bad,omitempty"`
+	Total  []series `json:"total,omitempty"`
+}
+
+func newMeasurement(m adg.Measurement) measurement {
+	return measurement{m, each(m.Values, newSeries), each(m.Bad, newSeries), each(m.Total, newSeries)}
+}
+
+func (m measurement) plain() adg.Measurement {
+	p := m.Measurement
+	p.Values, p.Bad, p.Total = each(m.Values, series.plain), each(m.Bad, series.plain), each(m.Total, series.plain)
+	return p
+}
+
+type counts struct {
+	Bad number `json:"bad"`
+	All number `json:"all"`
+}
+
+type baseline struct {
+	adg.Baseline
+	Values  numbers           `json:"values,omitempty"`
+	Bad     number            `json:"bad,omitempty"`
+	Total   number            `json:"total,omitempty"`
+	Replica map[string]counts `json:"replica,omitempty"`
+}
+
+func newBaseline(b adg.Baseline) baseline {
+	c := baseline{Baseline: b, Values: b.Values, Bad: number(b.Bad), Total: number(b.Total)}
+	if b.Replica != nil {
+		c.Replica = make(map[string]counts, len(b.Replica))
+	}
+	for name, n := range b.Replica {
+		c.Replica[name] = counts{number(n.Bad), number(n.All)}
+	}
+	return c
+}
+
+func (b baseline) plain() adg.Baseline {
+	p := b.Baseline
+	p.Values, p.Bad, p.Total = b.Values, float64(b.Bad), float64(b.Total)
+	if b.Replica != nil {
+		p.Replica = make(map[string]adg.Counts, len(b.Replica))
+	}
+	for name, n := range b.Replica {
+		p.Replica[name] = adg.Counts{Bad: float64(n.Bad), All: float64(n.All)}
+	}
+	return p
+}
+
+// each keeps nil nil, so that what is read equals what was stored.
+func each[A, B any](all []A, f func(A) B) []B {
+	if all == nil {
+		return nil
+	}
+	made := make([]B, len(all))
+	for i, a := range all {
+		made[i] = f(a)
+	}
+	return made
+}

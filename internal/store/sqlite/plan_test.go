@@ -1,0 +1,181 @@
+package sqlite
+
+import (
+	"database/sql"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+func TestNoQueryOfTheLoopScansATable(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{})
+	exercise(t, s)
+	var queries []string
+	err := s.write(t.Context(), false, func(t *tx) error {
+		for query := range t.prepared {
+			queries = append(queries, query)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries = append(queries, fleetQuery)
+	allowed := map[string]bool{
+		"SCAN CONSTANT ROW": true,
+		"SCAN d":            true, // what the first part of takeQuery has found
+		"SCAN slots":        true, // one hour's rollbacks
+	}
+	judged := 0
+	for _, query := range queries {
+		for _, step := range planOf(t, s, query) {
+			judged++
+			if strings.HasPrefix(step, "SCAN ") && !allowed[step] && !slices.Contains(healing, query) {
+				t.Errorf("%s\n\t%s", query, step)
+			}
+		}
+	}
+	for _, want := range []string{"deployments_due", "outbox_due", "deployments_bad", "deployments_live", "effects_open", "commands_waiting"} {
+		if !strings.Contains(strings.Join(allPlans(t, s, takeQuery, undeliveredQuery, fleetQuery), "\n"), want) {
+			t.Errorf("the index %s is not used", want)
+		}
+	}
+	if judged < 40 {
+		t.Fatalf("only %d steps were judged", judged)
+	}
+}
+
+func TestWorkCostsTheSameAfterALongHistory(t *testing.T) {
+	short, long := opened(t, t.TempDir(), Options{}), opened(t, t.TempDir(), Options{})
+	err := long.write(t.Context(), false, func(t *tx) error {
+		for _, query := range []string{
+			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 5000)
+			INSERT INTO deployments (id, service, environment, version, state, live, due, bad_since) SELECT 'old-' || i, 's0', 'bench', 5, 'succeeded', 0, i, i FROM c`,
+			"INSERT INTO specs SELECT n, '{}' FROM deployments",
+			"INSERT INTO statuses SELECT n, '{}' FROM deployments",
+			"INSERT INTO commands (id, deployment, command, answered) SELECT id, n, '{}', 2 FROM deployments",
+			"INSERT INTO effects (op_id, deployment, effect, outcome) SELECT id, n, '{}', '{}' FROM deployments",
+			"INSERT INTO facts (id, deployment, fact) SELECT id, n, '{}' FROM deployments",
+			"INSERT INTO outbox (fact, deployment, notifier, dead) SELECT n, n, 'chat', 1 FROM deployments",
+		} {
+			if _, err := t.exec(query); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]func(*Store) func(){
+		"take": func(s *Store) func() {
+			return func() { must(t, s.GiveBack(t.Context(), takeAll(t, s, 1)[0].Lease)) }
+		},
+		"commit": func(s *Store) func() {
+			w := takeAll(t, s, 1)[0]
+			return func() { must(t, commitTo(t, s, &w, plain(w))) }
+		},
+		"fleet": func(s *Store) func() {
+			return func() {
+				if f, err := s.Fleet(t.Context(), "bench", "d0"); err != nil || f.TurnedBad != 0 {
+					t.Fatal(f, err)
+				}
+			}
+		},
+		"undelivered": func(s *Store) func() {
+			return func() {
+				if all, err := s.Undelivered(t.Context(), "teller", time.Minute, 10); err != nil || len(all) != 0 {
+					t.Fatal(all, err)
+				}
+			}
+		},
+	}
+	create(t, short, "d0", "s0")
+	create(t, long, "d0", "s0")
+	for _, name := range []string{"take", "fleet", "undelivered", "commit"} {
+		before, after := fastest(parts[name](short)), fastest(parts[name](long))
+		t.Logf("%s takes %s, and %s after a long history", name, before, after)
+		if after > 4*before {
+			t.Errorf("%s takes %s, and %s after a long history", name, before, after)
+		}
+	}
+}
+
+func fastest(do func()) time.Duration {
+	best := time.Hour
+	for range 50 {
+		begin := time.Now()
+		do()
+		best = min(best, time.Since(begin))
+	}
+	return best
+}
+
+// exercise uses everything that the writer can do.
+func exercise(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	create(t, s, "d0", "s0")
+	must(t, s.Ask(ctx, adg.Command{ID: "c0", Deployment: "d0", Kind: adg.CommandHold}))
+	w := takeAll(t, s, 1)[0]
+	lease, err := s.Renew(ctx, w.Lease, time.Minute)
+	must(t, err)
+	tick := eventful(w, "d0/1")
+	tick.Lease, tick.Command = lease, "c0"
+	w.Deployment, err = s.Commit(ctx, tick)
+	must(t, err)
+	tick = plain(w)
+	tick.Outcome = &adg.Outcome{OpID: "d0/1"}
+	tick.Decision.Next.Health = adg.Unhealthy
+	_, err = s.Commit(ctx, tick)
+	must(t, err)
+	must(t, s.GiveBack(ctx, lease))
+	for _, do := range []func(adg.Delivery) error{
+		func(d adg.Delivery) error { return s.Postpone(ctx, d, time.Now().Add(-time.Second), "no") },
+		func(d adg.Delivery) error { return s.Abandon(ctx, d, "no") },
+		func(d adg.Delivery) error { return s.Delivered(ctx, d) },
+	} {
+		all, err := s.Undelivered(ctx, "teller", time.Minute, 1)
+		must(t, err)
+		if len(all) == 0 {
+			t.Fatal("nothing to deliver")
+		}
+		must(t, do(all[0]))
+	}
+	must(t, s.StopLine(ctx, "a", "b"))
+	must(t, s.LiftHold(ctx, "s0", "bench", "v2"))
+	_, err = s.Compact(ctx, time.Now())
+	must(t, err)
+}
+
+func allPlans(t *testing.T, s *Store, queries ...string) (all []string) {
+	t.Helper()
+	for _, query := range queries {
+		all = append(all, planOf(t, s, query)...)
+	}
+	return all
+}
+
+// planOf is how SQLite would run a query.
+func planOf(t *testing.T, s *Store, query string) (steps []string) {
+	t.Helper()
+	if first, _, _ := strings.Cut(query, " "); first == "BEGIN" || first == "COMMIT" || first == "SAVEPOINT" || first == "RELEASE" || first == "ROLLBACK" {
+		return nil
+	}
+	rows, err := s.reads.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+	if err != nil {
+		rows, err = s.reads.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, 7)...)
+	}
+	must(t, err)
+	must(t, scanAll(rows, func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var step string
+		err := rows.Scan(&id, &parent, &unused, &step)
+		steps = append(steps, step)
+		return err
+	}))
+	return steps
+}
