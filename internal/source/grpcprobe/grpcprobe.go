@@ -109,6 +109,9 @@ func (s *source) check(ctx context.Context, service string) error {
 	}
 	defer func() { _ = client.Close() }() // conn is closed whatever this says
 	answer, err := grpc_health_v1.NewHealthClient(client).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: service})
+	if status.Code(err) == codes.DeadlineExceeded {
+		<-ctx.Done() // the server knows the deadline, too, and may see it pass a moment before we do
+	}
 	return verdict(answer.GetStatus(), err)
 }
 
