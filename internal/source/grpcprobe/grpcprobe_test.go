@@ -159,6 +159,7 @@ type failing struct{ code codes.Code }
 func (f failing) Check(ctx context.Context, _ *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	if f.code == codes.OK {
 		<-ctx.Done()
+		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return nil, status.Error(f.code, "broken")
 }
