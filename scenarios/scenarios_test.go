@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestStories(t *testing.T) {
+	disk := mountable(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -44,11 +45,17 @@ func TestStories(t *testing.T) {
 			env.Setenv("ADG_ACTOR", "alice")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: words,
+		Condition: func(name string) (bool, error) {
+			if name != "mountable" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return disk, nil
+		},
 	})
 }
 
-// exits runs a program and demands an exit code: exits 3 adg run …
+// exits runs a program and demands an exit code, as in: exits 3 adg run -f guardian.yaml.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM [ARG…]")

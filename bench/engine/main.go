@@ -126,7 +126,8 @@ func run(l load) error {
 // deployment is one that bakes for longer than the benchmark.
 func deployment(i int, l load) adg.Deployment {
 	p := adg.Policy{
-		Service: fmt.Sprintf("s%05d", i), Environment: "bench", Interval: l.Interval, History: time.Minute,
+		Service: fmt.Sprintf("s%05d", i), Environment: fmt.Sprintf("e%05d", i), // its own: a common cause is not what is measured
+		Interval: l.Interval, History: time.Minute,
 		Strategy: adg.Strategy{Kind: adg.Canary, Steps: []adg.Step{{Share: 50, Bake: 24 * time.Hour}, {Share: 100}}},
 		Rollback: adg.RollbackPolicy{Trust: adg.Auto, Rules: []adg.Rule{{When: adg.Unhealthy}}, PerHour: 1 << 20, VerifyFor: time.Second},
 	}

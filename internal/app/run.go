@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +40,40 @@ func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, person c
 	if err := w.Open(ctx); err != nil {
 		return d, err
 	}
+	if o.DryRun {
+		file.Policy.Notify = nil // nothing of it happens, so there is nothing to tell
+		if err := remind(ctx, store, o, file.Policy); err != nil {
+			return d, err
+		}
+	}
 	return guarded(ctx, store, w, session{options: o, policy: file.Policy, view: view, person: person, log: a.log})
+}
+
+// remind tells a dry run's store what is known in earnest: which release is good, and whether this one is on hold.
+func remind(ctx context.Context, store adg.Store, o cli.RunOptions, p adg.Policy) (err error) {
+	known, err := sqlite.OpenReadOnly(ctx, o.Known)
+	if adg.CodeOf(err) == adg.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer both(&err, known.Close)
+	good, err := known.LastGood(ctx, p.Service, p.Environment)
+	if err == nil {
+		err = store.Mark(ctx, good)
+	}
+	if err != nil && adg.CodeOf(err) != adg.NotFound {
+		return err
+	}
+	hold, err := known.HoldOf(ctx, p.Service, p.Environment, o.Release.Identity())
+	if err == nil {
+		err = store.PutHold(ctx, hold)
+	}
+	if adg.CodeOf(err) == adg.NotFound {
+		return nil
+	}
+	return err
 }
 
 // session is one run of a guard for one deployment.
@@ -55,11 +89,14 @@ type session struct {
 func guarded(ctx context.Context, store adg.Store, w guard.World, s session) (adg.Deployment, error) {
 	ended := make(chan struct{}, 1)
 	var following sync.Map // the deployment that is shown
-	g := guard.New(store, w, guard.Options{Log: s.log, Poll: pollOf(s.policy), Watch: func(d adg.Deployment, t adg.Tick) {
+	g := guard.New(store, w, guard.Options{Log: s.log, Poll: pollOf(s.policy), Only: s.own, Watch: func(d adg.Deployment, t adg.Tick) {
 		if id, ok := following.Load("id"); !ok || id != d.ID {
 			return
 		}
 		s.view.Tick(d, t)
+		if t.Command != "" && !t.Decision.Changed() {
+			s.view.Say(strings.Join(t.Decision.Reasons, "; ")) // why it was refused
+		}
 		if d.Status.State.Ended() {
 			select {
 			case ended <- struct{}{}:
@@ -97,17 +134,28 @@ func guarded(ctx context.Context, store adg.Store, w guard.World, s session) (ad
 
 // Private
 
+// own tells whether the policy of this run is about that service. A data directory may hold deployments of others,
+// which have targets, sources and notifiers of their own.
+func (s session) own(service, environment string) bool {
+	return service == s.policy.Service && environment == s.policy.Environment
+}
+
 // begin finds the deployment that this run goes on with, or starts it.
 func begin(ctx context.Context, store adg.Store, g *guard.Guard, s session) (adg.Deployment, error) {
 	release := s.options.Release
 	release.Service = s.policy.Service
-	live, err := store.ListDeployments(ctx, adg.DeploymentFilter{Service: s.policy.Service, Environment: s.policy.Environment, Live: true})
+	live, err := store.ListDeployments(ctx, adg.DeploymentFilter{Live: true})
 	if err != nil {
 		return adg.Deployment{}, err
 	}
 	for _, d := range live {
-		if d.Spec.Release.Identity() == release.Identity() {
-			s.view.Say(fmt.Sprintf("going on with %s, which is %s", d.ID, d.Status.State))
+		if p := d.Spec.Policy; !s.own(p.Service, p.Environment) {
+			s.view.Say(fmt.Sprintf("warning: %s in %s is %s, and this run does not guard it: go on with it under its own policy", d.ID, p.Environment, d.Status.State))
+		}
+	}
+	for _, d := range live {
+		if p := d.Spec.Policy; s.own(p.Service, p.Environment) && d.Spec.Release.Identity() == release.Identity() {
+			s.goingOn(d)
 			return d, nil
 		}
 	}
@@ -116,6 +164,21 @@ func begin(ctx context.Context, store adg.Store, g *guard.Guard, s session) (adg
 		spec.LastGood = &adg.Release{Service: s.policy.Service, Version: s.options.Previous}
 	}
 	return g.Start(ctx, spec)
+}
+
+// goingOn says what this run takes over, and what of its arguments does not count any more.
+func (s session) goingOn(d adg.Deployment) {
+	s.view.Say(fmt.Sprintf("going on with %s, which is %s", d.ID, d.Status.State))
+	if d.Spec.Policy.Digest != s.policy.Digest {
+		s.view.Say("warning: the policy file has changed since: the deployment keeps the policy that it was started with; sources, target and notifiers are those of the file")
+	}
+	good := "nowhere"
+	if d.Spec.LastGood != nil {
+		good = "to " + d.Spec.LastGood.Version
+	}
+	if p := s.options.Previous; p != "" && good != "to "+p {
+		s.view.Say(fmt.Sprintf("warning: --previous %s comes too late: a rollback goes %s", p, good))
+	}
 }
 
 // follow waits for the end, and does what a person who interrupts wants. A run that is left gives an error.
@@ -143,15 +206,21 @@ func (s session) follow(ctx context.Context, store adg.Store, d adg.Deployment, 
 				return cli.ErrLeft
 			}
 			if wish.Command != adg.CommandNone {
-				s.view.Say("asked to " + wish.Command.String())
-				err := store.Ask(ctx, adg.Command{
-					ID: rand.Text(), Deployment: d.ID, Kind: wish.Command, Actor: s.options.Actor, Reason: "said at the run's terminal",
-				})
-				if err != nil {
-					s.view.Say(wish.Command.String() + " could not be asked for: " + err.Error())
-				}
+				s.ask(ctx, store, d.ID, wish.Command)
 			}
 		}
+	}
+}
+
+// ask stores what a person wants. To roll back what has not begun is to cancel it: refused, it would begin.
+func (s session) ask(ctx context.Context, store adg.Store, id string, kind adg.CommandKind) {
+	if d, err := store.Deployment(ctx, id); err == nil && kind == adg.CommandRollBack && (d.Status.State == adg.Pending || d.Status.State == adg.Gated) {
+		kind = adg.CommandCancel
+	}
+	s.view.Say("asked to " + kind.String())
+	err := store.Ask(ctx, adg.Command{ID: rand.Text(), Deployment: id, Kind: kind, Actor: s.options.Actor, Reason: "said at the run's terminal"})
+	if err != nil {
+		s.view.Say(kind.String() + " could not be asked for: " + err.Error())
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -94,10 +95,11 @@ func testCommand(t Terminal, calls Calls) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			show := showTested
 			if output == "json" {
-				return json.NewEncoder(t.Out).Encode(tested)
+				show = func(out io.Writer, tested []TestedCheck) error { return json.NewEncoder(out).Encode(tested) }
 			}
-			return showTested(t.Out, tested)
+			return errors.Join(show(t.Out, tested), silent(tested))
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", "", "`version` that stands for $version")
@@ -110,7 +112,6 @@ func testCommand(t Terminal, calls Calls) *cobra.Command {
 func showTested(out io.Writer, tested []TestedCheck) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CHECK\tVERDICT\tVALUE\tBASELINE\tLIMIT\tTOOK\tSENTENCE")
-	bad := 0
 	for _, c := range tested {
 		j := c.Judgement
 		var took string
@@ -118,9 +119,6 @@ func showTested(out io.Writer, tested []TestedCheck) error {
 			took = c.Measurements[0].Took.Round(100_000).String()
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", j.Check, mark(j.Verdict), j.Verdict, number(j.Value), number(j.Baseline), number(j.Limit), took, clean(j.Text))
-		if j.Verdict == adg.Unknown {
-			bad++
-		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -135,9 +133,20 @@ func showTested(out io.Writer, tested []TestedCheck) error {
 			}
 		}
 	}
-	_, _ = fmt.Fprintln(out)
-	if bad > 0 {
-		return adg.Errorf(adg.Unavailable, "%d of %d checks say nothing: a deployment guarded like this would be held", bad, len(tested))
+	_, err := fmt.Fprintln(out)
+	return err
+}
+
+// silent is an error if some checks say nothing.
+func silent(tested []TestedCheck) error {
+	unknown := 0
+	for _, c := range tested {
+		if c.Judgement.Verdict == adg.Unknown {
+			unknown++
+		}
 	}
-	return nil
+	if unknown == 0 {
+		return nil
+	}
+	return adg.Errorf(adg.Unavailable, "%d of %d checks say nothing: a deployment guarded like this would be held", unknown, len(tested))
 }

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"crypto/rand"
 	"os"
 	"os/user"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +17,8 @@ type RunOptions struct {
 	File     string
 	Release  adg.Release // the service comes from the policy
 	Previous string      // version that a rollback goes to; empty: what is known to be good
-	DataDir  string
+	DataDir  string      // of this run; a dry run has one of its own
+	Known    string      // of the deployments in earnest, for a dry run, which only reads it
 	Actor    string
 	Reason   string
 	DryRun   bool
@@ -42,6 +46,9 @@ Started again with the same data directory after a crash or an interrupt, it goe
 			if o.File == "" || o.Release.Version == "" {
 				return adg.Errorf(adg.Invalid, "which policy, and which version? as in: adg run -f guardian.yaml --version 1.4.2")
 			}
+			if o.DryRun { // what did not happen must not count as experience
+				o.Known, o.DataDir = o.DataDir, filepath.Join(o.DataDir, "dry-run-"+strings.ToLower(rand.Text()[:8]))
+			}
 			view := newView(t, output, hint, o.DataDir)
 			person, stop := listen(t, view)
 			defer stop()
@@ -65,7 +72,7 @@ Started again with the same data directory after a crash or an interrupt, it goe
 	flags.StringVar(&o.Release.Commit, "commit", "", "commit that the release was built from")
 	flags.StringVar(&o.Release.Schema, "schema", "", "revision of the database schema that the release needs")
 	flags.StringVar(&o.Reason, "reason", "", "why, for the record")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "measure and decide, but change nothing at the target")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "measure and decide, but change nothing at the target, tell nobody, and keep the records apart")
 	actorFlag(cmd, &o.Actor)
 	dataDirFlag(cmd, &o.DataDir)
 	outputFlag(cmd, &output)

@@ -13,8 +13,12 @@ import (
 // clean makes foreign text harmless on a terminal.
 func clean(text string) string { return adg.Printable(text) }
 
-// cut shortens text to width columns, counting a character as one.
+// flat is foreign text on one line: it can neither break a picture nor forge the next line of a log.
+func flat(text string) string { return strings.NewReplacer("\n", " ", "\t", " ").Replace(clean(text)) }
+
+// cut is text on one line, shortened to width columns, counting a character as one.
 func cut(text string, width int) string {
+	text = flat(text)
 	if utf8.RuneCountInString(text) <= width {
 		return text
 	}
@@ -71,14 +75,14 @@ func sparkline(values []float64, width int) string {
 	}
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if drawn(v) {
 			low, high = min(low, v), max(high, v)
 		}
 	}
 	var line strings.Builder
 	for _, v := range values {
 		switch {
-		case math.IsNaN(v) || math.IsInf(v, 0):
+		case !drawn(v):
 			line.WriteRune(' ')
 		case high == low:
 			line.WriteRune(bars[0])
@@ -88,6 +92,9 @@ func sparkline(values []float64, width int) string {
 	}
 	return line.String()
 }
+
+// drawn tells whether a sparkline shows a value: it is a number, and the distance between two of them is one, too.
+func drawn(v float64) bool { return math.Abs(v) <= math.MaxFloat64/4 }
 
 // progress draws how much of a whole is done.
 func progress(done, whole time.Duration, width int) string {

@@ -75,7 +75,7 @@ func (v *lineView) Close(d adg.Deployment, err error) {
 
 func (v *lineView) line(at time.Time, text string) {
 	v.quiet = at
-	_, _ = fmt.Fprintf(v.out, "%s  %s\n", at.Format("15:04:05"), clean(text))
+	_, _ = fmt.Fprintf(v.out, "%s  %s\n", at.Format("15:04:05"), flat(text))
 }
 
 // jsonView writes one event per line.

@@ -70,6 +70,9 @@ func (g *Guard) Drain(ctx context.Context, deployment string) error {
 // Private
 
 func (g *Guard) send(ctx context.Context, d adg.Delivery) {
+	if !g.o.Only(d.Fact.Service, d.Fact.Environment) {
+		return // the claim expires, and whoever knows this notifier takes it
+	}
 	log := g.o.Log.With("fact", d.Fact.ID, "notifier", d.Notifier, "try", d.Tries+1)
 	err := g.notify(ctx, d)
 	if ctx.Err() != nil {

@@ -29,7 +29,9 @@ type Options struct {
 	Lease   time.Duration // how long a deployment stays with an owner that says nothing more; zero: 15 s
 	Workers int           // ticks at the same time; zero: 16
 	Poll    time.Duration // how often the store is asked for work when there is none; zero: 100 ms
-	Log     *slog.Logger  // zero: discard
+	// Only tells which services in which environments this guard takes care of; others are left to theirs. Zero: all.
+	Only func(service, environment string) bool
+	Log  *slog.Logger // zero: discard
 	// Watch is called after each committed tick, from many goroutines; it must not block.
 	Watch func(adg.Deployment, adg.Tick)
 	// Failpoint is called at each of Failpoints; tests die there. Zero: nothing.
@@ -61,6 +63,9 @@ func New(store adg.Store, world World, o Options) *Guard {
 	}
 	if o.Poll == 0 {
 		o.Poll = 100 * time.Millisecond
+	}
+	if o.Only == nil {
+		o.Only = func(string, string) bool { return true }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -136,6 +141,9 @@ func (g *Guard) pause(before time.Duration, err error) time.Duration {
 // work is one turn of a deployment, from lease to lease. What fails is logged and tried again when the lease is free:
 // nothing was decided that is not stored.
 func (g *Guard) work(ctx context.Context, w adg.Work) {
+	if policy := w.Deployment.Spec.Policy; !g.o.Only(policy.Service, policy.Environment) {
+		return // the lease runs out by itself: given back at once, it would be taken again without end
+	}
 	log := g.o.Log.With("deployment", w.Deployment.ID, "fence", w.Lease.Fence)
 	held, stop := g.keep(ctx, w.Lease)
 	defer stop()
@@ -170,8 +178,11 @@ func (g *Guard) letGo(ctx context.Context, lease adg.Lease) {
 	}
 }
 
-// keep renews a lease for as long as the work lasts. When it is lost, the work's context ends with ErrFenced: whoever
-// has it now must find nobody else at the target.
+// errUnrenewed ends work whose lease the store did not renew in time.
+var errUnrenewed = adg.Errorf(adg.Unavailable, "the store did not renew the lease in time")
+
+// keep renews a lease for as long as the work lasts. When it is lost, or about to be, the work's context ends: whoever
+// has it next must find nobody else at the target.
 func (g *Guard) keep(ctx context.Context, lease adg.Lease) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -195,8 +206,12 @@ func (g *Guard) keep(ctx context.Context, lease adg.Lease) (context.Context, fun
 				continue
 			}
 			missed++
-			if errors.Is(err, adg.ErrFenced) || missed > 1 {
+			switch {
+			case errors.Is(err, adg.ErrFenced):
 				cancel(adg.ErrFenced)
+				return
+			case missed > 1:
+				cancel(fmt.Errorf("%w: %w", errUnrenewed, err))
 				return
 			}
 		}

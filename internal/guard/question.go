@@ -52,6 +52,9 @@ func questions(d adg.Deployment, need rollout.Need, now time.Time) []question {
 			check = judge.Alone(check)
 		}
 		check.Window = window(check.Window, need.From, now)
+		if !check.Counts() { // counters are cut to the window, and say so better
+			check.MaxAge = window(check.MaxAge, need.From, now)
+		}
 		all = append(all, arms(d, check, need.Subject, need.Stable)...)
 	}
 	return all
@@ -82,8 +85,8 @@ func observations(asked []question, answers []adg.Measurement, frozen []adg.Base
 	return all
 }
 
-// window is how far back a measurement may look: never to before the step (or the rollback) was made, because what
-// was then is no evidence about what is now.
+// window is how far back a measurement may look, and how old a sample may be: never to before the step (or the
+// rollback) was made, because what was then is no evidence about what is now.
 func window(wanted time.Duration, from, now time.Time) time.Duration {
 	if from.IsZero() {
 		return wanted

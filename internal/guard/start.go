@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/deployguardian/adg"
@@ -15,7 +16,8 @@ import (
 //
 // A rollback goes to spec.LastGood where the caller names one, which says that it is good; else to the release that
 // was found good last; else to the release that is live now, if the checks say that it is healthy. When none of
-// these exists the deployment starts all the same, and says that it cannot be rolled back.
+// these exists the deployment starts all the same, and says that it cannot be rolled back. Only a strategy of several
+// steps does not start while nobody knows how the live release is: without a way back it would be made one step.
 func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
 	spec.Policy = spec.Policy.WithDefaults()
 	if err := spec.Policy.Validate(); err != nil {
@@ -40,9 +42,6 @@ func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error
 	if d.Spec.LastGood, err = g.lastGood(ctx, d, target); err != nil {
 		return d, err
 	}
-	if good := d.Spec.LastGood; good != nil && good.Identity() == spec.Release.Identity() {
-		return d, adg.Errorf(adg.Conflict, "%s %s is the last good release already: there is nothing to deploy", spec.Release.Service, spec.Release.Version)
-	}
 	if err := g.store.CreateDeployment(ctx, d); err != nil {
 		return d, err
 	}
@@ -61,7 +60,7 @@ func suits(s adg.Strategy, can adg.Capabilities) error {
 	for _, step := range s.Steps {
 		switch {
 		case step.Share == 0 && !can.Idle:
-			return adg.Errorf(adg.Invalid, "strategy %s: the target cannot keep a release without traffic", s.Kind)
+			return adg.Errorf(adg.Invalid, "strategy %s: the target cannot keep a release without traffic: use recreate or rolling", s.Kind)
 		case step.Share > 0 && step.Share < 100 && !can.Shares:
 			return adg.Errorf(adg.Invalid, "strategy %s: the target cannot split traffic, so a step of %g %% is out of its reach: use recreate or rolling", s.Kind, step.Share)
 		}
@@ -69,19 +68,72 @@ func suits(s adg.Strategy, can adg.Capabilities) error {
 	return nil
 }
 
+// lastGood finds where a rollback would go. Nothing is put on record about a release that is refused.
 func (g *Guard) lastGood(ctx context.Context, d adg.Deployment, target adg.Target) (*adg.Release, error) {
-	service, environment := d.Spec.Policy.Service, d.Spec.Policy.Environment
 	if named := d.Spec.LastGood; named != nil {
-		return named, g.trustNamed(ctx, d, *named)
+		good, err := g.recall(ctx, d, *named)
+		if err == nil {
+			err = other(d, good)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &good, g.trustNamed(ctx, d, good)
 	}
-	record, err := g.store.LastGood(ctx, service, environment)
+	record, err := g.store.LastGood(ctx, d.Spec.Policy.Service, d.Spec.Policy.Environment)
 	if err == nil {
-		return &record.Release, nil
+		return &record.Release, other(d, record.Release)
 	}
 	if adg.CodeOf(err) != adg.NotFound {
 		return nil, err
 	}
 	return g.adopt(ctx, d, target)
+}
+
+// other refuses to go from a release to itself.
+func other(d adg.Deployment, good adg.Release) error {
+	if good.Identity() != d.Spec.Release.Identity() {
+		return nil
+	}
+	return adg.Errorf(adg.Conflict, "%s %s is the last good release already: there is nothing to deploy", good.Service, good.Version)
+}
+
+// remembered is how many deployments are looked through for a release that is named by its version alone.
+const remembered = 200
+
+// recall completes a release that is named by its version alone with what is on record: its artifact, without which
+// the target could not bring it back, and its configuration. Of several the one that was found good counts, else the
+// newest.
+func (g *Guard) recall(ctx context.Context, d adg.Deployment, named adg.Release) (adg.Release, error) {
+	if named.Identity() != named.Version {
+		return named, nil
+	}
+	policy := d.Spec.Policy
+	past, err := g.store.ListDeployments(ctx, adg.DeploymentFilter{Service: policy.Service, Environment: policy.Environment, Limit: remembered})
+	if err != nil {
+		return named, err
+	}
+	var known []adg.Release
+	for _, p := range past {
+		for _, r := range []*adg.Release{&p.Spec.Release, p.Spec.LastGood} {
+			if r != nil && r.Version == named.Version && !slices.Contains(known, *r) {
+				known = append(known, *r)
+			}
+		}
+	}
+	for _, r := range known {
+		record, err := g.store.Standing(ctx, policy.Service, policy.Environment, r.Identity())
+		switch {
+		case err == nil && record.Standing == adg.StandingGood:
+			return r, nil
+		case err != nil && adg.CodeOf(err) != adg.NotFound:
+			return named, err
+		}
+	}
+	if len(known) > 0 {
+		return known[0], nil
+	}
+	return named, nil
 }
 
 // trustNamed puts on record that somebody called a release good, unless it was rolled back: then a human has to mark
@@ -121,34 +173,79 @@ func (g *Guard) adopt(ctx context.Context, d adg.Deployment, target adg.Target) 
 	if live.Validate() != nil || live.Version == d.Spec.Release.Version {
 		return nil, nil
 	}
-	d.Spec.LastGood = &live
-	in := adg.Input{Now: d.Spec.Created}
-	all := make([]int, len(d.Spec.Policy.Checks))
-	for i := range all {
-		all[i] = i
+	found := g.healthOf(ctx, d, live)
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
 	}
-	g.assess(ctx, d, rollout.Need{Checks: all, Counted: all, Subject: live}, nil, &in)
-	if in.Assessment.Health != adg.Healthy {
-		g.o.Log.Warn("the live release is not adopted as the last good one", "version", live.Version, "health", in.Assessment.Health, "why", in.Assessment.Text)
-		return nil, context.Cause(ctx)
+	if found.Health == adg.HealthUnknown && len(d.Spec.Policy.Strategy.Steps) > 1 {
+		return nil, adg.Errorf(adg.Unavailable, "%s is live, and nobody knows whether it is good, so there would be no way back (%s): name it (--previous %s) if it is, or try again when the checks know",
+			live.Version, found.Text, live.Version)
+	}
+	if found.Health != adg.Healthy {
+		g.o.Log.Warn("the live release is not adopted as the last good one", "version", live.Version, "health", found.Health, "why", found.Text)
+		return nil, nil
 	}
 	return &live, g.store.Mark(ctx, adg.ReleaseRecord{
 		Environment: d.Spec.Policy.Environment, Release: live, Standing: adg.StandingGood, Since: d.Spec.Created,
-		Deployment: d.ID, Why: "live and healthy before the deployment: " + in.Assessment.Text,
+		Deployment: d.ID, Why: "live and healthy before the deployment: " + found.Text,
 	})
+}
+
+// healthOf is how the release that is live alone is doing. What is compared is compared with its own past; a fault that
+// was there then excuses nothing here.
+func (g *Guard) healthOf(ctx context.Context, d adg.Deployment, live adg.Release) adg.Assessment {
+	d.Spec.LastGood = &live
+	d.Spec.Policy.Checks = slices.Clone(d.Spec.Policy.Checks)
+	all := make([]int, len(d.Spec.Policy.Checks))
+	for i := range all {
+		all[i] = i
+		d.Spec.Policy.Checks[i].BlamePreexisting = true
+	}
+	in := adg.Input{Now: d.Spec.Created}
+	frozen := g.freeze(ctx, d, in.Now)
+	g.assess(ctx, d, rollout.Need{Checks: all, Counted: all, Subject: live}, frozen, &in)
+	return *in.Assessment
 }
 
 // gates are what has to be open before a deployment begins.
 func (g *Guard) gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error) {
+	hold, err := g.holdGate(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	turn, err := g.turnGate(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return []adg.Gate{hold, turn}, nil
+}
+
+// holdGate refuses a release that is on hold.
+func (g *Guard) holdGate(ctx context.Context, d adg.Deployment) (adg.Gate, error) {
 	policy := d.Spec.Policy
 	hold, err := g.store.HoldOf(ctx, policy.Service, policy.Environment, d.Spec.Release.Identity())
 	switch {
 	case err == nil:
 		text := fmt.Sprintf("%s is on hold since %s, by %s: %s", d.Spec.Release.Version, hold.Since.Format("2006-01-02 15:04 MST"), hold.Actor, hold.Reason)
-		return []adg.Gate{{Name: "hold", Open: adg.GateRefused, Text: text}}, nil
+		return adg.Gate{Name: "hold", Open: adg.GateRefused, Text: text}, nil
 	case adg.CodeOf(err) == adg.NotFound:
-		return []adg.Gate{{Name: "hold", Open: adg.GateOpen, Text: "the release is not on hold"}}, nil
+		return adg.Gate{Name: "hold", Open: adg.GateOpen, Text: "the release is not on hold"}, nil
 	default:
-		return nil, err
+		return adg.Gate{}, err
 	}
+}
+
+// turnGate is shut until the deployments before this one have ended: their effects must not meet at the target.
+func (g *Guard) turnGate(ctx context.Context, d adg.Deployment) (adg.Gate, error) {
+	policy := d.Spec.Policy
+	live, err := g.store.ListDeployments(ctx, adg.DeploymentFilter{Service: policy.Service, Environment: policy.Environment, Live: true})
+	if err != nil {
+		return adg.Gate{}, err
+	}
+	// The newest come first, so what follows this one is older.
+	if at := slices.IndexFunc(live, func(l adg.Deployment) bool { return l.ID == d.ID }); at >= 0 && at+1 < len(live) {
+		older := live[at+1]
+		return adg.Gate{Name: "turn", Open: adg.GateShut, Text: fmt.Sprintf("%s is %s and has to end first", older.ID, older.Status.State)}, nil
+	}
+	return adg.Gate{Name: "turn", Open: adg.GateOpen, Text: "no older deployment is under way"}, nil
 }

@@ -23,6 +23,10 @@ func Scrubber(secrets ...adg.Secret) func(text string) string {
 	}
 }
 
+// Redactor makes functions that take the secrets out of text, in every form that systems echo them in, and leave the
+// rest as it is.
+func Redactor(secrets ...adg.Secret) func(text string) string { return replacer(secrets).Replace }
+
 // Private
 
 // replacer takes secrets out of text, in the forms that servers echo them in.

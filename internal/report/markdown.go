@@ -156,7 +156,8 @@ func bounds(points []Point) (low, high float64) {
 	return low, high
 }
 
-func usable(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+// usable tells whether a number can be drawn: it is one, and the distance between two of them is one, too.
+func usable(v float64) bool { return math.Abs(v) <= math.MaxFloat64/4 }
 
 var markdownEscapes = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;",
 	"#", "\\#", "|", "\\|", "!", "\\!", "\n", " ", "\r", " ")

@@ -39,15 +39,17 @@ func (c *clock) now() time.Time {
 // forever is later than every time that can be stored.
 const forever = math.MaxInt64
 
-// nanos is a time as it is stored: 0 for the zero time, clamped to what 64 bits hold.
+var earliest, latest = time.Unix(0, math.MinInt64), time.Unix(0, forever)
+
+// nanos is a time as it is stored: 0 for the zero time, clamped to what 64 bits hold (the years 1677 to 2262).
 func nanos(t time.Time) int64 {
 	switch {
 	case t.IsZero():
 		return 0
-	case t.Year() > 2261:
+	case t.After(latest):
 		return forever
-	case t.Year() < 1678:
-		return 1
+	case t.Before(earliest):
+		return math.MinInt64
 	}
 	return t.UnixNano()
 }

@@ -60,7 +60,7 @@ func TestStoringWritesThroughNothingThatItWasLent(t *testing.T) {
 func FuzzStoredMeasurementIsReadWithoutHarm(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `null`, `[]`, `{"check":"a","values":[{"at":[1,2],"v":[1,"NaN"]}]}`, `{"values":[{"at":[1,2,3],"v":["+Inf"]}]}`,
-		`{"bad":[{"labels":{"a":"b"},"at":[9223372036854775807,9223372036854775807],"v":[1,2]}]}`, `{"total":[{"v":["x"]}]}`, `{"values":[{"v":null}]}`,
+		`{"bad":[{"labels":{"a":"b"},"at":[9223372036854775807,9223372036854775807],"v":[1,2]}]}`, `{"total":[{"v":["x"]}]}`, `{"bad":[{"at":[9220000000000000000],"v":[0]}]}`, `{"values":[{"v":null}]}`,
 	} {
 		f.Add(seed)
 	}

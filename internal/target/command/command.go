@@ -15,6 +15,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/process"
+	"github.com/deployguardian/adg/internal/remote"
 	"github.com/deployguardian/adg/internal/target/ledger"
 )
 
@@ -58,13 +59,14 @@ type target struct {
 	env    []string
 	ledger ledger.Ledger
 	log    *slog.Logger
+	redact func(string) string // takes out what the programs were given: a script run with "set -x" says all of it
 }
 
 func open(_ context.Context, o Options, host adg.Host) (adg.Target, error) {
 	if err := o.validate(host); err != nil {
 		return nil, err
 	}
-	t := &target{o: o, ledger: ledger.New(host.Dir), log: host.Log}
+	t := &target{o: o, ledger: ledger.New(host.Dir), log: host.Log, redact: remote.Redactor(slices.Collect(maps.Values(o.Secrets))...)}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -260,5 +262,6 @@ func (t *target) ask(ctx context.Context) (adg.Observed, error) {
 	if err != nil {
 		return adg.Observed{}, adg.Errorf(adg.Unavailable, "ask what is live: %s: %w", t.o.Current.Path, t.hide(err))
 	}
+	seen.Text = t.redact(seen.Text)
 	return seen, nil
 }

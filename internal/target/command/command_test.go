@@ -70,6 +70,7 @@ func TestTheExitStatusSaysWhetherTryingAgainHelps(t *testing.T) {
 		{"only the last lines", "seq 100 >&2; exit 1", "status 1: 96 | 97 | 98 | 99 | 100", false},
 		{"terminal escapes", `printf '\033[31mred\033[0m\n' >&2; exit 1`, "·[31mred·[0m", false},
 		{"secrets", "set -x; : $TOKEN; exit 1", "[redacted]", false},
+		{"secrets in disguise", `printf %s "$TOKEN" | base64 >&2; exit 1`, "[redacted]", false},
 		{"too slow", "echo waiting >&2; exec sleep 600", "timeout of 300ms", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -70,15 +70,5 @@ func (t *target) lastLines(stderr []byte) string {
 	return text
 }
 
-// redact takes out the secrets that the programs were given: a script run with "set -x" says all of them.
-func (t *target) redact(text string) string {
-	for _, secret := range t.o.Secrets {
-		if value := secret.Reveal(); value != "" {
-			text = strings.ReplaceAll(text, value, secret.String())
-		}
-	}
-	return text
-}
-
 // hide keeps the words of an error and drops its cause, which may hold what the program said.
 func (t *target) hide(err error) error { return errors.New(t.redact(err.Error())) }

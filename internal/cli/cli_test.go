@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/deployguardian/adg"
+)
+
+// typed runs a command line whose run gives that deployment or error.
+func typed(d adg.Deployment, err error, args ...string) (exit int, out, errOut string) {
+	var o, e bytes.Buffer
+	exit = Main(context.Background(), "v0", args, Terminal{In: strings.NewReader(""), Out: &o, Err: &e}, Calls{
+		Run: func(context.Context, RunOptions, View, Person) (adg.Deployment, error) { return d, err },
+	})
+	return exit, o.String(), e.String()
+}
+
+func TestTheExitCodeSaysWhatKindOfErrorItWas(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		exit int
+	}{
+		{"a policy that is wrong", adg.Errorf(adg.Invalid, "no such field"), 2},
+		{"wrong, told by somebody who wraps", fmt.Errorf("reading: %w", adg.Errorf(adg.Invalid, "no such field")), 2},
+		{"something does not exist", adg.Errorf(adg.NotFound, "no such deployment"), 1},
+		{"somebody else has it", adg.Errorf(adg.Conflict, "in use"), 1},
+		{"not allowed", adg.Errorf(adg.Unauthorized, "may not"), 1},
+		{"not reachable", adg.Errorf(adg.Unavailable, "disk full"), 1},
+		{"nobody classified it", errors.New("oops"), 1},
+		{"left by a person", ErrLeft, 6},
+		{"left by a person, and closing failed", errors.Join(ErrLeft, errors.New("close: oops")), 6},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			exit, _, said := typed(adg.Deployment{}, c.err, "run", "-f", "x", "--version", "v1")
+			if exit != c.exit || said != "adg: "+c.err.Error()+"\n" {
+				t.Errorf("exit code %d, want %d; said %q", exit, c.exit, said)
+			}
+		})
+	}
+}
+
+func TestAnEndedDeploymentGivesItsExitCodeAndNoErrorText(t *testing.T) {
+	d := adg.Deployment{ID: "d"}
+	for state, want := range map[adg.State]int{adg.Succeeded: 0, adg.RolledBack: 3, adg.Blocked: 4, adg.RollbackFailed: 5, adg.Undecided: 6} {
+		d.Status.State = state
+		exit, out, said := typed(d, nil, "run", "-f", "x", "--version", "v1")
+		if exit != want || said != "" || !strings.Contains(out, strings.ReplaceAll(state.String(), "_", " ")) {
+			t.Errorf("%s: exit code %d, want %d; out %q, err %q", state, exit, want, out, said)
+		}
+	}
+}
+
+func TestWhatIsTypedWrongIsAUsageError(t *testing.T) {
+	for _, args := range [][]string{
+		{"frobnicate"}, {"run"}, {"run", "-f", "x"}, {"run", "--version", "v1"}, {"run", "stray"}, {"run", "--output", "xml", "-f", "x", "--version", "v"},
+		{"run", "--nonsense"}, {"report", "a", "b"}, {"report", "--format", "pdf"}, {"report", "--format", "both"}, {"policy", "lint"},
+		{"policy", "stray"}, {"policy", "test", "x"}, {"policy", "test", "x", "--version", "v", "--output", "xml"}, {"version", "stray"},
+		{"demo", "--fault", "gremlins"}, {"demo", "--output", "xml"}, {"policy", "schema", "stray"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			if exit, _, said := typed(adg.Deployment{}, nil, args...); exit != ExitUsage || !strings.HasPrefix(said, "adg: ") {
+				t.Errorf("exit code %d: %q", exit, said)
+			}
+		})
+	}
+}

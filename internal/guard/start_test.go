@@ -1,0 +1,94 @@
+package guard_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+func TestRefusedStartLeavesNothingOnRecordAsGood(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		spec := s.spec(policy())
+		spec.LastGood = &adg.Release{Service: "shop", Version: "v2"}
+		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
+			t.Errorf("going back from v2 to v2: %v", err)
+		}
+		if good, err := s.store.LastGood(t.Context(), "shop", "production"); err == nil {
+			t.Errorf("%s was never deployed and counts as good: %s", good.Release.Version, good.Why)
+		}
+	})
+}
+
+func TestReleaseNamedByItsVersionIsTheOneThatWasDeployed(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		built := adg.Release{Service: "shop", Version: "v2", Artifact: "registry/shop@sha256:22"}
+		s.until(s.startRelease(policy(), built).ID, adg.Succeeded)
+		spec := s.spec(policy())
+		spec.Release.Version, spec.LastGood = "v3", &adg.Release{Service: "shop", Version: "v2"}
+		d, err := s.guard.Start(t.Context(), spec)
+		if err != nil || d.Spec.LastGood == nil || *d.Spec.LastGood != built {
+			t.Errorf("a rollback would go to %+v, %v", d.Spec.LastGood, err)
+		}
+	})
+}
+
+func TestReleaseThatWasRolledBackIsNotGoodByItsVersionEither(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.value = badV2
+		bad := adg.Release{Service: "shop", Version: "v2", Artifact: "registry/shop@sha256:22"}
+		s.until(s.startRelease(policy(), bad).ID, adg.RolledBack)
+		spec := s.spec(policy())
+		spec.Release.Version, spec.LastGood = "v3", &adg.Release{Service: "shop", Version: "v2"}
+		if d, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
+			t.Errorf("a rollback would go to %+v, %v", d.Spec.LastGood, err)
+		}
+	})
+}
+
+func TestCanaryIsNotMadeOneStepBecauseNobodyKnowsHowTheLiveReleaseIs(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.answer = func(adg.Query) (adg.Answer, error) {
+			return adg.Answer{}, adg.Errorf(adg.Unavailable, "connection refused")
+		}
+		spec := s.spec(policy())
+		spec.LastGood = nil
+		_, err := s.guard.Start(t.Context(), spec)
+		if adg.CodeOf(err) != adg.Unavailable || !strings.Contains(err.Error(), "--previous v1") {
+			t.Errorf("started without a way back: %v", err)
+		}
+		s.wantShares()
+	})
+}
+
+func TestLiveReleaseIsComparedWithItsOwnPastBeforeItIsAdopted(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		p := policy()
+		p.Checks[0].Compare = adg.Relative
+		p.Checks[0].Fail = adg.Condition{Operator: adg.Above, Relative: true, Value: 50, Unit: adg.Percent}
+		spec := s.spec(p)
+		spec.LastGood = nil
+		began := time.Now()
+		s.answer = func(q adg.Query) (adg.Answer, error) { // it got worse a minute ago
+			var samples []adg.Sample
+			for at := q.At.Add(-q.Span); !at.After(q.At); at = at.Add(max(q.Step, time.Second)) {
+				value := 0.01
+				if at.After(began.Add(-time.Minute)) {
+					value = 0.5
+				}
+				samples = append(samples, adg.Sample{At: at, Value: value})
+			}
+			return adg.Answer{Series: []adg.Series{{Samples: samples}}}, nil
+		}
+		d, err := s.guard.Start(t.Context(), spec)
+		if err != nil || d.Spec.LastGood != nil {
+			t.Errorf("adopted a release that is worse than it was: %+v, %v", d.Spec.LastGood, err)
+		}
+		s.answer = nil
+		d, err = s.guard.Start(t.Context(), spec)
+		if err != nil || d.Spec.LastGood == nil || d.Spec.LastGood.Version != "v1" {
+			t.Errorf("did not adopt a release that is as it always was: %+v, %v", d.Spec.LastGood, err)
+		}
+	})
+}
