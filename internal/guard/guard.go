@@ -26,7 +26,7 @@ type World interface {
 // Options are the guard's settings; zero fields take the defaults.
 type Options struct {
 	Owner   string        // of the leases; zero: host, process and a random part
-	Lease   time.Duration // how long a deployment stays with an owner that says nothing more; zero: 15 s
+	Lease   time.Duration // how long a deployment stays with an owner that says nothing more; zero: 8 s
 	Workers int           // ticks at the same time; zero: 16
 	Poll    time.Duration // how often the store is asked for work when there is none; zero: 100 ms
 	// Only tells which services in which environments this guard takes care of; others are left to theirs. Zero: all.
@@ -44,6 +44,7 @@ type Guard struct {
 	world     World
 	o         Options
 	baselines baselines
+	unread    sync.Map // deployment → why its target's state could not be read, as it was logged last
 }
 
 // New makes a guard; Run starts it.
@@ -56,7 +57,7 @@ func New(store adg.Store, world World, o Options) *Guard {
 		o.Owner = fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
 	}
 	if o.Lease == 0 {
-		o.Lease = 15 * time.Second
+		o.Lease = 8 * time.Second
 	}
 	if o.Workers == 0 {
 		o.Workers = 16

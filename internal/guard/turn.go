@@ -93,10 +93,11 @@ func (g *Guard) observe(ctx context.Context, d adg.Deployment) *adg.Observed {
 		defer cancel()
 		var seen adg.Observed
 		if seen, err = target.Current(ctx); err == nil {
+			g.unread.Delete(d.ID)
 			return &seen
 		}
 	}
-	if ctx.Err() == nil {
+	if before, logged := g.unread.Swap(d.ID, err.Error()); ctx.Err() == nil && (!logged || before != err.Error()) {
 		g.o.Log.Warn("the target's state could not be read", "deployment", d.ID, "error", err)
 	}
 	return nil
@@ -131,6 +132,7 @@ func (g *Guard) commit(ctx context.Context, lease adg.Lease, d adg.Deployment, i
 	}
 	if stored.Status.State.Ended() {
 		g.baselines.drop(d.ID)
+		g.unread.Delete(d.ID)
 	}
 	if in.Outcome != nil {
 		g.reached(pointConcluded)
