@@ -82,12 +82,35 @@ func (g *Guard) lastGood(ctx context.Context, d adg.Deployment, target adg.Targe
 	}
 	record, err := g.store.LastGood(ctx, d.Spec.Policy.Service, d.Spec.Policy.Environment)
 	if err == nil {
+		if err := g.drifted(ctx, d, record.Release, target); err != nil {
+			return nil, err
+		}
 		return &record.Release, other(d, record.Release)
 	}
 	if adg.CodeOf(err) != adg.NotFound {
 		return nil, err
 	}
 	return g.adopt(ctx, d, target)
+}
+
+// drifted refuses to begin where something is live alone that is neither the last good release on record nor the one
+// to deploy: the first step would take it away, and nobody asked for that.
+func (g *Guard) drifted(ctx context.Context, d adg.Deployment, good adg.Release, target adg.Target) error {
+	if !target.Can().Reports {
+		return nil
+	}
+	seen, err := target.Current(ctx)
+	if err != nil {
+		return fmt.Errorf("reading what is live now: %w", err)
+	}
+	if len(seen.Releases) != 1 {
+		return nil
+	}
+	live := seen.Releases[0].Release.Version
+	if live == good.Version || live == d.Spec.Release.Version {
+		return nil
+	}
+	return adg.Errorf(adg.Conflict, "%s is live, and the last good release on record is %s: say which one a rollback goes to, with --previous %s if it is good", live, good.Version, live)
 }
 
 // other refuses to go from a release to itself.

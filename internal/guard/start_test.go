@@ -92,3 +92,21 @@ func TestLiveReleaseIsComparedWithItsOwnPastBeforeItIsAdopted(t *testing.T) {
 		}
 	})
 }
+
+func TestReleaseThatSomebodyElseMadeLiveIsNotTakenAwayUnasked(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.until(s.start(policy()).ID, adg.Succeeded)
+		s.target.mu.Lock()
+		s.target.now.Releases = []adg.Placement{{Release: adg.Release{Service: "shop", Version: "v2.5"}, Share: 100}}
+		s.target.mu.Unlock()
+		spec := s.spec(policy())
+		spec.Release.Version, spec.LastGood = "v3", nil
+		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict || !strings.Contains(err.Error(), "v2.5 is live") {
+			t.Errorf("began on top of a release that is not on record: %v", err)
+		}
+		spec.LastGood = &adg.Release{Service: "shop", Version: "v2.5"}
+		if _, err := s.guard.Start(t.Context(), spec); err != nil {
+			t.Errorf("named as the way back: %v", err)
+		}
+	})
+}
