@@ -86,14 +86,13 @@ type Effect struct {
 // Tick is everything that one tick writes, in one transaction.
 type Tick struct {
 	Lease    Lease
-	Version  int64 // of the deployment when it was read; another since then: Conflict
+	Version  int64  // of the deployment when it was read; another since then: Conflict
+	Before   Status // of the deployment when it was read
+	Input    Input  // what the decision was made from. Its Outcome closes the open effect, its Command is answered
 	Decision Decision
-	// Assessment and Measurements are the decision's evidence: kept long where the decision changed something.
-	Assessment   *Assessment
+	// Measurements are, with Before and Input, the decision's evidence: kept long where the decision changed something.
 	Measurements []Measurement
 	Baselines    []Baseline // frozen now; once per deployment
-	Outcome      *Outcome   // of the open effect: closes it
-	Command      string     // the command that was answered
 	Notifiers    []string   // each of the decision's facts goes to each of these
 	GiveBack     bool       // the lease, in the same transaction
 }
@@ -106,13 +105,16 @@ type Journal interface {
 	Commit(ctx context.Context, t Tick) (Deployment, error)
 }
 
-// Entry is one decision on record with what it was made from.
+// Entry is one tick on record: a decision and what it was made from. The same Before and Input give the same Decision
+// again, as long as the code is the same. Of a tick that changed nothing, Before, Decision and Input.Watches are zero:
+// they follow from the entries before it and from the measurements of its time.
 type Entry struct {
-	Deployment string      `json:"deployment"`
-	Seq        int64       `json:"seq"` // rises within the deployment
-	Decision   Decision    `json:"decision"`
-	Assessment *Assessment `json:"assessment,omitempty"`
-	Command    *Command    `json:"command,omitempty"`
+	Deployment string   `json:"deployment"`
+	Seq        int64    `json:"seq"`    // rises within the deployment: the version that the tick made
+	Quiet      bool     `json:"quiet"`  // nothing was changed, and nobody had asked
+	Before     Status   `json:"before"` // what the deployment was when it was decided
+	Input      Input    `json:"input"`
+	Decision   Decision `json:"decision"`
 }
 
 // MeasurementFilter selects measurements of one deployment, oldest first; zero fields select all.
@@ -125,14 +127,16 @@ type MeasurementFilter struct {
 
 // History is what was recorded of a deployment.
 type History interface {
-	// Entries are the decisions that changed something, after seq, oldest first.
+	// Entries are the decisions that changed something, and those that answered a human, after seq, oldest first.
 	Entries(ctx context.Context, deployment string, after int64, limit int) ([]Entry, error)
+	// Ticks are the entries of all ticks that are still on record, after seq, oldest first.
+	Ticks(ctx context.Context, deployment string, after int64, limit int) ([]Entry, error)
 	Effects(ctx context.Context, deployment string) ([]Effect, error)
-	Assessments(ctx context.Context, deployment string, f MeasurementFilter) ([]Assessment, error)
+	Assessments(ctx context.Context, deployment string, f MeasurementFilter) ([]Assessment, error) // of the ticks on record
 	Measurements(ctx context.Context, deployment string, f MeasurementFilter) ([]Measurement, error)
 	Baselines(ctx context.Context, deployment string) ([]Baseline, error)
 	Facts(ctx context.Context, deployment string) ([]Fact, error)
-	// Compact forgets the measurements and assessments of ended deployments before then, and says how many rows went.
+	// Compact forgets the measurements and quiet ticks of ended deployments before then, and says how many rows went.
 	Compact(ctx context.Context, before time.Time) (int64, error)
 }
 

@@ -258,8 +258,8 @@ func (w *lateness) tick(d adg.Deployment, t adg.Tick) {
 		w.late = append(w.late, t.Decision.At.Sub(before))
 	}
 	w.due[d.ID] = d.Status.Due
-	if t.Assessment != nil && t.Assessment.Health == adg.Unhealthy {
-		decisiveSamples.LoadOrStore(d.Spec.Policy.Service, t.Assessment.At)
+	if t.Input.Assessment != nil && t.Input.Assessment.Health == adg.Unhealthy {
+		decisiveSamples.LoadOrStore(d.Spec.Policy.Service, t.Input.Assessment.At)
 	}
 }
 

@@ -94,7 +94,7 @@ func guarded(ctx context.Context, store adg.Store, w guard.World, s session) (ad
 			return
 		}
 		s.view.Tick(d, t)
-		if t.Command != "" && !t.Decision.Changed() {
+		if t.Input.Command != nil && !t.Decision.Changed() {
 			s.view.Say(strings.Join(t.Decision.Reasons, "; ")) // why it was refused
 		}
 		if d.Status.State.Ended() {

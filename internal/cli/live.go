@@ -107,8 +107,8 @@ func (v *liveView) draw(now time.Time) {
 func (p *picture) tick(d adg.Deployment, t adg.Tick) {
 	p.d, p.known, p.seen = d, true, t.Decision.At
 	p.at = time.Now() //nolint:forbidigo // to count down between ticks on the screen
-	if t.Assessment != nil {
-		for _, j := range t.Assessment.Judgements {
+	if t.Input.Assessment != nil {
+		for _, j := range t.Input.Assessment.Judgements {
 			value := math.NaN()
 			if j.Value != nil {
 				value = *j.Value

@@ -54,8 +54,8 @@ func (v *lineView) Tick(d adg.Deployment, t adg.Tick) {
 	for _, f := range t.Decision.Facts {
 		v.line(at, factLine(f))
 	}
-	if t.Assessment != nil && (t.Decision.Changed() || at.Sub(v.quiet) >= silence) {
-		v.line(at, fmt.Sprintf("%s, %s", where(d), healthLine(*t.Assessment)))
+	if t.Input.Assessment != nil && (t.Decision.Changed() || at.Sub(v.quiet) >= silence) {
+		v.line(at, fmt.Sprintf("%s, %s", where(d), healthLine(*t.Input.Assessment)))
 	}
 }
 
@@ -113,8 +113,8 @@ func (v *jsonView) Tick(d adg.Deployment, t adg.Tick) {
 		Kind: "tick", At: t.Decision.At, Deployment: d.ID, State: d.Status.State, Decision: t.Decision.Kind,
 		Share: share(d), Health: d.Status.Health, Score: d.Status.Score, Reasons: t.Decision.Reasons,
 	}
-	if t.Assessment != nil {
-		for _, j := range t.Assessment.Judgements {
+	if t.Input.Assessment != nil {
+		for _, j := range t.Input.Assessment.Judgements {
 			event.Checks = append(event.Checks, jsonCheck{j.Check, j.Verdict, j.Why, finite(j.Value), finite(j.Baseline), finite(j.Limit), j.Text})
 		}
 	}

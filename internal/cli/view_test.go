@@ -49,8 +49,8 @@ func rolling() adg.Deployment {
 
 func ticked(d adg.Deployment, value *float64, facts ...adg.Fact) adg.Tick {
 	return adg.Tick{
-		Decision:   adg.Decision{At: noon, From: d.Status.State, Next: d.Status, Facts: facts, Reasons: []string{"because"}},
-		Assessment: &adg.Assessment{At: noon, Health: d.Status.Health, Score: d.Status.Score, Text: "latency warns", Judgements: []adg.Judgement{{Check: "error-rate", Verdict: adg.Pass, Value: value, Text: "good"}}},
+		Decision: adg.Decision{At: noon, From: d.Status.State, Next: d.Status, Facts: facts, Reasons: []string{"because"}},
+		Input:    adg.Input{Assessment: &adg.Assessment{At: noon, Health: d.Status.Health, Score: d.Status.Score, Text: "latency warns", Judgements: []adg.Judgement{{Check: "error-rate", Verdict: adg.Pass, Value: value, Text: "good"}}}},
 	}
 }
 

@@ -117,8 +117,8 @@ func TestHumansCommandIsObeyedAtOnceAndOnRecord(t *testing.T) {
 		}
 		var said []string
 		for _, e := range entries {
-			if e.Command != nil {
-				said = append(said, e.Command.Actor+" "+e.Command.Kind.String())
+			if e.Input.Command != nil {
+				said = append(said, e.Input.Command.Actor+" "+e.Input.Command.Kind.String())
 			}
 		}
 		if got := strings.Join(said, ", "); got != "bob promote, carol rollback" {

@@ -142,15 +142,11 @@ func (g *Guard) commit(ctx context.Context, lease adg.Lease, d adg.Deployment, i
 }
 
 func tickOf(lease adg.Lease, d adg.Deployment, in adg.Input, ev evidence, decision adg.Decision) adg.Tick {
-	t := adg.Tick{
-		Lease: lease, Version: d.Version, Decision: decision,
-		Assessment: in.Assessment, Measurements: ev.measurements, Baselines: ev.baselines, Outcome: in.Outcome,
+	return adg.Tick{
+		Lease: lease, Version: d.Version, Before: d.Status, Input: in, Decision: decision,
+		Measurements: ev.measurements, Baselines: ev.baselines,
 		Notifiers: d.Spec.Policy.Notify, GiveBack: decision.Apply == nil,
 	}
-	if in.Command != nil {
-		t.Command = in.Command.ID
-	}
-	return t
 }
 
 // act brings the target to what was decided. An error of the target is an outcome; a context that ended is not: the

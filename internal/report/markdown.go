@@ -63,7 +63,7 @@ func writeDecision(out *strings.Builder, e adg.Entry) {
 	for _, r := range e.Decision.Reasons {
 		fmt.Fprintf(out, "* %s\n", plain(r))
 	}
-	if a := e.Assessment; a != nil {
+	if a := e.Input.Assessment; a != nil {
 		fmt.Fprintf(out, "\nHealth %s, score %.0f.\n\n| check | verdict | value | baseline | limit | |\n|---|---|---|---|---|---|\n", a.Health, a.Score)
 		for _, j := range a.Judgements {
 			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", cell(j.Check), j.Verdict, figure(value(j.Value)), figure(value(j.Baseline)), figure(value(j.Limit)), cell(j.Text))

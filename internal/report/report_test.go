@@ -42,7 +42,7 @@ func rich(foreign string) Story {
 	}, Status: adg.Status{State: adg.RolledBack, Since: at(60), Condemned: at(31), Reasons: []string{foreign}}}
 	s := Story{
 		Deployment: d, Title: "shop v2 in production: rolled back",
-		Decisions: []adg.Entry{{Seq: 7, Assessment: &bad, Decision: adg.Decision{
+		Decisions: []adg.Entry{{Seq: 7, Input: adg.Input{Assessment: &bad}, Decision: adg.Decision{
 			Kind: adg.RollBack, At: at(31), From: adg.Rolling, Next: adg.Status{State: adg.RollingBack}, Reasons: []string{foreign},
 		}}},
 		Checks: []Course{

@@ -171,10 +171,10 @@ func life(ctx context.Context, s *Store, w adg.Work, out io.Writer) (err error) 
 			commit(tick, "begun", op)
 		}
 		tick := plain(w)
-		tick.Assessment.Text = op
+		tick.Input.Assessment.Text = op
 		commit(tick, "measured", op)
 		tick = plain(w)
-		tick.Outcome = &adg.Outcome{OpID: op}
+		tick.Input.Outcome = &adg.Outcome{OpID: op}
 		commit(tick, "ended", op)
 		op = ""
 	}

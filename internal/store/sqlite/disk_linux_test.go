@@ -37,17 +37,17 @@ func TestFullFileSystem(t *testing.T) {
 		tick.Decision.Slot = 0
 		must(t, commitTo(t, s, &w, tick))
 		tick = plain(w)
-		tick.GiveBack, tick.Outcome = false, &adg.Outcome{OpID: fmt.Sprintf("d0/%d", n)}
+		tick.GiveBack, tick.Input.Outcome = false, &adg.Outcome{OpID: fmt.Sprintf("d0/%d", n)}
 		must(t, commitTo(t, s, &w, tick))
 	}
 	fill(t, filepath.Join(dir, "filler"))
 	done := 20
 	for err == nil && done < 10_000 {
 		tick := eventful(w, fmt.Sprintf("d0/%d", done))
-		tick.Decision.Slot, tick.Outcome = 0, nil
+		tick.Decision.Slot, tick.Input.Outcome = 0, nil
 		if err = commitTo(t, s, &w, tick); err == nil {
 			tick = plain(w)
-			tick.GiveBack, tick.Outcome = false, &adg.Outcome{OpID: fmt.Sprintf("d0/%d", done)}
+			tick.GiveBack, tick.Input.Outcome = false, &adg.Outcome{OpID: fmt.Sprintf("d0/%d", done)}
 			err = commitTo(t, s, &w, tick)
 			done++
 		}

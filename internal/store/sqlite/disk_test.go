@@ -65,7 +65,7 @@ func TestFullDiskWithoutReserveLosesNothingAndSaysWhatToDo(t *testing.T) {
 		tick := eventful(w, fmt.Sprintf("d0/%d", n))
 		tick.Decision.Slot = 0
 		if n > 0 {
-			tick.Outcome = &adg.Outcome{OpID: fmt.Sprintf("d0/%d", n-1)}
+			tick.Input.Outcome = &adg.Outcome{OpID: fmt.Sprintf("d0/%d", n-1)}
 		}
 		if n > 1000 {
 			t.Fatal("the database never got full")

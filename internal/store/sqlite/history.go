@@ -10,41 +10,12 @@ import (
 
 // Entries are the decisions on record.
 func (s *Store) Entries(ctx context.Context, deployment string, after int64, limit int) ([]adg.Entry, error) {
-	n, err := s.number(ctx, s.reads, deployment)
-	if err != nil {
-		return nil, err
-	}
-	return collect(ctx, s, func(rows *sql.Rows) (adg.Entry, error) {
-		e := adg.Entry{Deployment: deployment}
-		var made string
-		var judged, asked sql.NullString
-		if err := rows.Scan(&e.Seq, &made, &judged, &asked); err != nil {
-			return e, err
-		}
-		stored, err := decode[decision](made)
-		if err != nil {
-			return e, err
-		}
-		e.Decision = stored.plain()
-		if judged.Valid {
-			a, err := decode[assessment](judged.String)
-			if err != nil {
-				return e, err
-			}
-			plain := a.plain()
-			e.Assessment = &plain
-		}
-		if asked.Valid {
-			c, err := decode[adg.Command](asked.String)
-			if err != nil {
-				return e, err
-			}
-			e.Command = &c
-		}
-		return e, nil
-	}, `SELECT e.seq, e.decision, e.assessment, c.command
-		FROM entries e LEFT JOIN commands c ON c.deployment = e.deployment AND c.answered = e.seq
-		WHERE e.deployment = ? AND e.seq > ? ORDER BY e.seq LIMIT ?`, n, after, bounded(limit, 1000, maxRows))
+	return s.entries(ctx, deployment, "AND keep = 1", after, limit)
+}
+
+// Ticks are the entries of all ticks.
+func (s *Store) Ticks(ctx context.Context, deployment string, after int64, limit int) ([]adg.Entry, error) {
+	return s.entries(ctx, deployment, "", after, limit)
 }
 
 // Effects are all effects of a deployment, oldest first.
@@ -73,12 +44,12 @@ func (s *Store) Effects(ctx context.Context, deployment string) ([]adg.Effect, e
 // Assessments are those of a deployment; the filter's check is of no account.
 func (s *Store) Assessments(ctx context.Context, deployment string, f adg.MeasurementFilter) ([]adg.Assessment, error) {
 	f.Check = ""
-	return thinned(ctx, s, deployment, f, "assessments", "assessment", "''", assessment.plain)
+	return thinned(ctx, s, deployment, f, "ticks", "tick", "assessed = 1", tick.assessment)
 }
 
 // Measurements are those of a deployment.
 func (s *Store) Measurements(ctx context.Context, deployment string, f adg.MeasurementFilter) ([]adg.Measurement, error) {
-	return thinned(ctx, s, deployment, f, "measurements", "measurement", "name", measurement.plain)
+	return thinned(ctx, s, deployment, f, "measurements", "measurement", "(?4 = '' OR name = ?4)", measurement.plain)
 }
 
 // Baselines are those that were frozen for a deployment.
@@ -95,7 +66,7 @@ func (s *Store) Facts(ctx context.Context, deployment string) ([]adg.Fact, error
 // something stays.
 func (s *Store) Compact(ctx context.Context, before time.Time) (int64, error) {
 	gone := int64(0)
-	for _, table := range []string{"assessments", "measurements"} {
+	for _, table := range []string{"ticks", "measurements"} {
 		ended, err := collect(ctx, s, func(rows *sql.Rows) (n int64, err error) { return n, rows.Scan(&n) },
 			`SELECT n FROM deployments d WHERE live = 0
 			AND EXISTS (SELECT 1 FROM `+table+` WHERE deployment = d.n AND at < ? AND keep = 0)`, nanos(before))
@@ -129,6 +100,27 @@ const (
 	compactRows = 2_000  // forgotten in one transaction
 )
 
+func (s *Store) entries(ctx context.Context, deployment, where string, after int64, limit int) ([]adg.Entry, error) {
+	n, err := s.number(ctx, s.reads, deployment)
+	if err != nil {
+		return nil, err
+	}
+	return collect(ctx, s, func(rows *sql.Rows) (e adg.Entry, err error) {
+		var seq int64
+		var text string
+		if err := rows.Scan(&seq, &text); err != nil {
+			return e, err
+		}
+		stored, err := decode[tick](text)
+		if err != nil {
+			return e, err
+		}
+		e = stored.plain()
+		e.Deployment, e.Seq = deployment, seq
+		return e, nil
+	}, "SELECT seq, tick FROM ticks WHERE deployment = ? AND seq > ? "+where+" ORDER BY seq LIMIT ?", n, after, bounded(limit, 1000, maxRows))
+}
+
 // listed reads the rows of one deployment that are stored as JSON.
 func listed[S, T any](ctx context.Context, s *Store, deployment, query string, plain func(S) T) ([]T, error) {
 	n, err := s.number(ctx, s.reads, deployment)
@@ -154,7 +146,7 @@ func decoding[S, T any](plain func(S) T) func(*sql.Rows) (T, error) {
 
 // thinned reads the rows that a filter selects. Of more than the limit it takes as many as the limit, evenly: the row
 // r of t rows is one of them if its share of the limit is another than that of the row before.
-func thinned[S, T any](ctx context.Context, s *Store, deployment string, f adg.MeasurementFilter, table, column, name string, plain func(S) T) ([]T, error) {
+func thinned[S, T any](ctx context.Context, s *Store, deployment string, f adg.MeasurementFilter, table, column, where string, plain func(S) T) ([]T, error) {
 	n, err := s.number(ctx, s.reads, deployment)
 	if err != nil {
 		return nil, err
@@ -166,7 +158,7 @@ func thinned[S, T any](ctx context.Context, s *Store, deployment string, f adg.M
 	return collect(ctx, s, decoding(plain), `
 		WITH selected AS (
 			SELECT n, at, row_number() OVER (ORDER BY at, n) - 1 AS r, count(*) OVER () AS t
-			FROM `+table+` WHERE deployment = ?1 AND at >= ?2 AND at <= ?3 AND (?4 = '' OR `+name+` = ?4)
+			FROM `+table+` WHERE deployment = ?1 AND at >= ?2 AND at <= ?3 AND `+where+`
 		)
 		SELECT `+column+` FROM selected JOIN `+table+` USING (n)
 		WHERE t <= ?5 OR r = 0 OR r * (?5 - 1) / (t - 1) <> (r - 1) * (?5 - 1) / (t - 1)

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -49,10 +48,10 @@ func (s *Store) Commit(ctx context.Context, tick adg.Tick) (adg.Deployment, erro
 // prepared is a tick with everything encoded that need not wait for the writer.
 type prepared struct {
 	adg.Tick
-	status, decision, assessment string
-	intent, outcome              string
-	measurements, baselines      []string
-	facts                        []string
+	status, tick            string
+	intent, outcome         string
+	measurements, baselines []string
+	facts                   []string
 }
 
 func prepare(tick adg.Tick) (p prepared, err error) {
@@ -64,19 +63,14 @@ func prepare(tick adg.Tick) (p prepared, err error) {
 	}
 	d := tick.Decision
 	p.status = encoded(newStatus(d.Next))
-	if p.recorded() {
-		p.decision = encoded(newDecision(d))
-	}
-	if tick.Assessment != nil {
-		p.assessment = encoded(newAssessment(*tick.Assessment))
-	}
+	p.tick = encoded(newTick(tick, !p.recorded()))
 	if d.Apply != nil {
 		want := *d.Apply
 		want.Fence = tick.Lease.Fence
 		p.intent = encoded(adg.Effect{Deployment: tick.Lease.Deployment, Fence: want.Fence, Desired: want, Begun: d.At})
 	}
-	if tick.Outcome != nil {
-		p.outcome = encoded(newOutcome(*tick.Outcome))
+	if o := tick.Input.Outcome; o != nil {
+		p.outcome = encoded(newOutcome(*o))
 	}
 	p.measurements = each(tick.Measurements, func(m adg.Measurement) string { return encoded(newMeasurement(m)) })
 	p.baselines = each(tick.Baselines, func(b adg.Baseline) string { return encoded(newBaseline(b)) })
@@ -86,9 +80,11 @@ func prepare(tick adg.Tick) (p prepared, err error) {
 
 // recorded tells whether the decision becomes an entry: a human's word is on record with its answer, also where it
 // changed nothing.
-func (p *prepared) recorded() bool { return p.Decision.Changed() || p.Command != "" }
+func (p *prepared) recorded() bool { return p.Decision.Changed() || p.Input.Command != nil }
 
-func (p *prepared) durable() bool { return p.recorded() || p.Outcome != nil || len(p.Baselines) > 0 }
+func (p *prepared) durable() bool {
+	return p.recorded() || p.Input.Outcome != nil || len(p.Baselines) > 0
+}
 
 func (p *prepared) takeSlot(t *tx, _ held, now time.Time) error {
 	if p.Decision.Slot == 0 {
@@ -106,12 +102,13 @@ func (p *prepared) takeSlot(t *tx, _ held, now time.Time) error {
 }
 
 func (p *prepared) closeEffect(t *tx, h held, _ time.Time) error {
-	if p.Outcome == nil {
+	if p.Input.Outcome == nil {
 		return nil
 	}
-	closed, err := t.exec("UPDATE effects SET outcome = ? WHERE op_id = ? AND deployment = ? AND outcome IS NULL", p.outcome, p.Outcome.OpID, h.n)
+	op := p.Input.Outcome.OpID
+	closed, err := t.exec("UPDATE effects SET outcome = ? WHERE op_id = ? AND deployment = ? AND outcome IS NULL", p.outcome, op, h.n)
 	if err == nil && closed == 0 {
-		err = adg.Errorf(adg.Conflict, "deployment %s: effect %q is not open", p.Lease.Deployment, p.Outcome.OpID)
+		err = adg.Errorf(adg.Conflict, "deployment %s: effect %q is not open", p.Lease.Deployment, op)
 	}
 	return err
 }
@@ -128,20 +125,26 @@ func (p *prepared) storeIntent(t *tx, h held, _ time.Time) error {
 }
 
 func (p *prepared) answerCommand(t *tx, h held, _ time.Time) error {
-	if p.Command == "" {
+	if p.Input.Command == nil {
 		return nil
 	}
-	answered, err := t.exec("UPDATE commands SET answered = ? WHERE id = ? AND deployment = ? AND answered IS NULL", h.version, p.Command, h.n)
+	id := p.Input.Command.ID
+	answered, err := t.exec("UPDATE commands SET answered = ? WHERE id = ? AND deployment = ? AND answered IS NULL", h.version, id, h.n)
 	if err == nil && answered == 0 {
-		err = adg.Errorf(adg.Conflict, "deployment %s: command %q waits for no answer", p.Lease.Deployment, p.Command)
+		err = adg.Errorf(adg.Conflict, "deployment %s: command %q waits for no answer", p.Lease.Deployment, id)
 	}
 	return err
 }
 
 func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
-	if p.recorded() {
-		assessment := sql.NullString{String: p.assessment, Valid: p.Assessment != nil}
-		if _, err := t.exec("INSERT INTO entries (deployment, seq, decision, assessment) VALUES (?, ?, ?, ?)", h.n, h.version, p.decision, assessment); err != nil {
+	keep := p.recorded()
+	if keep || !t.tight {
+		at, assessed := p.Decision.At, p.Input.Assessment != nil
+		if assessed {
+			at = p.Input.Assessment.At
+		}
+		if _, err := t.exec("INSERT INTO ticks (deployment, seq, at, keep, assessed, tick) VALUES (?, ?, ?, ?, ?, ?)",
+			h.n, h.version, nanos(at), keep, assessed, p.tick); err != nil {
 			return err
 		}
 	}
@@ -152,12 +155,6 @@ func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
 	}
 	if t.tight {
 		return nil
-	}
-	keep := p.Decision.Changed()
-	if a := p.Assessment; a != nil {
-		if _, err := t.exec("INSERT INTO assessments (deployment, at, keep, assessment) VALUES (?, ?, ?, ?)", h.n, nanos(a.At), keep, p.assessment); err != nil {
-			return err
-		}
 	}
 	for i, m := range p.Measurements {
 		if _, err := t.exec("INSERT INTO measurements (deployment, at, keep, name, measurement) VALUES (?, ?, ?, ?, ?)", h.n, nanos(m.At), keep, m.Check, p.measurements[i]); err != nil {

@@ -168,24 +168,83 @@ type observed struct {
 	Releases []placement `json:"releases"`
 }
 
+func newObserved(o adg.Observed) observed {
+	return observed{o, each(o.Releases, func(p adg.Placement) placement { return placement{p, number(p.Share)} })}
+}
+
+func (o observed) plain() adg.Observed {
+	p := o.Observed
+	p.Releases = each(o.Releases, func(p placement) adg.Placement {
+		p.Placement.Share = float64(p.Share)
+		return p.Placement
+	})
+	return p
+}
+
 type outcome struct {
 	adg.Outcome
 	Observed observed `json:"observed"`
 }
 
-func newOutcome(o adg.Outcome) outcome {
-	seen := each(o.Observed.Releases, func(p adg.Placement) placement { return placement{p, number(p.Share)} })
-	return outcome{o, observed{o.Observed, seen}}
-}
+func newOutcome(o adg.Outcome) outcome { return outcome{o, newObserved(o.Observed)} }
 
 func (o outcome) plain() adg.Outcome {
 	p := o.Outcome
-	p.Observed = o.Observed.Observed
-	p.Observed.Releases = each(o.Observed.Releases, func(p placement) adg.Placement {
-		p.Placement.Share = float64(p.Share)
-		return p.Placement
-	})
+	p.Observed = o.Observed.plain()
 	return p
+}
+
+type input struct {
+	adg.Input
+	Assessment *assessment `json:"assessment,omitempty"`
+	Watches    []watch     `json:"watches,omitempty"`
+	Observed   *observed   `json:"observed,omitempty"`
+	Outcome    *outcome    `json:"outcome,omitempty"`
+}
+
+func newInput(in adg.Input) input {
+	return input{in, maybe(in.Assessment, newAssessment), each(in.Watches, newWatch), maybe(in.Observed, newObserved), maybe(in.Outcome, newOutcome)}
+}
+
+func (in input) plain() adg.Input {
+	p := in.Input
+	p.Assessment, p.Watches = maybe(in.Assessment, assessment.plain), each(in.Watches, watch.plain)
+	p.Observed, p.Outcome = maybe(in.Observed, observed.plain), maybe(in.Outcome, outcome.plain)
+	return p
+}
+
+// tick is a row of ticks: without a decision, nothing was changed.
+type tick struct {
+	Before   *status   `json:"before,omitempty"`
+	Input    input     `json:"input"`
+	Decision *decision `json:"decision,omitempty"`
+}
+
+// newTick leaves out of a quiet tick what follows from the ticks before it and from what was measured.
+func newTick(t adg.Tick, quiet bool) tick {
+	if quiet {
+		t.Input.Watches = nil
+		return tick{Input: newInput(t.Input)}
+	}
+	return tick{Before: maybe(&t.Before, newStatus), Input: newInput(t.Input), Decision: maybe(&t.Decision, newDecision)}
+}
+
+func (t tick) plain() adg.Entry {
+	e := adg.Entry{Quiet: t.Decision == nil, Input: t.Input.plain()}
+	if t.Before != nil {
+		e.Before = t.Before.plain()
+	}
+	if t.Decision != nil {
+		e.Decision = t.Decision.plain()
+	}
+	return e
+}
+
+func (t tick) assessment() adg.Assessment {
+	if t.Input.Assessment == nil {
+		return adg.Assessment{}
+	}
+	return t.Input.Assessment.plain()
 }
 
 // series keeps the samples in two columns, the times as differences: most of what is stored is this.
@@ -267,6 +326,14 @@ func (b baseline) plain() adg.Baseline {
 		p.Replica[name] = adg.Counts{Bad: float64(n.Bad), All: float64(n.All)}
 	}
 	return p
+}
+
+// maybe keeps nil nil, too.
+func maybe[A, B any](a *A, f func(A) B) *B {
+	if a == nil {
+		return nil
+	}
+	return new(f(*a))
 }
 
 // each keeps nil nil, so that what is read equals what was stored.

@@ -124,11 +124,11 @@ func exercise(t *testing.T, s *Store) {
 	lease, err := s.Renew(ctx, w.Lease, time.Minute)
 	must(t, err)
 	tick := eventful(w, "d0/1")
-	tick.Lease, tick.Command = lease, "c0"
+	tick.Lease, tick.Input.Command = lease, &adg.Command{ID: "c0"}
 	w.Deployment, err = s.Commit(ctx, tick)
 	must(t, err)
 	tick = plain(w)
-	tick.Outcome = &adg.Outcome{OpID: "d0/1"}
+	tick.Input.Outcome = &adg.Outcome{OpID: "d0/1"}
 	tick.Decision.Next.Health = adg.Unhealthy
 	_, err = s.Commit(ctx, tick)
 	must(t, err)

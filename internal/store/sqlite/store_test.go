@@ -104,7 +104,7 @@ func plain(w adg.Work) adg.Tick {
 			Check: c.Name, At: now, Took: time.Millisecond, Sent: []string{c.Query}, Values: []adg.Series{{Samples: []adg.Sample{{At: now, Value: value}}}},
 		})
 	}
-	t.Assessment = &a
+	t.Input.Assessment = &a
 	t.Decision = adg.Decision{At: now, From: next.State, Next: next}
 	return t
 }

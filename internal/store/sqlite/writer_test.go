@@ -26,10 +26,10 @@ func TestWhatMattersWaitsForTheDiskAndAMeasurementDoesNot(t *testing.T) {
 	}{
 		"a measurement":      {plain(w), false},
 		"an intent":          {with(func(t *adg.Tick) { t.Decision.Apply = &adg.Desired{OpID: "1"} }), true},
-		"an outcome":         {with(func(t *adg.Tick) { t.Outcome = &adg.Outcome{OpID: "1"} }), true},
+		"an outcome":         {with(func(t *adg.Tick) { t.Input.Outcome = &adg.Outcome{OpID: "1"} }), true},
 		"a change of state":  {with(func(t *adg.Tick) { t.Decision.Next.State = adg.Rolling }), true},
 		"a fact":             {with(func(t *adg.Tick) { t.Decision.Facts = []adg.Fact{{ID: "f"}} }), true},
-		"an answer":          {with(func(t *adg.Tick) { t.Command = "c" }), true},
+		"an answer":          {with(func(t *adg.Tick) { t.Input.Command = &adg.Command{ID: "c"} }), true},
 		"a baseline":         {with(func(t *adg.Tick) { t.Baselines = []adg.Baseline{{Check: "c"}} }), true},
 		"a release's hold":   {with(func(t *adg.Tick) { t.Decision.Hold = &adg.ReleaseHold{} }), true},
 		"a release's record": {with(func(t *adg.Tick) { t.Decision.Standing = &adg.ReleaseRecord{} }), true},

@@ -94,7 +94,7 @@ var concurrency = []scenario{
 			case 2:
 				tick.Version++
 			case 3:
-				tick.Command = "nobody asked"
+				tick.Input.Command = &adg.Command{ID: "nobody asked"}
 			}
 			if _, err := store.Commit(b.ctx, tick); (err != nil) != bad {
 				return fmt.Errorf("tick %d: %w", i, err)

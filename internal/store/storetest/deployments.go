@@ -88,7 +88,7 @@ var deployments = []scenario{
 	{"everything is there after closing and opening again", func(b *bench) {
 		w := b.workOn("one")
 		b.must(b.Store.Ask(b.ctx, adg.Command{ID: "c1", Deployment: "one", Kind: adg.CommandHold, Actor: "bob"}))
-		b.commit(&w, enter(adg.Rolling), apply("one/1"), tell("f1"), witnessed, func(t *adg.Tick) { t.Command = "c1" })
+		b.commit(&w, enter(adg.Rolling), apply("one/1"), tell("f1"), witnessed, func(t *adg.Tick) { t.Input.Command = &adg.Command{ID: "c1"} })
 		before := b.everything("one")
 		b.Store = b.Reopen()
 		b.equal("after opening again", b.everything("one"), before)

@@ -20,10 +20,10 @@ var evidence = []scenario{
 			b.equal("status", b.deployment(id).Status, tick.Decision.Next)
 			got := b.everything(id)
 			b.equal("measurements", got["measurements"], tick.Measurements)
-			b.equal("assessments", got["assessments"], []adg.Assessment{*tick.Assessment})
+			b.equal("assessments", got["assessments"], []adg.Assessment{*tick.Input.Assessment})
 			b.equal("baselines", got["baselines"], tick.Baselines)
 			b.equal("decision", got["entries"].([]adg.Entry)[0].Decision, tick.Decision)
-			b.equal("assessment of the decision", got["entries"].([]adg.Entry)[0].Assessment, tick.Assessment)
+			b.equal("assessment of the decision", got["entries"].([]adg.Entry)[0].Input.Assessment, tick.Input.Assessment)
 			sign := stored.Status.Score
 			if math.Signbit(sign) != math.Signbit(x) && !math.IsNaN(x) {
 				b.Errorf("%g came back as %g", x, sign)
@@ -37,7 +37,7 @@ var evidence = []scenario{
 			Releases: []adg.Placement{{Release: adg.Release{Service: service, Version: "v2"}, Share: math.NaN(), Role: adg.IdleRole}},
 			Failed:   true, Text: "<no>", OpID: "one/0",
 		}}
-		b.commit(&w, func(t *adg.Tick) { t.Outcome = &outcome })
+		b.commit(&w, func(t *adg.Tick) { t.Input.Outcome = &outcome })
 		effects, err := b.Store.Effects(b.ctx, "one")
 		b.must(err)
 		b.equal("outcome", effects[0].Outcome, &outcome)
@@ -163,7 +163,7 @@ func (b *bench) measured(id string, n int) time.Time {
 	for i := range n {
 		at := first.Add(time.Duration(i) * time.Second)
 		b.commit(&w, func(t *adg.Tick) {
-			t.Assessment = &adg.Assessment{At: at}
+			t.Input.Assessment = &adg.Assessment{At: at}
 			t.Measurements = []adg.Measurement{{Check: "errors", At: at}, {Check: "latency", At: at}}
 		})
 	}
@@ -178,7 +178,7 @@ func everywhere(x float64) func(*adg.Tick) {
 		t.Decision.Kind, t.Decision.Reasons = adg.Hold, []string{"a strange number"}
 		t.Decision.Next.Score = x
 		t.Decision.Next.Checks = []adg.Watch{{Check: "errors", Due: at, Last: j, State: adg.CheckState{Streak: 2, Last: at}}, {Check: "other", Last: adg.Judgement{Check: "other"}}}
-		t.Assessment = &adg.Assessment{At: at, Score: x, Judgements: []adg.Judgement{j, {Check: "other"}}}
+		t.Input.Assessment = &adg.Assessment{At: at, Score: x, Judgements: []adg.Judgement{j, {Check: "other"}}}
 		series := []adg.Series{{Labels: map[string]string{"a": "b"}, Samples: []adg.Sample{{At: at, Value: x}, {At: at.Add(time.Second), Value: 1}}}}
 		t.Measurements = []adg.Measurement{{Check: "errors", At: at, Values: series}, {Check: "other", At: at, Bad: series, Total: series}}
 		t.Baselines = []adg.Baseline{{Check: "errors", From: at, To: at, Values: []float64{x, 1, x}, Bad: x, Total: x, Replica: map[string]adg.Counts{"p1": {Bad: x, All: x}}}}

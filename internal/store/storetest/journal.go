@@ -130,7 +130,7 @@ var journal = []scenario{
 	}},
 	{"a tick that fails takes no slot", func(b *bench) {
 		w := b.workOn("one")
-		_, err := b.Store.Commit(b.ctx, b.tick(w, func(t *adg.Tick) { t.Decision.Slot, t.Command = 5, "nobody asked" }))
+		_, err := b.Store.Commit(b.ctx, b.tick(w, func(t *adg.Tick) { t.Decision.Slot, t.Input.Command = 5, &adg.Command{ID: "nobody asked"} }))
 		b.refused("answering what nobody asked", err, adg.Conflict)
 		fleet, err := b.Store.Fleet(b.ctx, environment, "one")
 		b.must(err)
@@ -139,7 +139,7 @@ var journal = []scenario{
 	{"a command is answered once, by the deployment that it was for", func(b *bench) {
 		one, two := b.workOn("one"), b.workOn("two")
 		b.must(b.Store.Ask(b.ctx, adg.Command{ID: "c1", Deployment: "one", Kind: adg.CommandHold}))
-		answer := func(t *adg.Tick) { t.Command = "c1" }
+		answer := func(t *adg.Tick) { t.Input.Command = &adg.Command{ID: "c1"} }
 		_, err := b.Store.Commit(b.ctx, b.tick(two, answer))
 		b.refused("answered by another", err, adg.Conflict)
 		b.commit(&one, answer)
@@ -164,13 +164,18 @@ var journal = []scenario{
 		b.commit(&w, witnessed)
 		b.equal("entries", len(b.entries("one", 0, 10)), 0)
 		seen := b.everything("one")
+		ticks := seen["ticks"].([]adg.Entry)
+		if len(ticks) != 1 || !ticks[0].Quiet || ticks[0].Input.Assessment == nil || ticks[0].Input.Watches != nil {
+			b.Errorf("on record: %+v", ticks)
+		}
 		b.equal("assessments", len(seen["assessments"].([]adg.Assessment)), 1)
 		b.equal("measurements", len(seen["measurements"].([]adg.Measurement)), 2)
 	}},
 	{"a tick that changes something leaves an entry with its evidence and its command", func(b *bench) {
 		w := b.workOn("one")
-		b.must(b.Store.Ask(b.ctx, adg.Command{ID: "c1", Deployment: "one", Kind: adg.CommandPromote, Actor: "bob", Reason: "I know it is fine", At: b.now()}))
-		tick := b.tick(w, enter(adg.Rolling), apply("one/1"), tell("f1"), witnessed, func(t *adg.Tick) { t.Command = "c1" })
+		asked := adg.Command{ID: "c1", Deployment: "one", Kind: adg.CommandPromote, Actor: "bob", Reason: "I know it is fine", At: b.now()}
+		b.must(b.Store.Ask(b.ctx, asked))
+		tick := b.tick(w, enter(adg.Rolling), apply("one/1"), tell("f1"), witnessed, func(t *adg.Tick) { t.Input.Command = &asked })
 		stored, err := b.Store.Commit(b.ctx, tick)
 		b.must(err)
 		entries := b.entries("one", 0, 10)
@@ -179,8 +184,9 @@ var journal = []scenario{
 		}
 		e := entries[0]
 		b.equal("decision", e.Decision, tick.Decision)
-		b.equal("assessment", e.Assessment, tick.Assessment)
-		if e.Deployment != "one" || e.Seq == 0 || e.Command == nil || e.Command.Actor != "bob" || e.Command.Reason != "I know it is fine" {
+		b.equal("input", e.Input, tick.Input)
+		b.equal("before", e.Before, tick.Before)
+		if e.Deployment != "one" || e.Seq == 0 || e.Quiet {
 			b.Errorf("got %+v", e)
 		}
 		b.equal("facts", b.everything("one")["facts"], tick.Decision.Facts)
@@ -189,9 +195,11 @@ var journal = []scenario{
 	{"a human's word is on record also where it changed nothing", func(b *bench) {
 		w := b.workOn("one")
 		b.must(b.Store.Ask(b.ctx, adg.Command{ID: "c1", Deployment: "one", Kind: adg.CommandApprove, Actor: "alice"}))
-		b.commit(&w, func(t *adg.Tick) { t.Command, t.Decision.Reasons = "c1", []string{"who started it may not approve it"} })
+		b.commit(&w, func(t *adg.Tick) {
+			t.Input.Command, t.Decision.Reasons = &adg.Command{ID: "c1", Actor: "alice"}, []string{"who started it may not approve it"}
+		})
 		entries := b.entries("one", 0, 10)
-		if len(entries) != 1 || entries[0].Command == nil || entries[0].Command.Actor != "alice" || len(entries[0].Decision.Reasons) != 1 {
+		if len(entries) != 1 || entries[0].Input.Command == nil || entries[0].Input.Command.Actor != "alice" || len(entries[0].Decision.Reasons) != 1 {
 			b.Errorf("on record: %+v", entries)
 		}
 	}},
@@ -215,7 +223,7 @@ func actless(t *adg.Tick) { t.Decision.Apply = nil }
 // witnessed gives a tick an assessment and two measurements.
 func witnessed(t *adg.Tick) {
 	at, value := t.Decision.At, 0.25
-	t.Assessment = &adg.Assessment{At: at, Health: adg.Healthy, Score: 97.5, Text: "well", Judgements: []adg.Judgement{
+	t.Input.Assessment = &adg.Assessment{At: at, Health: adg.Healthy, Score: 97.5, Text: "well", Judgements: []adg.Judgement{
 		{Check: "errors", Verdict: adg.Pass, Why: adg.WithinLimits, Text: "0.25 < 1", Value: &value, N: 100, At: at},
 	}}
 	for _, check := range []string{"errors", "latency"} {

@@ -131,7 +131,7 @@ var leases = []scenario{
 			if w.Command == nil || w.Command.ID != id || w.Command.Actor != "bob" || w.Command.Reason != "why" {
 				b.Fatalf("brought along %+v, want %s", w.Command, id)
 			}
-			b.commit(&w, giveBack, func(t *adg.Tick) { t.Command = id })
+			b.commit(&w, giveBack, func(t *adg.Tick) { t.Input.Command = &adg.Command{ID: id} })
 		}
 		b.wantTaken("a")
 	}},
@@ -154,7 +154,7 @@ var leases = []scenario{
 		if w.Command.Kind != adg.CommandHold || w.Command.Actor != "bob" {
 			b.Errorf("the second changed the first: %+v", w.Command)
 		}
-		b.commit(&w, func(t *adg.Tick) { t.Command = "c1" })
+		b.commit(&w, func(t *adg.Tick) { t.Input.Command = &adg.Command{ID: "c1"} })
 		b.commit(&w, enter(adg.Cancelled), giveBack)
 		b.must(b.Store.Ask(b.ctx, c))
 		c.ID = "c2"

@@ -197,13 +197,13 @@ func (m *model) randomTick(r *rapid.T, w adg.Work, l *life) adg.Tick {
 		Decision: adg.Decision{At: now, From: w.Deployment.Status.State, Next: next},
 	}
 	if l.open != "" && rapid.Bool().Draw(r, "outcome") {
-		t.Outcome = &adg.Outcome{OpID: l.open, At: now}
+		t.Input.Outcome = &adg.Outcome{OpID: l.open, At: now}
 	}
-	if (l.open == "" || t.Outcome != nil) && rapid.Bool().Draw(r, "intent") {
+	if (l.open == "" || t.Input.Outcome != nil) && rapid.Bool().Draw(r, "intent") {
 		t.Decision.Apply = &adg.Desired{OpID: fmt.Sprintf("%s/%d", l.id, len(l.ops)+1), Deployment: l.id}
 	}
 	if len(l.commands) > 0 && rapid.Bool().Draw(r, "answer") {
-		t.Command = l.commands[0]
+		t.Input.Command = &adg.Command{ID: l.commands[0]}
 	}
 	for range rapid.IntRange(0, 2).Draw(r, "facts") {
 		m.facts++
@@ -218,14 +218,14 @@ func (m *model) remember(l *life, t adg.Tick, stored adg.Deployment) {
 		m.Fatalf("%s is at version %d after a commit, want %d", l.id, stored.Version, l.version)
 	}
 	l.due, l.ended = t.Decision.Next.Due, t.Decision.Next.State.Ended()
-	if t.Outcome != nil {
+	if t.Input.Outcome != nil {
 		l.open = ""
 	}
 	if t.Decision.Apply != nil {
 		l.open = t.Decision.Apply.OpID
 		l.ops = append(l.ops, l.open)
 	}
-	if t.Command != "" {
+	if t.Input.Command != nil {
 		l.commands = l.commands[1:]
 	}
 	for _, f := range t.Decision.Facts {

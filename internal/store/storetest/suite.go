@@ -190,7 +190,7 @@ func apply(op string) func(*adg.Tick) {
 }
 
 func concluded(op string) func(*adg.Tick) {
-	return func(t *adg.Tick) { t.Outcome = &adg.Outcome{OpID: op, At: t.Decision.At, Took: time.Second} }
+	return func(t *adg.Tick) { t.Input.Outcome = &adg.Outcome{OpID: op, At: t.Decision.At, Took: time.Second} }
 }
 
 func tell(ids ...string) func(*adg.Tick) {
@@ -251,6 +251,7 @@ func (b *bench) everything(id string) map[string]any {
 	for what, read := range map[string]func() (any, error){
 		"deployment":   func() (any, error) { return b.Store.Deployment(b.ctx, id) },
 		"entries":      func() (any, error) { return b.Store.Entries(b.ctx, id, 0, 1000) },
+		"ticks":        func() (any, error) { return b.Store.Ticks(b.ctx, id, 0, 1000) },
 		"effects":      func() (any, error) { return b.Store.Effects(b.ctx, id) },
 		"assessments":  func() (any, error) { return b.Store.Assessments(b.ctx, id, adg.MeasurementFilter{}) },
 		"measurements": func() (any, error) { return b.Store.Measurements(b.ctx, id, adg.MeasurementFilter{}) },
