@@ -7,13 +7,15 @@ type Comparison uint8
 
 // The comparisons. The zero value compares with fixed limits.
 const (
-	Threshold Comparison = iota // the window's value against fixed limits
-	Relative                    // the window's value against the baseline's
-	Probe                       // consecutive failures of a probe
-	Events                      // how often something happened in the window: restarts, OOM kills
+	Threshold   Comparison = iota // the window's value against fixed limits
+	Relative                      // the window's value against the baseline's
+	Probe                         // consecutive failures of a probe
+	Events                        // how often something happened in the window: restarts, OOM kills
+	Sequential                    // counts against the baseline's, from the first request on, with a promise about false alarms
+	MannWhitney                   // the window's samples against the baseline's by their ranks
 )
 
-var comparisonNames = []string{"threshold", "relative", "probe", "events"}
+var comparisonNames = []string{"threshold", "relative", "probe", "events", "sequential", "mann-whitney"}
 
 // String is the comparison's name.
 func (c Comparison) String() string { return enumText(c, comparisonNames) }
@@ -81,8 +83,9 @@ func (a *Aggregate) UnmarshalText(text []byte) error {
 
 // Check is one health check: what is asked, how often, what is bad, and how much it counts.
 //
-// A check has either a Query, whose answer is the value, or Bad and Total, two counters whose increases over the
-// window make the value (the share of bad ones, 0 to 1) and whose total is the sample size.
+// A check has either a Query, whose answer is the value; or Bad and Total, two counters whose increases over the
+// window make the value (the share of bad ones, 0 to 1) and whose total is the sample size; or, for Sequential, a
+// Histogram, in which the requests slower than the baseline's quantiles are the bad ones.
 type Check struct {
 	Name   string `json:"name"`
 	Source string `json:"source"` // the source's name in the policy
@@ -90,6 +93,8 @@ type Check struct {
 	Query string `json:"query,omitempty"` // text with $version, $window …; a path for a probe
 	Bad   string `json:"bad,omitempty"`   // counter selector
 	Total string `json:"total,omitempty"` // counter selector
+
+	Histogram string `json:"histogram,omitempty"` // selector of a classic histogram's buckets, or of a native histogram
 
 	Replica   string       `json:"replica,omitempty"` // the label that tells replicas apart
 	Compare   Comparison   `json:"compare"`
@@ -104,6 +109,9 @@ type Check struct {
 	Failures   int           `json:"failures,omitempty"`    // for Probe: consecutive failures that are Fail; zero: 3
 	MinSamples float64       `json:"min_samples,omitempty"` // fewer requests (or samples) on either side are Unknown
 
+	Sequential SequentialTest `json:"sequential,omitzero"`
+	Ranks      RankTest       `json:"ranks,omitzero"`
+
 	Weight           float64 `json:"weight"` // share in the score; zero: 1
 	Critical         bool    `json:"critical,omitempty"`
 	BlamePreexisting bool    `json:"blame_preexisting,omitempty"` // count a fault that was there before the deployment, too
@@ -111,3 +119,52 @@ type Check struct {
 
 // Counts tells whether the check is made of two counters.
 func (c Check) Counts() bool { return c.Bad != "" || c.Total != "" }
+
+// SequentialTest is what a sequential check promises. A ratio is the candidate's rate of bad requests divided by the
+// baseline's.
+type SequentialTest struct {
+	Alpha   float64 `json:"alpha,omitempty"`    // probability, at most, of a false alarm during the whole deployment; the policy's is shared out over its checks
+	Ratio   float64 `json:"ratio,omitempty"`    // tolerated; zero: 1
+	NotBy   float64 `json:"not_by,omitempty"`   // "not worse" means: not by this ratio; zero: 1.5
+	Beta    float64 `json:"beta,omitempty"`     // probability, at most, of calling a release not worse that is so by NotBy; zero: 0.05
+	Detect  float64 `json:"detect,omitempty"`   // ratio that had to be detectable before nothing found is good news; zero: 3
+	Power   float64 `json:"power,omitempty"`    // with this probability; zero: 0.9
+	Bucket  int     `json:"bucket,omitempty"`   // seconds per bucket; zero: four times the scrape interval that is seen
+	Season  bool    `json:"season,omitempty"`   // a historical baseline is that of the same hour of the days before
+	NoSplit bool    `json:"no_split,omitempty"` // do not ask whether the candidate gets its share of the requests
+}
+
+// Direction is which change of a value is bad.
+type Direction uint8
+
+// The directions.
+const (
+	Increase Direction = iota
+	Decrease
+	Either
+)
+
+var directionNames = []string{"increase", "decrease", "either"}
+
+// String is the direction's name.
+func (d Direction) String() string { return enumText(d, directionNames) }
+
+// MarshalText writes the name.
+func (d Direction) MarshalText() ([]byte, error) { return marshalEnum(d, "direction", directionNames) }
+
+// UnmarshalText reads a name.
+func (d *Direction) UnmarshalText(text []byte) error {
+	return unmarshalEnum(d, "direction", directionNames, text)
+}
+
+// RankTest is how a mann-whitney check compares; the zero value of a field stands for what its comment says.
+type RankTest struct {
+	Direction  Direction `json:"direction"`
+	Confidence float64   `json:"confidence,omitempty"` // of the interval of the shift; zero: 0.98
+	Tolerance  float64   `json:"tolerance,omitempty"`  // share of the estimated shift that the interval has to be away from 0; zero: 0.25
+	CLES       bool      `json:"cles,omitempty"`       // the effect is measured as the probability that the candidate's value is the larger, not as the ratio of means
+	Increase   float64   `json:"increase,omitempty"`   // effect from which on an increase counts; zero: 1, and 0.5 for CLES
+	Decrease   float64   `json:"decrease,omitempty"`   // effect up to which a decrease counts; zero: the same
+	Outliers   float64   `json:"outliers,omitempty"`   // factor of the interquartile range beyond which a value is left out; zero: none is
+	NaNAsZero  bool      `json:"nan_as_zero,omitempty"`
+}

@@ -34,11 +34,16 @@ type rule struct {
 var rules = []rule{
 	{"cmd/adg", []string{"internal/app"}},
 	{"internal/app", []string{".", "internal/..."}},
-	{"internal/judge", []string{"."}},
+	{"internal/judge", []string{".", "internal/judge/..."}},
+	{"internal/judge/*", []string{"."}},
+	{"internal/verdict", []string{".", "internal/judge", "internal/rollout"}},
+	{"internal/linejudge", []string{".", "internal/judge", "internal/judge/..."}},
+	{"internal/importer", []string{"."}},
 	{"internal/predict", []string{"."}},
+	{"internal/predict/*", []string{".", "internal/predict"}},
 	{"internal/rollout", []string{"."}},
 	{"internal/rollout/*", nil},
-	{"internal/guard", []string{".", "internal/judge", "internal/rollout"}},
+	{"internal/guard", []string{".", "internal/judge", "internal/rollout", "internal/verdict"}},
 	{"internal/process", []string{"."}},
 	{"internal/remote", []string{"."}},
 	{"internal/store", nil},
@@ -62,12 +67,15 @@ var rules = []rule{
 	{"internal/cli", []string{".", "internal/..."}},
 	{"internal/cli/*", []string{"."}},
 	{"bench/*", []string{".", "internal/..."}},
+	{"bench/judge/*", []string{".", "internal/...", "bench/judge/..."}},
+	{"bench/predict/*", []string{".", "internal/...", "bench/predict/..."}},
 	{"bench", []string{".", "internal/..."}},
 	{".", nil},
 }
 
 // pure are the packages that decide: no clock, no context, no I/O.
-var pure = []string{"internal/judge", "internal/rollout", "internal/predict"}
+var pure = []string{"internal/judge", "internal/judge/sequential", "internal/judge/bounds", "internal/judge/traffic", "internal/judge/histogram",
+	"internal/judge/ranks", "internal/verdict", "internal/rollout", "internal/predict"}
 
 var impure = []string{"context", "net", "os", "io/fs", "database/sql", "log", "syscall", "math/rand", "time.Now", "time.Since", "time.Until",
 	"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.AfterFunc", "time.Sleep"}

@@ -1,6 +1,9 @@
 package adg
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Arm is which of the two versions a measurement is of.
 type Arm uint8
@@ -28,10 +31,27 @@ type Sample struct {
 	Value float64   `json:"value"`
 }
 
-// Series is samples with the labels that tell them from others, oldest first.
+// Series is samples with the labels that tell them from others, oldest first. A native histogram has Histograms in
+// place of Samples.
 type Series struct {
-	Labels  map[string]string `json:"labels,omitempty"`
-	Samples []Sample          `json:"samples,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Samples    []Sample          `json:"samples,omitempty"`
+	Histograms []HistogramSample `json:"histograms,omitempty"`
+}
+
+// HistogramSample is a native histogram at one time: a counter per bucket. Buckets rise and do not overlap; those
+// without observations are left out.
+type HistogramSample struct {
+	At      time.Time         `json:"at"`
+	Count   float64           `json:"count"`
+	Buckets []HistogramBucket `json:"buckets,omitempty"`
+}
+
+// HistogramBucket counts the observations above Lower and up to Upper.
+type HistogramBucket struct {
+	Lower float64 `json:"lower"`
+	Upper float64 `json:"upper"`
+	Count float64 `json:"count"`
 }
 
 // Measurement is one observation of one arm of a check. An empty answer is not an error: the judge calls it Unknown.
@@ -46,6 +66,7 @@ type Measurement struct {
 	Values []Series `json:"values,omitempty"` // the answer to Query
 	Bad    []Series `json:"bad,omitempty"`    // raw counters
 	Total  []Series `json:"total,omitempty"`  // raw counters
+	Slow   []Series `json:"slow,omitempty"`   // raw buckets of a histogram
 
 	Warnings []string `json:"warnings,omitempty"` // what the source said about its answer
 	Err      string   `json:"err,omitempty"`
@@ -59,6 +80,7 @@ type Observation struct {
 	Before    *Baseline     `json:"before,omitempty"` // frozen before the deployment started; nil: there is none
 	State     CheckState    `json:"state"`            // what the judge remembered after the observation before
 	Interval  time.Duration `json:"interval"`         // between observations, as the phase or the check has it
+	Share     float64       `json:"share,omitempty"`  // percent of the requests that the candidate should get; zero: not known
 }
 
 // Baseline is what a check said before the deployment started, frozen then and never changed.
@@ -71,6 +93,9 @@ type Baseline struct {
 	Total   float64           `json:"total,omitempty"`
 	Replica map[string]Counts `json:"replica,omitempty"` // Bad and Total per replica, at most 256
 	Err     string            `json:"err,omitempty"`     // why there is nothing
+	// Calibration is what a sequential test learned from the baseline before the first request of the candidate: how
+	// much the replicas differ, which latencies are its quantiles. It belongs to the judge.
+	Calibration json.RawMessage `json:"calibration,omitempty"`
 }
 
 // Counts is how many of all were bad.
@@ -84,4 +109,6 @@ type Counts struct {
 type CheckState struct {
 	Streak int       `json:"streak,omitempty"` // consecutive failures of a probe
 	Last   time.Time `json:"last,omitzero"`    // the latest sample that was counted
+	// Test is the state of a sequential test.
+	Test json.RawMessage `json:"test,omitempty"`
 }

@@ -14,6 +14,10 @@ type Policy struct {
 	Verify   []Phase        `json:"verify"`
 	Rollback RollbackPolicy `json:"rollback"`
 	Scoring  Scoring        `json:"scoring"`
+	// Alpha is the probability, at most, that a deployment of a release that is no worse is called worse by its
+	// sequential checks, all of them and all steps and phases together; zero: 0.01.
+	Alpha   float64 `json:"alpha,omitempty"`
+	Promote Proof   `json:"promote,omitempty"` // what a sequential check has to show before the next step; zero: Baked
 
 	Interval    time.Duration `json:"interval"` // between measurements while rolling; zero: 15 s
 	WarmUp      time.Duration `json:"warm_up"`  // after a step, before measurements count

@@ -22,6 +22,7 @@ func (p Policy) WithDefaults() Policy {
 	for i := range p.Checks {
 		p.Checks[i] = p.Checks[i].withDefaults()
 	}
+	p.shareAlpha()
 	p.Strategy = p.Strategy.withDefaults()
 	p.Verify = slices.Clone(p.Verify)
 	for i := range p.Verify {
@@ -61,6 +62,7 @@ func (p Policy) Validate() error {
 	if p.Deadline < p.longest() {
 		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", p.Deadline, p.longest()))
 	}
+	errs = append(errs, p.promise())
 	if !(p.Scoring.Degraded <= p.Scoring.Healthy) {
 		errs = append(errs, Errorf(Invalid, "scoring: degraded (%g) is above healthy (%g)", p.Scoring.Degraded, p.Scoring.Healthy))
 	}
@@ -79,24 +81,38 @@ func (c Check) Validate() error {
 	if c.Source == "" {
 		wrong("no source")
 	}
-	switch {
-	case c.Counts() && c.Query != "":
-		wrong("give either query or bad and total, not both")
+	switch asks := c.asks(); {
 	case c.Counts() && (c.Bad == "" || c.Total == ""):
 		wrong("bad and total belong together")
-	case !c.Counts() && c.Query == "" && c.Compare != Probe:
+	case asks > 1:
+		wrong("give one of query, bad and total, or histogram")
+	case asks == 0 && c.Compare != Probe:
 		wrong("nothing to ask: give query, or bad and total")
 	}
-	if c.Compare == Probe {
-		if c.Counts() {
-			wrong("a probe has no counters")
-		}
-	} else if c.Fail.IsZero() && c.Warn.IsZero() {
+	switch {
+	case c.Compare == Probe && (c.Counts() || c.Histogram != ""):
+		wrong("a probe has no counters")
+	case c.Compare == Sequential && c.Query != "":
+		wrong("compare: sequential needs counters, bad and total, or a histogram: what a query answers has lost the number of requests")
+	case c.Compare == MannWhitney && c.Query == "":
+		wrong("compare: mann-whitney needs a query: for counters, compare: sequential knows more")
+	case c.Histogram != "" && c.Compare != Sequential:
+		wrong("a histogram needs compare: sequential")
+	case c.Fail.IsZero() && c.Warn.IsZero() && c.needsLimit():
 		wrong("neither warn nor fail: it could never be bad")
+	}
+	if err := c.Sequential.validate(); err != nil {
+		wrong("%w", err)
+	}
+	if err := c.Ranks.validate(); err != nil {
+		wrong("%w", err)
 	}
 	for _, limit := range []Condition{c.Warn, c.Fail} {
 		if limit.Relative && c.Compare != Relative {
 			wrong("%q needs compare: relative", limit)
+		}
+		if !limit.IsZero() && (c.Compare == MannWhitney || c.Histogram != "") {
+			wrong("%q has nothing to limit: %s asks whether the two releases differ", limit, c.Compare)
 		}
 		if !limit.IsZero() && !limit.Relative && c.Compare == Relative {
 			wrong("compare: relative needs 'baseline' in %q", limit)
@@ -164,6 +180,113 @@ func (r RollbackPolicy) Validate() error {
 }
 
 // Private
+
+const (
+	usualAlpha = 0.01 // of a whole deployment
+	// combinedShare is the part of alpha that the mean evidence of all sequential checks has, where there are several: a
+	// fault that shows a little everywhere is found by it, and one that shows in a single place by that check.
+	combinedShare = 0.5
+)
+
+// shareAlpha shares the policy's alpha out over its sequential checks, by their weights, and the mean of all of them.
+func (p *Policy) shareAlpha() {
+	n, weights := 0, 0.0
+	for _, c := range p.Checks {
+		if c.Compare == Sequential {
+			n++
+			weights += c.Weight
+		}
+	}
+	if n == 0 {
+		return
+	}
+	setDefault(&p.Alpha, usualAlpha)
+	setDefault(&p.Promote, Baked)
+	left := p.Alpha
+	if n > 1 {
+		setDefault(&p.Scoring.Alpha, combinedShare*p.Alpha)
+		left -= p.Scoring.Alpha
+	}
+	for i, c := range p.Checks {
+		if c.Compare == Sequential {
+			setDefault(&p.Checks[i].Sequential.Alpha, left*c.Weight/weights)
+		}
+	}
+}
+
+// promise refuses a share-out of alpha that is more than there is.
+func (p Policy) promise() error {
+	if p.Promote > Proven {
+		return Errorf(Invalid, "promote is baked or proven")
+	}
+	if p.Alpha == 0 {
+		return nil
+	}
+	if !(p.Alpha > 0 && p.Alpha <= 0.5) {
+		return Errorf(Invalid, "alpha is a probability above 0 and up to 0.5 (50 %%), not %g", p.Alpha)
+	}
+	sum := p.Scoring.Alpha
+	for _, c := range p.Checks {
+		sum += c.Sequential.Alpha
+	}
+	if sum > p.Alpha*(1+1e-9) {
+		return Errorf(Invalid, "the sequential checks have %g of alpha between them, and there is only %g", sum, p.Alpha)
+	}
+	return nil
+}
+
+// asks is how many kinds of question the check holds.
+func (c Check) asks() int {
+	n := 0
+	for _, there := range []bool{c.Query != "", c.Counts(), c.Histogram != ""} {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+// needsLimit tells whether the check could not be bad without a limit.
+func (c Check) needsLimit() bool {
+	switch c.Compare {
+	case Probe, Sequential, MannWhitney:
+		return false
+	case Threshold, Relative, Events:
+	}
+	return true
+}
+
+func (t SequentialTest) validate() error {
+	probability := func(p float64) bool { return p >= 0 && p < 1 }
+	if !probability(t.Alpha) || !probability(t.Beta) || !probability(t.Power) {
+		return Errorf(Invalid, "alpha, beta and power are probabilities below 1")
+	}
+	ratio := t.Ratio
+	setDefault(&ratio, 1)
+	for _, r := range []float64{ratio, t.NotBy, t.Detect} {
+		if r != 0 && !(r >= 1 && r <= 1000) {
+			return Errorf(Invalid, "ratios are 1 to 1000, not %g: 1.1 is a tenth more", r)
+		}
+	}
+	if t.NotBy != 0 && t.NotBy <= ratio || t.Detect != 0 && t.Detect <= ratio {
+		return Errorf(Invalid, "what has to be shown or detected is above the tolerated ratio %g", ratio)
+	}
+	if t.Bucket < 0 || t.Bucket > 3600 {
+		return Errorf(Invalid, "a bucket is up to 3600 s long")
+	}
+	return nil
+}
+
+func (t RankTest) validate() error {
+	switch {
+	case t.Confidence != 0 && !(t.Confidence >= 0.5 && t.Confidence < 1):
+		return Errorf(Invalid, "confidence is 0.5 to below 1 (50%% to 99.9%%), not %g", t.Confidence)
+	case !(t.Tolerance >= 0 && t.Tolerance <= 10), !(t.Increase >= 0 && t.Increase <= 1000), !(t.Decrease >= 0 && t.Decrease <= 1000),
+		!(t.Outliers >= 0 && t.Outliers <= 1000):
+		return Errorf(Invalid, "tolerance, effect and outliers are not negative, and not out of all proportion")
+	}
+	return nil
+}
 
 // times refuses what is negative.
 func (p Policy) times() error {

@@ -110,7 +110,7 @@ func TestOneProblemIsOneMessage(t *testing.T) {
 		{"two checks of one name", func(p *adg.Policy) { p.Checks[1].Name = "errors" }, `two checks are named "errors"`},
 		{"a check without a name", func(p *adg.Policy) { p.Checks[0].Name = "" }, `check "": use 1 to 63`},
 		{"a check without a source", func(p *adg.Policy) { p.Checks[0].Source = "" }, `check "errors": no source`},
-		{"a query and counters", func(p *adg.Policy) { p.Checks[0].Query = "q" }, "not both"},
+		{"a query and counters", func(p *adg.Policy) { p.Checks[0].Query = "q" }, "give one of query"},
 		{"bad without total", func(p *adg.Policy) { p.Checks[0].Total = "" }, "bad and total belong together"},
 		{"nothing to ask", func(p *adg.Policy) { p.Checks[0].Bad, p.Checks[0].Total = "", "" }, "nothing to ask"},
 		{"a probe with counters", func(p *adg.Policy) { p.Checks[0].Compare = adg.Probe }, "a probe has no counters"},

@@ -96,12 +96,3 @@ func checkNamed(checks []adg.Check, name string) adg.Check {
 	}
 	return adg.Check{}
 }
-
-func baselineOf(all []adg.Baseline, check string) *adg.Baseline {
-	for i := range all {
-		if all[i].Check == check {
-			return &all[i]
-		}
-	}
-	return nil
-}

@@ -86,6 +86,9 @@ func (g *Guard) ask(ctx context.Context, d adg.Deployment, q question, now time.
 
 // fill puts the source's answers into the measurement.
 func fill(ctx context.Context, source adg.Source, q question, m *adg.Measurement) error {
+	if q.check.Histogram != "" {
+		return into(ctx, source, q, m, adg.Counters, q.check.Histogram, &m.Slow)
+	}
 	if !q.check.Counts() {
 		return into(ctx, source, q, m, kindOf(q.check), q.check.Query, &m.Values)
 	}
@@ -124,7 +127,9 @@ func kindOf(c adg.Check) adg.QueryKind {
 		return adg.Counters
 	case adg.Probe:
 		return adg.Instant
-	case adg.Threshold, adg.Relative:
+	case adg.MannWhitney:
+		return adg.Range
+	case adg.Threshold, adg.Relative, adg.Sequential:
 		if c.Aggregate != adg.Latest {
 			return adg.Range
 		}

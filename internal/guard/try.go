@@ -7,6 +7,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/judge"
+	"github.com/deployguardian/adg/internal/verdict"
 )
 
 // Tried is one check that was asked once.
@@ -28,15 +29,15 @@ func Try(ctx context.Context, world World, spec adg.Spec) []Tried {
 	}
 	before := g.freeze(ctx, frozen, now)
 	tried := make([]Tried, len(spec.Policy.Checks))
-	var all []question
+	var asked []verdict.Question
 	for _, check := range spec.Policy.Checks {
 		if spec.LastGood == nil {
 			check = judge.Alone(check)
 		}
-		all = append(all, arms(d, check, spec.Release, spec.LastGood)...)
+		asked = append(asked, verdict.Arms(check, spec.Release, spec.LastGood)...)
 	}
-	answers := g.measure(ctx, d, all, now)
-	for i, o := range observations(all, answers, before) {
+	answers := g.measure(ctx, d, asLive(d, asked), now)
+	for i, o := range verdict.Observations(asked, answers, before) {
 		tried[i].Measurements = append(tried[i].Measurements, o.Candidate)
 		if o.Stable != nil {
 			tried[i].Measurements = append(tried[i].Measurements, *o.Stable)

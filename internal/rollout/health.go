@@ -116,6 +116,8 @@ func (l *life) bad(was adg.Health) {
 		switch {
 		case !satisfies(l.s.Health, r):
 			bad[i] = 0
+		case l.lasting():
+			bad[i] = max(bad[i]+l.dt, r.For)
 		case satisfies(was, r):
 			bad[i] += l.dt
 		case was != adg.HealthUnknown:
@@ -131,9 +133,41 @@ func (l *life) blind(was adg.Health) {
 		s.Blind = 0
 	case was != adg.HealthUnknown:
 		s.Blind = 0
+	case l.early():
 	case l.visible():
 		s.Blind += l.dt
 	}
+}
+
+// lasting tells whether a check that counts has failed in a way that no later measurement can take back: it need not
+// last any longer.
+func (l *life) lasting() bool {
+	return l.in.Assessment != nil && slices.ContainsFunc(l.in.Assessment.Judgements, func(j adg.Judgement) bool { return j.Verdict == adg.Fail && j.Final })
+}
+
+// early tells whether nothing but the little traffic so far keeps the health from being known: the checks see, and
+// need more of it.
+func (l *life) early() bool {
+	found := false
+	for _, i := range counted(l.spec, &l.s) {
+		if w := l.s.Checks[i]; w.Last.Verdict == adg.Unknown {
+			if w.Last.Why != adg.TooEarly {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// unproven is a check that has not shown what the policy wants to see before the release goes on; empty: none.
+func (l *life) unproven() string {
+	for _, i := range counted(l.spec, &l.s) {
+		if l.p.Checks[i].Compare == adg.Sequential && l.s.Checks[i].Last.Proof < l.p.Promote {
+			return l.p.Checks[i].Name
+		}
+	}
+	return ""
 }
 
 // settled tells whether the target is where it was brought, so that good health is good news about it.

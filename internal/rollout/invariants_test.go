@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/deployguardian/adg"
@@ -253,7 +254,7 @@ func (l *randomLife) checkRollback(in *adg.Input, dec *adg.Decision, fail failin
 	condemned := forward(was.State) && (is.State == adg.RollbackPending || is.State == adg.RollingBack)
 	if condemned && is.Rule > 0 {
 		rule := r.Rules[is.Rule-1]
-		if since := in.Now.Sub(l.oracle.better[is.Rule-1]); l.jumps == 0 && since < rule.For {
+		if since := in.Now.Sub(l.oracle.better[is.Rule-1]); l.jumps == 0 && !l.lasting && since < rule.For {
 			fail("bad for %s, the rule wants %s", since, rule.For)
 		}
 		if is.Health == adg.HealthUnknown {
@@ -388,8 +389,8 @@ func frozenCopy(d *adg.Deployment, in *adg.Input) original {
 
 // unchanged tells whether Step wrote through something that it was lent.
 func (o original) unchanged(r *rapid.T, d *adg.Deployment, in *adg.Input) {
-	same := slices.Equal(o.bad, d.Status.Bad) && slices.Equal(o.checks, d.Status.Checks) && slices.Equal(o.reasons, d.Status.Reasons) &&
-		slices.Equal(o.watches, in.Watches) && slices.Equal(o.gates, in.Gates)
+	same := slices.Equal(o.bad, d.Status.Bad) && cmp.Equal(o.checks, d.Status.Checks) && slices.Equal(o.reasons, d.Status.Reasons) &&
+		cmp.Equal(o.watches, in.Watches) && slices.Equal(o.gates, in.Gates)
 	if in.Observed != nil {
 		same = same && slices.Equal(o.releases, in.Observed.Releases)
 	}

@@ -108,13 +108,14 @@ type randomLife struct {
 	now  time.Time
 	last time.Time // of the tick before
 
-	health adg.Health
-	quiet  bool // no assessment comes although checks are due
-	fleet  adg.Fleet
-	newer  string
-	gate   adg.GateState
-	want   *adg.Desired
-	target int // what the target is like, see observe
+	health  adg.Health
+	quiet   bool // no assessment comes although checks are due
+	lasting bool // a check failed for good
+	fleet   adg.Fleet
+	newer   string
+	gate    adg.GateState
+	want    *adg.Desired
+	target  int // what the target is like, see observe
 
 	ticks  int
 	jumps  int
@@ -306,9 +307,18 @@ func (l *randomLife) measure(need rollout.Need, in *adg.Input, d *dice, add func
 	}
 	in.Assessment = &adg.Assessment{At: l.now, Health: l.health, Text: "as drawn"}
 	for _, c := range l.d.Spec.Policy.Checks {
-		in.Watches = append(in.Watches, adg.Watch{Check: c.Name, Last: adg.Judgement{Check: c.Name, At: l.now}, State: adg.CheckState{Streak: l.ticks}})
+		j := adg.Judgement{Check: c.Name, At: l.now}
+		switch {
+		case l.health == adg.Unhealthy:
+			j.Verdict, j.Final = adg.Fail, d.roll(30) == 29
+			l.lasting = l.lasting || j.Final
+		case l.health == adg.HealthUnknown && d.roll(3) == 2:
+			j.Why = adg.TooEarly
+		}
+		in.Assessment.Judgements = append(in.Assessment.Judgements, j)
+		in.Watches = append(in.Watches, adg.Watch{Check: c.Name, Last: j, State: adg.CheckState{Streak: l.ticks}})
 	}
-	add("health %s", l.health)
+	add("health %s, lasting %t", l.health, l.lasting)
 }
 
 // hear gives what the target says: well most of the time.

@@ -25,6 +25,8 @@ func (l *life) rolling() {
 		l.because("%s waits for known good health, it is %s", name, l.describe())
 	case l.s.Good < step.Bake:
 		l.because("%s bakes: good for %s of %s", name, short(l.s.Good), short(step.Bake))
+	case l.unproven() != "":
+		l.because("%s is good, and waits until %s is %s (promote: %s)", name, l.unproven(), l.p.Promote, l.p.Promote)
 	case step.Pause:
 		l.hold(heldPause, name+" is done and waits for a human's promote")
 	default:

@@ -193,6 +193,8 @@ func setValue(p *adg.Policy, key, value string) error {
 		return r.Trust.UnmarshalText([]byte(value))
 	case "ask-then":
 		return r.AskThen.UnmarshalText([]byte(value))
+	case "promote":
+		return p.Promote.UnmarshalText([]byte(value))
 	case "at-deadline":
 		return p.AtDeadline.UnmarshalText([]byte(value))
 	case "attempts":
@@ -285,8 +287,12 @@ func addCheck(p *adg.Policy, words []string) error {
 		if err := c.Compare.UnmarshalText([]byte(rest[0])); err != nil {
 			return err
 		}
-		if c.Compare == adg.Relative {
-			return fmt.Errorf("a scenario has no baseline: use threshold, probe or events")
+		switch c.Compare {
+		case adg.Sequential:
+			c.Query, c.Fail, c.Bad, c.Total = "", adg.Condition{}, "bad", "total"
+		case adg.Relative, adg.MannWhitney:
+			return fmt.Errorf("a scenario has no baseline: use threshold, probe, events or sequential")
+		case adg.Threshold, adg.Probe, adg.Events:
 		}
 		rest = rest[1:]
 	}

@@ -16,6 +16,7 @@ type Need struct {
 	Gates     bool            // ask the gates
 	Subject   adg.Release     // what is measured as the candidate; the last good release while VerifyingRollback
 	Stable    *adg.Release    // the release that serves beside it; nil: none does, so checks are judged alone
+	Share     float64         // percent of the traffic that the subject has
 	From      time.Time       // samples before this do not count
 	Restored  bool            // a rollback is being verified
 }
@@ -32,14 +33,15 @@ func Wants(d adg.Deployment, now time.Time) Need {
 	case adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending:
 		need.Observe = !s.Reached || staged(spec, s)
 		need.From = from(spec, s)
-		if share := served(spec, s); share < 100 && wayBack(spec) {
+		need.Share = served(spec, s)
+		if need.Share < 100 && wayBack(spec) {
 			need.Stable = spec.LastGood
 		}
 	case adg.RollingBack:
 		need.Observe = true
 		return need
 	case adg.VerifyingRollback:
-		need.Observe, need.Restored = true, true
+		need.Observe, need.Restored, need.Share = true, true, 100
 		if spec.LastGood != nil {
 			need.Subject = *spec.LastGood
 		}

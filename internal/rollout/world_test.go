@@ -19,8 +19,9 @@ type world struct {
 	jumped time.Duration // what the clock is wrong by
 	asleep time.Duration // until when nobody looks
 
-	health   adg.Health // of the new release
-	restored adg.Health // of the old one after a rollback
+	health   adg.Health    // of the new release
+	restored adg.Health    // of the old one after a rollback
+	judged   adg.Judgement // what a sequential check says of it: final, early, how well proven
 	text     string
 	gates    []adg.Gate
 	fleet    adg.Fleet
@@ -54,6 +55,8 @@ func (w *world) happen(e event) error {
 	switch subject {
 	case "health":
 		return one(rest, "health healthy|degraded|unhealthy|unknown", func(v string) error { w.text = e.text; return w.health.UnmarshalText([]byte(v)) })
+	case "test":
+		return one(rest, "test final|early|baked|proven|open", w.test)
 	case "restored-health":
 		return one(rest, "restored-health healthy|unknown", func(v string) error { return w.restored.UnmarshalText([]byte(v)) })
 	case "newer":
@@ -207,6 +210,25 @@ func (w *world) due() time.Duration {
 
 func (w *world) now() time.Time { return epoch.Add(w.t + w.jumped) }
 
+// test is what the sequential checks of the scenario say from now on.
+func (w *world) test(v string) error {
+	switch v {
+	case "final":
+		w.judged = adg.Judgement{Verdict: adg.Fail, Why: adg.Worse, Final: true}
+	case "early":
+		w.judged = adg.Judgement{Verdict: adg.Unknown, Why: adg.TooEarly}
+	case "baked":
+		w.judged = adg.Judgement{Verdict: adg.Pass, Why: adg.NothingFound, Proof: adg.Baked}
+	case "proven":
+		w.judged = adg.Judgement{Verdict: adg.Pass, Why: adg.NotWorse, Proof: adg.Proven}
+	case "open":
+		w.judged = adg.Judgement{}
+	default:
+		return fmt.Errorf("%q is no word of a test", v)
+	}
+	return nil
+}
+
 // look is one turn of the guard: find out, decide, act, and take in the outcome.
 func (w *world) look() {
 	in := adg.Input{Now: w.now(), Newer: w.newer, Fleet: w.fleet}
@@ -230,6 +252,11 @@ func (w *world) look() {
 		}
 		if in.Now.Before(need.From) {
 			in.Assessment.Health = adg.HealthUnknown
+		}
+		for _, c := range w.d.Spec.Policy.Checks {
+			w.judged.Check = c.Name
+			in.Assessment.Judgements = append(in.Assessment.Judgements, w.judged)
+			in.Watches = append(in.Watches, adg.Watch{Check: c.Name, Last: w.judged})
 		}
 	}
 	if len(w.commands) > 0 {
