@@ -318,7 +318,7 @@ func (l *randomLife) measure(need rollout.Need, in *adg.Input, d *dice, add func
 		in.Assessment.Judgements = append(in.Assessment.Judgements, j)
 		in.Watches = append(in.Watches, adg.Watch{Check: c.Name, Last: j, State: adg.CheckState{Streak: l.ticks}})
 	}
-	add("health %s, lasting %t", l.health, l.lasting)
+	add("health %s", l.health)
 }
 
 // hear gives what the target says: well most of the time.
