@@ -123,15 +123,18 @@ func (c Check) Counts() bool { return c.Bad != "" || c.Total != "" }
 // SequentialTest is what a sequential check promises. A ratio is the candidate's rate of bad requests divided by the
 // baseline's.
 type SequentialTest struct {
-	Alpha   float64 `json:"alpha,omitempty"`    // probability, at most, of a false alarm during the whole deployment; the policy's is shared out over its checks
-	Ratio   float64 `json:"ratio,omitempty"`    // tolerated; zero: 1
-	NotBy   float64 `json:"not_by,omitempty"`   // "not worse" means: not by this ratio; zero: 1.5
-	Beta    float64 `json:"beta,omitempty"`     // probability, at most, of calling a release not worse that is so by NotBy; zero: 0.05
-	Detect  float64 `json:"detect,omitempty"`   // ratio that had to be detectable before nothing found is good news; zero: 3
-	Power   float64 `json:"power,omitempty"`    // with this probability; zero: 0.9
-	Bucket  int     `json:"bucket,omitempty"`   // seconds per bucket; zero: four times the scrape interval that is seen
-	Season  bool    `json:"season,omitempty"`   // a historical baseline is that of the same hour of the days before
-	NoSplit bool    `json:"no_split,omitempty"` // do not ask whether the candidate gets its share of the requests
+	Alpha  float64 `json:"alpha,omitempty"`  // probability, at most, of a false alarm during the whole deployment; the policy's is shared out over its checks
+	Ratio  float64 `json:"ratio,omitempty"`  // tolerated; zero: 1
+	NotBy  float64 `json:"not_by,omitempty"` // "not worse" means: not by this ratio; zero: 1.5
+	Beta   float64 `json:"beta,omitempty"`   // probability, at most, of calling a release not worse that is so by NotBy; zero: 0.05
+	Detect float64 `json:"detect,omitempty"` // ratio that had to be detectable before nothing found is good news; zero: 3
+	Power  float64 `json:"power,omitempty"`  // with this probability; zero: 0.9
+	Bucket int     `json:"bucket,omitempty"` // seconds per bucket; zero: four times the scrape interval that is seen
+	Season bool    `json:"season,omitempty"` // a historical baseline is that of the same hour of the days before
+	// Independent says that the requests are known to be independent of each other, so that the promise about false
+	// alarms holds without three replicas of the baseline that show it.
+	Independent bool `json:"independent,omitempty"`
+	NoSplit     bool `json:"no_split,omitempty"` // do not ask whether the candidate gets its share of the requests
 }
 
 // Direction is which change of a value is bad.

@@ -87,6 +87,7 @@ type Status struct {
 	Blind     time.Duration   `json:"blind,omitempty"`     // Unknown without interruption
 	Condemned time.Time       `json:"condemned,omitzero"`  // when a rule (or a human) condemned the release
 	Rule      int             `json:"rule,omitempty"`      // the rule that did, 1-based; 0: a human, -1: the deadline, -2: the target, -3: cancelled, without blame
+	Weak      bool            `json:"weak,omitempty"`      // condemned by nothing but judgements that are Weak: trust auto asks
 	Asked     time.Time       `json:"asked,omitzero"`      // when an approval was asked for
 	Approved  string          `json:"approved,omitempty"`  // who approved the rollback, or the start while Gated
 	Paging    bool            `json:"paging,omitempty"`    // a human was called and the reason still stands

@@ -197,11 +197,11 @@ func (p *Policy) shareAlpha() {
 			weights += c.Weight
 		}
 	}
+	setDefault(&p.Alpha, usualAlpha)
+	setDefault(&p.Promote, Baked)
 	if n == 0 {
 		return
 	}
-	setDefault(&p.Alpha, usualAlpha)
-	setDefault(&p.Promote, Baked)
 	left := p.Alpha
 	if n > 1 {
 		setDefault(&p.Scoring.Alpha, combinedShare*p.Alpha)

@@ -25,10 +25,14 @@ func (t translator) policy() adg.Policy {
 	p := adg.Policy{
 		Service: w.Service, Environment: w.Environment, Variables: w.Variables,
 		Strategy: t.strategy(), Rollback: t.rollback(),
+		Alpha:    float64(w.Alpha) / 100,
 		Scoring:  adg.Scoring{Healthy: w.Scoring.Healthy, Degraded: w.Scoring.Degraded},
 		Interval: w.Interval, WarmUp: w.WarmUp, Settle: w.Settle, History: w.History, Deadline: w.Deadline,
 		AtDeadline: w.AtDeadline, UnknownHold: w.UnknownHold, GateTimeout: w.GateTimeout,
 		Approve: w.Approve, FourEyes: w.FourEyes, OnInterrupt: w.OnInterrupt,
+	}
+	if w.Promote == "proven" {
+		p.Promote = adg.Proven
 	}
 	for i := range w.Checks {
 		p.Checks = append(p.Checks, t.check(i))
@@ -52,7 +56,7 @@ func (t translator) policy() adg.Policy {
 func (t translator) check(i int) adg.Check {
 	w := t.wire.Checks[i]
 	c := adg.Check{
-		Name: w.Name, Source: w.Source, Query: strings.TrimSpace(w.Query), Bad: strings.TrimSpace(w.Bad), Total: strings.TrimSpace(w.Total), Replica: w.Replica,
+		Name: w.Name, Source: w.Source, Query: strings.TrimSpace(w.Query), Bad: strings.TrimSpace(w.Bad), Total: strings.TrimSpace(w.Total), Histogram: strings.TrimSpace(w.Histogram), Replica: w.Replica,
 		Baseline: w.Baseline, Aggregate: w.Aggregate, Warn: w.Warn, Fail: w.Fail,
 		Window: w.Window, Interval: w.Interval, MaxAge: w.MaxAge, MinSamples: w.MinSamples,
 		Weight: w.Weight, Critical: w.Critical, BlamePreexisting: w.BlamePreexisting,
@@ -65,11 +69,49 @@ func (t translator) check(i int) adg.Check {
 		c.Compare = adg.Probe
 	case w.Warn.Relative || w.Fail.Relative:
 		c.Compare = adg.Relative
+	case c.Histogram != "", c.Counts() && w.Warn.IsZero() && w.Fail.IsZero():
+		c.Compare = adg.Sequential
 	}
-	if c.Compare == adg.Probe {
+	switch c.Compare {
+	case adg.Probe:
 		c.Failures = w.Failures
+	case adg.Sequential:
+		c.Sequential = t.sequential(i)
+	case adg.MannWhitney:
+		c.Ranks = w.MannWhitney.ranks()
+	case adg.Threshold, adg.Relative, adg.Events:
+	}
+	for compare, field := range map[adg.Comparison]string{adg.Sequential: "sequential", adg.MannWhitney: "mann_whitney"} {
+		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.has(path) {
+			t.doc.refuseField(path, "%s belongs to compare: %s, and this check is compared by %s", field, compare, c.Compare)
+		}
 	}
 	return c
+}
+
+func (t translator) sequential(i int) adg.SequentialTest {
+	w := t.wire.Checks[i].Sequential
+	if w.Bucket%time.Second != 0 {
+		t.doc.refuseField(fmt.Sprintf("checks[%d].sequential.bucket", i), "a bucket is whole seconds long")
+	}
+	return adg.SequentialTest{
+		Ratio: w.Tolerate, NotBy: w.NotBy, Beta: float64(w.Beta) / 100, Detect: w.Detect, Power: float64(w.Power) / 100,
+		Bucket: int(w.Bucket / time.Second), Season: w.Season, Independent: w.Independent, NoSplit: !w.Split,
+	}
+}
+
+func (w mannWhitney) ranks() adg.RankTest {
+	r := adg.RankTest{
+		Direction: w.Direction, Confidence: float64(w.Confidence) / 100, Tolerance: w.Tolerance, CLES: w.Effect == "cles",
+		Outliers: w.Outliers, NaNAsZero: w.NaN == "replace",
+	}
+	if w.Increase != nil {
+		r.Increase = *w.Increase
+	}
+	if w.Decrease != nil {
+		r.Decrease = *w.Decrease
+	}
+	return r
 }
 
 func (t translator) strategy() adg.Strategy {
@@ -222,7 +264,7 @@ func (t translator) variables() {
 	slices.Sort(known)
 	known = slices.Compact(known)
 	for i, c := range t.wire.Checks {
-		for field, text := range map[string]string{"query": c.Query, "bad": c.Bad, "total": c.Total} {
+		for field, text := range map[string]string{"query": c.Query, "bad": c.Bad, "total": c.Total, "histogram": c.Histogram} {
 			t.queryVariables(fmt.Sprintf("checks[%d].%s", i, field), text, known)
 		}
 	}

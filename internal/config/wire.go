@@ -22,6 +22,9 @@ type policy struct {
 	Scoring  scoring        `yaml:"scoring" doc:"Which score is which health. A check that passes counts its weight, one that warns half of it. A failed critical check is unhealthy whatever the score."`
 	Notify   []*node        `yaml:"notify" seam:"notifier" doc:"Who is told. Each has a type, and a name if two have the same type."`
 
+	Alpha   percent `yaml:"alpha" default:"1%" need:"positive" doc:"The probability, at most, that a release that is no worse is called worse by the sequential checks: all of them together, over the whole deployment. They share it by their weights, and half of it goes to what they find together."`
+	Promote string  `yaml:"promote" default:"baked" choices:"baked,proven" doc:"What a sequential check has to show before the next step. baked: what it has to be able to detect would have been found by now. proven: the release is shown to be not worse, which takes longer."`
+
 	Interval    time.Duration   `yaml:"interval" default:"15s" need:"positive" doc:"Time between two measurements while the release goes up the steps; a check may have its own."`
 	WarmUp      time.Duration   `yaml:"warm_up" default:"0s" doc:"How long after each step nothing is measured."`
 	Settle      time.Duration   `yaml:"settle" default:"10m" need:"positive" doc:"How long the target may take to reach a step."`
@@ -37,13 +40,15 @@ type policy struct {
 
 // check is one health check.
 type check struct {
-	Name    string          `yaml:"name" need:"required" doc:"Its name; unique in the policy."`
-	Source  string          `yaml:"source" need:"required" doc:"The name of the source that is asked."`
-	Query   string          `yaml:"query" doc:"What is asked, in the source's language; a path for an http probe. May hold $variables."`
-	Bad     string          `yaml:"bad" doc:"Selector of a counter of what went wrong. With total it makes the share of bad ones, from the raw counters: no rate() here."`
-	Total   string          `yaml:"total" doc:"Selector of a counter of everything."`
-	Replica string          `yaml:"replica" doc:"The label that tells replicas apart."`
-	Compare *adg.Comparison `yaml:"compare" doc:"What the answer is compared with: fixed limits, the baseline, or nothing but success for a probe. Unless set: probe for probes, relative if a limit names the baseline, else threshold."`
+	Name      string `yaml:"name" need:"required" doc:"Its name; unique in the policy."`
+	Source    string `yaml:"source" need:"required" doc:"The name of the source that is asked."`
+	Query     string `yaml:"query" doc:"What is asked, in the source's language; a path for an http probe. May hold $variables."`
+	Bad       string `yaml:"bad" doc:"Selector of a counter of what went wrong. With total it makes the share of bad ones, from the raw counters: no rate() here."`
+	Total     string `yaml:"total" doc:"Selector of a counter of everything."`
+	Replica   string `yaml:"replica" doc:"The label that tells replicas apart."`
+	Histogram string `yaml:"histogram" doc:"Selector of a histogram: the _bucket counters of a classic one, or a native one. The requests that are slower than the 50th to 99th percentiles of the baseline are counted on both sides. For compare: sequential."`
+
+	Compare *adg.Comparison `yaml:"compare" doc:"What the answer is compared with: threshold, fixed limits; relative, the baseline and a limit; sequential, the baseline's counts, request by request, with a promise about false alarms; mann-whitney, the baseline's samples by their ranks; events, how often a counter rose; probe, success alone. Unless set: probe for probes, relative if a limit names the baseline, sequential for counters without limits and for histograms, else threshold."`
 
 	Baseline  adg.BaselineKind `yaml:"baseline" default:"concurrent" doc:"What the baseline is: the release beside it at the same time, or this service before the deployment."`
 	Aggregate adg.Aggregate    `yaml:"aggregate" default:"latest" doc:"What makes one number of the samples of a window."`
@@ -56,9 +61,35 @@ type check struct {
 	Failures   int           `yaml:"failures" default:"3" need:"positive" doc:"How many failures in a row make a probe fail."`
 	MinSamples float64       `yaml:"min_samples" default:"0" doc:"With fewer requests (or samples) the verdict is unknown."`
 
+	Sequential  sequential  `yaml:"sequential" doc:"For compare: sequential. A ratio is the release's rate of bad requests divided by the baseline's."`
+	MannWhitney mannWhitney `yaml:"mann_whitney" doc:"For compare: mann-whitney."`
+
 	Weight           float64 `yaml:"weight" default:"1" need:"positive" doc:"Its share in the score."`
 	Critical         bool    `yaml:"critical" default:"false" doc:"Whether its failure alone makes the deployment unhealthy."`
 	BlamePreexisting bool    `yaml:"blame_preexisting" default:"false" doc:"Whether a fault that was there before the deployment counts, too."`
+}
+
+type sequential struct {
+	Tolerate    float64       `yaml:"tolerate" default:"1" need:"positive" doc:"The ratio that is still fine: 1.1 tolerates a tenth more."`
+	Detect      float64       `yaml:"detect" default:"3" need:"positive" doc:"The ratio that has to be detectable before having found nothing is good news; until then the verdict is unknown, and says how long it will take."`
+	Power       percent       `yaml:"power" default:"90%" need:"positive" doc:"With which probability it has to be detectable."`
+	NotBy       float64       `yaml:"not_by" default:"1.5" need:"positive" doc:"What not worse means: not by this ratio."`
+	Beta        percent       `yaml:"beta" default:"5%" need:"positive" doc:"The probability, at most, that a release that is worse by that ratio is called not worse."`
+	Bucket      time.Duration `yaml:"bucket" need:"positive" doc:"How long the stretches are that are counted together. Unless set, four times the scrape interval that is seen."`
+	Season      bool          `yaml:"season" default:"false" doc:"Whether the past that a fully live release is compared with is that of the same hour of the days before."`
+	Independent bool          `yaml:"independent" default:"false" doc:"Whether the requests are known to be independent of each other. Without it, and with fewer than three replicas of the baseline that show it, a human is asked before a rollback even with trust: auto."`
+	Split       bool          `yaml:"split" default:"true" doc:"Whether to ask if the release gets its share of the requests, and any at all."`
+}
+
+type mannWhitney struct {
+	Direction  adg.Direction `yaml:"direction" default:"either" doc:"Which change is bad."`
+	Confidence percent       `yaml:"confidence" default:"98%" need:"positive" doc:"Of the interval of the shift."`
+	Tolerance  float64       `yaml:"tolerance" default:"0.25" doc:"The part of the estimated shift that its interval has to be away from zero."`
+	Effect     string        `yaml:"effect" default:"mean-ratio" choices:"mean-ratio,cles" doc:"How large a change is: the ratio of the means, or the probability that the release's value is the larger (cles)."`
+	Increase   *float64      `yaml:"increase" need:"positive" doc:"The effect from which on an increase counts. Unless set, 1; 0.5 for cles."`
+	Decrease   *float64      `yaml:"decrease" need:"positive" doc:"The effect up to which a decrease counts. Unless set, the same."`
+	Outliers   float64       `yaml:"outliers" default:"0" doc:"Values that are this many interquartile ranges away are left out; 0: none is."`
+	NaN        string        `yaml:"nan" default:"remove" choices:"remove,replace" doc:"Whether what is not a number is left out, or replaced by 0."`
 }
 
 // strategy is one of its fields.

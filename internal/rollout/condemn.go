@@ -42,7 +42,10 @@ func (l *life) sentence(cause int, why string) {
 	l.because("%s", why)
 	l.accused(cause)
 	switch {
-	case l.p.Rollback.Trust == adg.Ask:
+	case l.p.Rollback.Trust == adg.Ask, l.s.Weak:
+		if l.s.Weak {
+			l.because("a human is asked although trust is %s: without three replicas of the baseline the promise about false alarms holds for independent requests only", l.p.Rollback.Trust)
+		}
 		l.s.Asked = l.now
 		l.await(adg.FactAsked, "may it be rolled back? "+why)
 	case l.graceEnd().After(l.now):
@@ -60,6 +63,20 @@ func (l *life) sentence(cause int, why string) {
 }
 
 // Private
+
+// weak tells whether nothing speaks against the release but judgements whose promise may not hold.
+func (l *life) weak() bool {
+	found := false
+	for _, i := range counted(l.spec, &l.s) {
+		if j := l.s.Checks[i].Last; j.Verdict == adg.Fail {
+			if !j.Weak {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
 
 // obstacle is why automation has no way back at all; empty: there is one.
 func (l *life) obstacle() string {
@@ -94,6 +111,7 @@ func (l *life) accused(cause int) {
 	s := &l.s
 	s.Rule, s.Condemned = cause, l.now
 	s.Asked, s.Approved, s.Paging, s.Good = time.Time{}, "", false, 0
+	s.Weak = cause > 0 && l.p.Rollback.Trust == adg.Auto && l.weak()
 }
 
 // await enters RollbackPending.
@@ -109,6 +127,10 @@ func (l *life) pending() {
 	s, r := &l.s, l.p.Rollback
 	if s.Op != "" && !l.now.Before(s.Entered.Add(l.p.Settle)) {
 		s.Op = ""
+	}
+	if s.Weak && l.evaluated && l.fired() >= 0 && !l.weak() {
+		l.because("a human need not be asked any more: %s", l.describe())
+		s.Weak, s.Asked = false, time.Time{}
 	}
 	switch {
 	case s.Approved != "":
@@ -215,7 +237,7 @@ func (l *life) reprieve(why string) {
 		l.dec.Kind = adg.Hold
 	}
 	l.enter(back)
-	s.Rule, s.Condemned, s.Asked, s.Approved, s.Paging = 0, time.Time{}, time.Time{}, "", false
+	s.Rule, s.Condemned, s.Asked, s.Approved, s.Paging, s.Weak = 0, time.Time{}, time.Time{}, "", false, false
 	l.because("the rollback is called off: %s", why)
 	l.tell(adg.FactReprieved, "the rollback is called off: "+why)
 }

@@ -56,7 +56,7 @@ func (w *world) happen(e event) error {
 	case "health":
 		return one(rest, "health healthy|degraded|unhealthy|unknown", func(v string) error { w.text = e.text; return w.health.UnmarshalText([]byte(v)) })
 	case "test":
-		return one(rest, "test final|early|baked|proven|open", w.test)
+		return one(rest, "test final|weak|early|baked|proven|open", w.test)
 	case "restored-health":
 		return one(rest, "restored-health healthy|unknown", func(v string) error { return w.restored.UnmarshalText([]byte(v)) })
 	case "newer":
@@ -215,6 +215,8 @@ func (w *world) test(v string) error {
 	switch v {
 	case "final":
 		w.judged = adg.Judgement{Verdict: adg.Fail, Why: adg.Worse, Final: true}
+	case "weak":
+		w.judged = adg.Judgement{Verdict: adg.Fail, Why: adg.Worse, Final: true, Weak: true}
 	case "early":
 		w.judged = adg.Judgement{Verdict: adg.Unknown, Why: adg.TooEarly}
 	case "baked":
