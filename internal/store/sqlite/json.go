@@ -252,10 +252,35 @@ type series struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	At     []int64           `json:"at,omitempty"`
 	Values numbers           `json:"v,omitempty"`
+
+	Histograms []histogram `json:"h,omitempty"`
+}
+
+// histogram keeps its buckets in one column: lower, upper, count, lower, …
+type histogram struct {
+	At      int64   `json:"at"`
+	Count   number  `json:"n"`
+	Buckets numbers `json:"b,omitempty"`
+}
+
+func newHistogram(h adg.HistogramSample) histogram {
+	c := histogram{At: nanos(h.At), Count: number(h.Count)}
+	for _, b := range h.Buckets {
+		c.Buckets = append(c.Buckets, b.Lower, b.Upper, b.Count)
+	}
+	return c
+}
+
+func (h histogram) plain() adg.HistogramSample {
+	p := adg.HistogramSample{At: timeOf(h.At), Count: float64(h.Count)}
+	for b := h.Buckets; len(b) >= 3; b = b[3:] {
+		p.Buckets = append(p.Buckets, adg.HistogramBucket{Lower: b[0], Upper: b[1], Count: b[2]})
+	}
+	return p
 }
 
 func newSeries(s adg.Series) series {
-	c := series{Labels: s.Labels, At: make([]int64, len(s.Samples)), Values: make(numbers, len(s.Samples))}
+	c := series{Labels: s.Labels, At: make([]int64, len(s.Samples)), Values: make(numbers, len(s.Samples)), Histograms: each(s.Histograms, newHistogram)}
 	before := int64(0)
 	for i, sample := range s.Samples {
 		at := nanos(sample.At)
@@ -266,7 +291,7 @@ func newSeries(s adg.Series) series {
 }
 
 func (s series) plain() adg.Series {
-	p := adg.Series{Labels: s.Labels, Samples: make([]adg.Sample, min(len(s.At), len(s.Values)))}
+	p := adg.Series{Labels: s.Labels, Samples: make([]adg.Sample, min(len(s.At), len(s.Values))), Histograms: each(s.Histograms, histogram.plain)}
 	at := int64(0)
 	for i := range p.Samples {
 		at += s.At[i]
@@ -280,15 +305,17 @@ type measurement struct {
 	Values []series `json:"values,omitempty"`
 	Bad    []series `json:"bad,omitempty"`
 	Total  []series `json:"total,omitempty"`
+	Slow   []series `json:"slow,omitempty"`
 }
 
 func newMeasurement(m adg.Measurement) measurement {
-	return measurement{m, each(m.Values, newSeries), each(m.Bad, newSeries), each(m.Total, newSeries)}
+	return measurement{m, each(m.Values, newSeries), each(m.Bad, newSeries), each(m.Total, newSeries), each(m.Slow, newSeries)}
 }
 
 func (m measurement) plain() adg.Measurement {
 	p := m.Measurement
 	p.Values, p.Bad, p.Total = each(m.Values, series.plain), each(m.Bad, series.plain), each(m.Total, series.plain)
+	p.Slow = each(m.Slow, series.plain)
 	return p
 }
 

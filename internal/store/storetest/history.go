@@ -47,8 +47,11 @@ var evidence = []scenario{
 		at := b.now()
 		m := adg.Measurement{
 			Check: "errors", Arm: adg.BaselineArm, At: at, Took: 12345, Sent: []string{"a", "b{c=\"d\"}"},
-			Bad:      []adg.Series{{Labels: map[string]string{"pod": "p1"}, Samples: []adg.Sample{{At: at.Add(-time.Minute), Value: 1}, {At: at.Add(-time.Hour), Value: 2}}}, {}},
-			Total:    []adg.Series{{Samples: []adg.Sample{{Value: 7}, {At: at, Value: 1e300}}}},
+			Bad:   []adg.Series{{Labels: map[string]string{"pod": "p1"}, Samples: []adg.Sample{{At: at.Add(-time.Minute), Value: 1}, {At: at.Add(-time.Hour), Value: 2}}}, {}},
+			Total: []adg.Series{{Samples: []adg.Sample{{Value: 7}, {At: at, Value: 1e300}}}},
+			Slow: []adg.Series{{Labels: map[string]string{"le": "0.1"}, Samples: []adg.Sample{{At: at, Value: math.NaN()}}}, {Histograms: []adg.HistogramSample{
+				{At: at, Count: 9, Buckets: []adg.HistogramBucket{{Lower: math.Inf(-1), Upper: 0.5, Count: 4}, {Lower: 0.5, Upper: math.Inf(1), Count: 5}}}, {At: at.Add(time.Second)},
+			}}},
 			Warnings: []string{"partial"}, Err: "half an answer",
 		}
 		b.commit(&w, func(t *adg.Tick) { t.Measurements = []adg.Measurement{m} })
