@@ -122,7 +122,7 @@ func seriesOf(value parser.Value, kind adg.QueryKind) ([]adg.Series, error) {
 		if kind == adg.Instant {
 			return nil, adg.Errorf(adg.Invalid, "the query answers with a range of samples: make one value of it, for example with rate()")
 		}
-		return ofMatrix(v)
+		return ofMatrix(v, kind)
 	default:
 		return nil, adg.Errorf(adg.Invalid, "the query answers with a %s, not with numbers", value.Type())
 	}
@@ -142,22 +142,41 @@ func ofVector(v promql.Vector) ([]adg.Series, error) {
 	return series, nil
 }
 
-func ofMatrix(m promql.Matrix) ([]adg.Series, error) {
+// ofMatrix gives native histograms as they are where raw counters are asked for, which they are.
+func ofMatrix(m promql.Matrix, kind adg.QueryKind) ([]adg.Series, error) {
 	if err := checkSize(len(m), m.TotalSamples()); err != nil {
 		return nil, err
 	}
 	series := make([]adg.Series, len(m))
+	buckets := 0
 	for i, s := range m {
-		if len(s.Histograms) > 0 {
+		if len(s.Histograms) > 0 && kind != adg.Counters {
 			return nil, errHistogram()
+		}
+		for _, p := range s.Histograms {
+			one := histogramOf(p)
+			if buckets += len(one.Buckets); buckets > maxSamples {
+				return nil, checkSize(len(m), buckets)
+			}
+			series[i].Histograms = append(series[i].Histograms, one)
 		}
 		samples := make([]adg.Sample, len(s.Floats))
 		for k, p := range s.Floats {
 			samples[k] = sample(p.T, p.F)
 		}
-		series[i] = adg.Series{Labels: s.Metric.Map(), Samples: samples}
+		series[i].Labels, series[i].Samples = s.Metric.Map(), samples
 	}
 	return series, nil
+}
+
+func histogramOf(p promql.HPoint) adg.HistogramSample {
+	h := adg.HistogramSample{At: time.UnixMilli(p.T).UTC(), Count: p.H.Count}
+	for it := p.H.AllBucketIterator(); it.Next(); {
+		if b := it.At(); b.Count > 0 {
+			h.Buckets = append(h.Buckets, adg.HistogramBucket{Lower: b.Lower, Upper: b.Upper, Count: b.Count})
+		}
+	}
+	return h
 }
 
 func checkSize(series, samples int) error {

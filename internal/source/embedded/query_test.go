@@ -122,7 +122,7 @@ func TestRefusesWhatAskingAgainCannotHelp(t *testing.T) {
 		{"samples where one value is wanted", adg.Query{Text: `n[1m]`}, "rate()"},
 		{"a text", adg.Query{Text: `"hello"`}, "string"},
 		{"native histograms, now", adg.Query{Text: `latency`}, "histogram_quantile()"},
-		{"native histograms, raw", adg.Query{Kind: adg.Counters, Text: `latency`}, "histogram_quantile()"},
+		{"native histograms, in steps", adg.Query{Kind: adg.Range, Text: `latency`, Step: time.Second}, "histogram_quantile()"},
 		{"a range without a step", adg.Query{Kind: adg.Range, Text: "n", Span: time.Minute}, "step"},
 		{"a range of too many steps", adg.Query{Kind: adg.Range, Text: "n", Span: time.Hour, Step: time.Millisecond}, "at most 100000"},
 		{"a kind of query from the future", adg.Query{Kind: 99, Text: "n"}, "does not know"},
@@ -140,6 +140,20 @@ func TestRefusesWhatAskingAgainCannotHelp(t *testing.T) {
 	}
 	if got, _ := value(t, s, "histogram_count(latency)"); got != 3 {
 		t.Errorf("a number made of a histogram is %g, want 3", got)
+	}
+}
+
+func TestNativeHistogramsAreRawBuckets(t *testing.T) {
+	end := time.Now()
+	s := start(t, listening())
+	mustPush(t, s, native(end))
+	answer, err := s.Query(t.Context(), adg.Query{Kind: adg.Counters, Text: "latency", At: end, Window: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []adg.HistogramSample{{At: time.UnixMilli(end.UnixMilli()).UTC(), Count: 3, Buckets: []adg.HistogramBucket{{Lower: 0.5, Upper: 1, Count: 3}}}}
+	if len(answer.Series) != 1 || !cmp.Equal(answer.Series[0].Histograms, want) {
+		t.Errorf("got %+v, want %+v", answer.Series, want)
 	}
 }
 

@@ -33,7 +33,7 @@ type series struct {
 	Value      *sample           `json:"value"`
 	Values     samples           `json:"values"`
 	Histogram  json.RawMessage   `json:"histogram"`
-	Histograms json.RawMessage   `json:"histograms"`
+	Histograms histograms        `json:"histograms"`
 }
 
 // sample is written as [seconds, "value"].
@@ -87,7 +87,7 @@ func decode(body []byte, kind adg.QueryKind, scrub func(string) string) (adg.Ans
 	var err error
 	switch got := e.Data.ResultType; {
 	case got == "matrix" && kind != adg.Instant, got == "vector" && kind == adg.Instant:
-		answer.Series, err = decodeSeries(e.Data.Result, got)
+		answer.Series, err = decodeSeries(e.Data.Result, got, kind)
 	case got == "scalar" && kind == adg.Instant:
 		var s sample
 		err = unexpected(json.Unmarshal(e.Data.Result, &s))
@@ -142,7 +142,7 @@ func (e envelope) warnings(scrub func(string) string) []string {
 }
 
 // decodeSeries reads element by element, so that a count above the bounds ends it before memory does.
-func decodeSeries(result json.RawMessage, kind string) ([]adg.Series, error) {
+func decodeSeries(result json.RawMessage, kind string, asked adg.QueryKind) ([]adg.Series, error) {
 	d := json.NewDecoder(bytes.NewReader(result))
 	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
 		return nil, adg.Errorf(adg.Unavailable, "the answer is damaged: a %s is a list", kind)
@@ -153,9 +153,12 @@ func decodeSeries(result json.RawMessage, kind string) ([]adg.Series, error) {
 		if len(all) == maxSeries {
 			return nil, refused("the query gives more than %d series: aggregate them, as in sum by (pod) (…), or select fewer", maxSeries)
 		}
-		one, err := decodeOne(d, kind)
+		one, err := decodeOne(d, kind, asked)
 		if err != nil {
 			return nil, err
+		}
+		for _, h := range one.Histograms {
+			count += len(h.Buckets)
 		}
 		if count += len(one.Samples); count > maxSamples {
 			return nil, refused("%w", errTooManySamples)
@@ -165,12 +168,13 @@ func decodeSeries(result json.RawMessage, kind string) ([]adg.Series, error) {
 	return all, nil
 }
 
-func decodeOne(d *json.Decoder, kind string) (adg.Series, error) {
+// decodeOne gives native histograms as they are where raw counters are asked for, which they are.
+func decodeOne(d *json.Decoder, kind string, asked adg.QueryKind) (adg.Series, error) {
 	var s series
 	if err := unexpected(d.Decode(&s)); err != nil {
 		return adg.Series{}, err
 	}
-	if s.Histogram != nil || s.Histograms != nil {
+	if s.Histogram != nil || s.Histograms != nil && asked != adg.Counters {
 		return adg.Series{}, refused("the query gives native histograms: make numbers of them, as with histogram_quantile(0.99, …) or histogram_count(…)")
 	}
 	if (kind == "vector") != (s.Value != nil) {
@@ -179,11 +183,12 @@ func decodeOne(d *json.Decoder, kind string) (adg.Series, error) {
 	if s.Value != nil {
 		s.Values = []sample{*s.Value}
 	}
-	one := adg.Series{Labels: s.Metric, Samples: make([]adg.Sample, len(s.Values))}
+	one := adg.Series{Labels: s.Metric, Samples: make([]adg.Sample, len(s.Values)), Histograms: s.Histograms}
 	for i, v := range s.Values {
 		one.Samples[i] = adg.Sample(v)
 	}
 	slices.SortStableFunc(one.Samples, func(a, b adg.Sample) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(one.Histograms, func(a, b adg.HistogramSample) int { return a.At.Compare(b.At) })
 	return one, nil
 }
 

@@ -85,6 +85,7 @@ func TestAnswersThatAreNoneSayWhyAndWhatToDo(t *testing.T) {
 		{"an element without samples", adg.Instant, success("vector", `[{"metric":{}}]`), false, "without its samples"},
 		{"an element of the other type", adg.Range, success("matrix", `[`+value+`]`), false, "without its samples"},
 		{"a native histogram", adg.Instant, success("vector", `[{"metric":{},"histogram":[1,{"count":"60"}]}]`), true, "histogram_quantile"},
+		{"a native histogram that is none", adg.Counters, success("matrix", `[{"metric":{},"histograms":[[1,{"count":60}]]}]`), false, "histogram"},
 		{"native histograms over time", adg.Range, success("matrix", `[{"metric":{},"histograms":[[1,{"count":"60"}]]}]`), true, "histogram_quantile"},
 		{"a sample of one part", adg.Instant, success("vector", `[{"metric":{},"value":[1]}]`), false, "a sample is"},
 		{"a sample of three parts", adg.Instant, success("vector", `[{"metric":{},"value":[1,"1","2"]}]`), false, "a sample is"},

@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	prom "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/remote"
 	"github.com/deployguardian/adg/internal/source/sourcetest"
@@ -38,6 +41,20 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// native is a shop that tells its latencies as a native histogram: 40 requests of 0.1 s, 10 of 0.9 s, with each scrape.
+func native() http.Handler {
+	latency := prom.NewHistogram(prom.HistogramOpts{Name: "shop_latency_seconds", NativeHistogramBucketFactor: 1.1})
+	registry := prom.NewRegistry()
+	registry.MustRegister(latency)
+	told := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for i := range 50 {
+			latency.Observe([]float64{0.1, 0.1, 0.1, 0.1, 0.9}[i%5])
+		}
+		told.ServeHTTP(w, r)
+	})
+}
+
 // realServer starts a Prometheus that scrapes a shop, and waits until it has enough samples.
 func realServer(t *testing.T) string {
 	t.Helper()
@@ -50,15 +67,18 @@ func realServer(t *testing.T) string {
 	}
 	metrics := httptest.NewServer(&shop{})
 	t.Cleanup(metrics.Close)
+	latency := httptest.NewServer(native())
+	t.Cleanup(latency.Close)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	text := "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs: [{job_name: shop, static_configs: [{targets: ['" + metrics.Listener.Addr().String() + "']}]}]\n"
+	text := "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs: [{job_name: shop, static_configs: [{targets: ['" + metrics.Listener.Addr().String() + "']}]},\n" +
+		" {job_name: native, static_configs: [{targets: ['" + latency.Listener.Addr().String() + "']}]}]\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	address := freeAddress(t)
 	var log bytes.Buffer
-	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--enable-feature=native-histograms")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -149,6 +169,19 @@ func TestAgainstARealServer(t *testing.T) {
 				if step <= 0 || math.Mod(step, 10) != 0 || !sample.At.After(s.Samples[i].At) {
 					t.Errorf("pod %s: %v after %v", s.Labels["pod"], sample, s.Samples[i])
 				}
+			}
+		}
+	})
+	t.Run("native histograms are raw buckets at the times of their scrapes", func(t *testing.T) {
+		answer := ask(t, adg.Query{Kind: adg.Counters, Text: `shop_latency_seconds`})
+		if len(answer.Series) != 1 || len(answer.Series[0].Histograms) < 3 {
+			t.Fatalf("got %+v", answer.Series)
+		}
+		for _, h := range answer.Series[0].Histograms {
+			n := h.Count / 50
+			if len(h.Buckets) != 2 || h.Buckets[0].Count != 40*n || h.Buckets[1].Count != 10*n || h.Buckets[0].Lower >= 0.1 || h.Buckets[0].Upper < 0.1 ||
+				h.Buckets[1].Lower >= 0.9 || h.Buckets[1].Upper < 0.9 {
+				t.Errorf("after %g scrapes: %+v", n, h)
 			}
 		}
 	})
