@@ -17,16 +17,16 @@ import (
 )
 
 // lint reads a policy and gives what is doubtful; what is wrong is the error.
-func (a *App) lint(path string) ([]string, error) {
+func (a *App) lint(path string) (cli.Linted, error) {
 	file, err := a.load(path)
 	if err != nil {
-		return nil, err
+		return cli.Linted{}, err
 	}
-	var all []string
+	found := cli.Linted{Promise: file.Promise}
 	for _, w := range file.Warnings {
-		all = append(all, w.String())
+		found.Warnings = append(found.Warnings, w.String())
 	}
-	return all, nil
+	return found, nil
 }
 
 // try asks every check of a policy once and changes nothing.

@@ -63,7 +63,7 @@ type Calls struct {
 	Run          func(context.Context, RunOptions, View, Person) (adg.Deployment, error)
 	Demo         func(context.Context, DemoOptions, Terminal) error
 	Report       func(context.Context, ReportOptions) ([]string, error)
-	PolicyLint   func(file string) (warnings []string, err error)
+	PolicyLint   func(file string) (Linted, error)
 	PolicySchema func() ([]byte, error)
 	PolicyTest   func(ctx context.Context, file, version, previous, dir string) ([]TestedCheck, error)
 	Reference    func(dir string, root *cobra.Command) error

@@ -27,6 +27,12 @@ func policyCommand(t Terminal, calls Calls) *cobra.Command {
 	return cmd
 }
 
+// Linted is what there is to say about a policy that is right.
+type Linted struct {
+	Warnings []string
+	Promise  string // about false alarms; empty: none
+}
+
 // Private
 
 func lintCommand(t Terminal, calls Calls) *cobra.Command {
@@ -38,16 +44,19 @@ func lintCommand(t Terminal, calls Calls) *cobra.Command {
 		RunE: func(_ *cobra.Command, files []string) error {
 			doubts := 0
 			for _, file := range files {
-				warnings, err := calls.PolicyLint(file)
+				found, err := calls.PolicyLint(file)
 				if err != nil {
 					return err
 				}
-				for _, w := range warnings {
+				for _, w := range found.Warnings {
 					_, _ = fmt.Fprintln(t.Out, clean(w))
 				}
-				doubts += len(warnings)
-				if len(warnings) == 0 {
+				doubts += len(found.Warnings)
+				if len(found.Warnings) == 0 {
 					_, _ = fmt.Fprintf(t.Out, "%s: good\n", clean(file))
+				}
+				if found.Promise != "" {
+					_, _ = fmt.Fprintf(t.Out, "%s: promise: %s\n", clean(file), clean(found.Promise))
 				}
 			}
 			if strict && doubts > 0 {

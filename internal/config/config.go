@@ -27,6 +27,7 @@ type File struct {
 	Target    Instance   // zero if the file names none
 	Notifiers []Instance // in the order of the file
 	Warnings  []Problem  // what is doubtful, in the order of the file
+	Promise   string     // what its sequential checks promise about false alarms; empty: it has none
 }
 
 // Instance is a source, a target or a notifier of a policy.
@@ -76,7 +77,7 @@ func Parse(name string, text []byte, drivers Drivers, env Lookup) (File, error) 
 	}
 	sum := sha256.Sum256(text)
 	file.Policy.Digest = "sha256:" + hex.EncodeToString(sum[:])
-	file.Warnings = doc.warnings()
+	file.Warnings, file.Promise = doc.warnings(), promise(file.Policy)
 	return file, nil
 }
 

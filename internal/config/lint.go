@@ -41,7 +41,9 @@ func (l linter) checks() {
 		if c.Compare == adg.Probe {
 			continue
 		}
-		if c.Fail.IsZero() {
+		if c.Compare == adg.Sequential {
+			l.sequential(path, c)
+		} else if c.Fail.IsZero() && c.Compare != adg.MannWhitney {
 			l.doc.doubt(path, "check %s only warns, it can never fail: add fail", c.Name)
 		}
 		if interval := l.interval(c); c.Window < 4*interval {
@@ -58,13 +60,49 @@ func (l linter) checks() {
 	}
 }
 
+// sequential doubts what keeps a sequential check from holding its promise.
+func (l linter) sequential(path string, c adg.Check) {
+	if c.Replica == "" && !c.Sequential.Independent {
+		l.doc.doubt(path, "check %s does not say which label tells replicas apart (replica: pod): how much replicas differ is not known then, its promise about false alarms holds for independent requests only, and a human is asked before a rollback", c.Name)
+	}
+	if !l.shares() {
+		l.doc.doubt(path+".compare", "check %s compares with the release beside it, and with strategy %s none is: it falls back to the time before the deployment, which is weaker", c.Name, l.p.Strategy.Kind)
+	}
+	if bucket := time.Duration(c.Sequential.Bucket) * time.Second; bucket > c.Window {
+		l.doc.doubt(path+".window", "check %s counts in buckets of %s and looks back %s only: set the window to %s or more", c.Name, short(bucket), short(c.Window), short(2*bucket))
+	}
+}
+
+// promise says what the policy promises about false alarms, and which checks are outside of that; empty: nothing.
+func promise(p adg.Policy) string {
+	var in, out []string
+	for _, c := range p.Checks {
+		if c.Compare == adg.Sequential {
+			in = append(in, fmt.Sprintf("%s %.2g %%", c.Name, 100*c.Sequential.Alpha))
+		} else {
+			out = append(out, c.Name)
+		}
+	}
+	if len(in) == 0 {
+		return ""
+	}
+	if p.Scoring.Alpha > 0 {
+		in = append(in, fmt.Sprintf("what they find together %.2g %%", 100*p.Scoring.Alpha))
+	}
+	text := fmt.Sprintf("a release that is no worse is rolled back by the sequential checks with a probability of at most %.2g %% per deployment (%s)", 100*p.Alpha, strings.Join(in, ", "))
+	if len(out) > 0 {
+		text += "; outside of that promise: " + strings.Join(out, ", ")
+	}
+	return text
+}
+
 // version doubts a query that measures both releases together while both serve.
 func (l linter) version(path string, c adg.Check) {
 	i := slices.IndexFunc(l.file.Sources, func(s Instance) bool { return s.Name == c.Source })
 	if !l.shares() || i < 0 || slices.Contains(versionless, l.file.Sources[i].Type) {
 		return
 	}
-	for _, field := range []struct{ name, text string }{{"query", c.Query}, {"bad", c.Bad}, {"total", c.Total}} {
+	for _, field := range []struct{ name, text string }{{"query", c.Query}, {"bad", c.Bad}, {"total", c.Total}, {"histogram", c.Histogram}} {
 		if field.text != "" && !slices.Contains(variablesOf(field.text), "version") {
 			l.doc.doubt(path+"."+field.name, "check %s measures both releases together: pick the one that is asked about, as in version=\"$version\"", c.Name)
 		}
