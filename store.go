@@ -39,7 +39,8 @@ type DeploymentFilter struct {
 
 // Deployments are the records of deployments.
 type Deployments interface {
-	// CreateDeployment stores a new deployment, due at once, with Version 1. Its ID exists: Conflict.
+	// CreateDeployment stores a new deployment, due at once, with Version 1. Its ID exists: Conflict. Older live
+	// deployments of the service in that environment become due, too: they have to make way.
 	CreateDeployment(ctx context.Context, d Deployment) error
 	Deployment(ctx context.Context, id string) (Deployment, error)
 	ListDeployments(ctx context.Context, f DeploymentFilter) ([]Deployment, error)

@@ -63,7 +63,12 @@ func (d Desired) Validate() error {
 		return Errorf(Invalid, "desired state without an operation id")
 	}
 	sum := 0.0
+	placed := map[string]bool{}
 	for _, p := range d.Releases {
+		if placed[p.Release.Version] {
+			return Errorf(Invalid, "version %s is placed twice", p.Release.Version)
+		}
+		placed[p.Release.Version] = true
 		if err := p.Release.Validate(); err != nil {
 			return err
 		}

@@ -4,14 +4,10 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -54,15 +50,6 @@ func NewEvent(f adg.Fact) Event {
 	}
 }
 
-// Sign is the value of the signature header for a body that is sent at that time.
-func Sign(key string, at time.Time, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(key))
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	mac.Write([]byte(stamp + "."))
-	mac.Write(body)
-	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
-}
-
 // Private
 
 type notifier struct {
@@ -98,7 +85,7 @@ func (n *notifier) Notify(ctx context.Context, f adg.Fact) error {
 	req.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	if !n.o.Secret.IsZero() {
 		//nolint:forbidigo // receivers refuse old signatures by their own clock, so this is the time of sending
-		req.Header.Set("Adg-Signature", Sign(n.o.Secret.Reveal(), time.Now(), body))
+		req.Header.Set(remote.SignatureHeader, remote.Sign(n.o.Secret.Reveal(), time.Now(), body))
 	}
 	_, err = n.client.Do(ctx, req)
 	return err

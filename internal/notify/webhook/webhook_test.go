@@ -47,10 +47,10 @@ func TestEventIsASignedCloudEventWhoseIDIsTheFacts(t *testing.T) {
 	if err := json.Unmarshal([]byte(stamp), &unix); err != nil || time.Since(time.Unix(unix, 0)).Abs() > time.Minute {
 		t.Errorf("signed at %s: %v", stamp, err)
 	}
-	if want := webhook.Sign("key", time.Unix(unix, 0), body); signature != want {
+	if want := remote.Sign("key", time.Unix(unix, 0), body); signature != want {
 		t.Errorf("signature %s, want %s", signature, want)
 	}
-	if webhook.Sign("key", time.Unix(unix, 0), append(body, ' ')) == signature {
+	if remote.Sign("key", time.Unix(unix, 0), append(body, ' ')) == signature {
 		t.Error("the signature does not cover the body")
 	}
 }
@@ -58,7 +58,7 @@ func TestEventIsASignedCloudEventWhoseIDIsTheFacts(t *testing.T) {
 func TestSignatureIsThatOfThePublishedScheme(t *testing.T) {
 	// HMAC-SHA256 of "1700000000.{}" under "key", from openssl dgst -sha256 -hmac key.
 	const want = "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
-	if got := webhook.Sign("key", time.Unix(1700000000, 0), []byte("{}")); got != want {
+	if got := remote.Sign("key", time.Unix(1700000000, 0), []byte("{}")); got != want {
 		t.Errorf("got %s", got)
 	}
 }

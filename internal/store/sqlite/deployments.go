@@ -36,7 +36,10 @@ func (s *Store) CreateDeployment(ctx context.Context, d adg.Deployment) error {
 		if _, err := t.exec("INSERT INTO specs (deployment, spec) SELECT n, ? FROM deployments WHERE id = ?", spec, d.ID); err != nil {
 			return err
 		}
-		_, err = t.exec("INSERT INTO statuses (deployment, status) SELECT n, ? FROM deployments WHERE id = ?", status, d.ID)
+		if _, err := t.exec("INSERT INTO statuses (deployment, status) SELECT n, ? FROM deployments WHERE id = ?", status, d.ID); err != nil {
+			return err
+		}
+		_, err = t.exec("UPDATE deployments SET due = min(due, ?1) WHERE live = 1 AND service = ?2 AND environment = ?3", now, policy.Service, policy.Environment)
 		return err
 	})
 }

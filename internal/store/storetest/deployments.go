@@ -68,6 +68,25 @@ var deployments = []scenario{
 		b.equal("the page after", b.list(adg.DeploymentFilter{Limit: 2, Before: "d"}), []string{"c", "b"})
 		b.equal("of nobody", b.list(adg.DeploymentFilter{Service: "nobody"}), []string(nil))
 	}},
+	{"a new deployment makes the older ones of its service due", func(b *bench) {
+		for _, id := range []string{"older", "elsewhere"} {
+			b.create(id, map[string]func(*adg.Deployment){"older": of(service), "elsewhere": in("staging")}[id])
+			w := b.taken("a")
+			b.commit(&w, giveBack, func(t *adg.Tick) { t.Decision.Next.Due = b.now().Add(time.Hour) })
+		}
+		b.create("newer")
+		all, err := b.Store.Take(b.ctx, "a", time.Minute, 10)
+		b.must(err)
+		b.equal("due", len(all), 2)
+		for _, w := range all {
+			if w.Deployment.ID == "elsewhere" {
+				b.Errorf("a deployment in another environment became due")
+			}
+			if w.Deployment.ID == "older" && w.Newer != "newer" {
+				b.Errorf("the older one was not told of %q", w.Newer)
+			}
+		}
+	}},
 	{"a list without a limit has a hundred, and never more than a thousand", func(b *bench) {
 		for i := range 105 {
 			b.create(name("d", i))

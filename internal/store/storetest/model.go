@@ -93,6 +93,11 @@ func (m *model) create(r *rapid.T) {
 	}
 	l := &life{id: name("d", len(m.all)), version: 1}
 	m.check(m.Store.CreateDeployment(m.test.Context(), newDeployment(l.id)))
+	for _, older := range m.all {
+		if now := m.now(); !older.ended && older.due.After(now) {
+			older.due = now
+		}
+	}
 	m.all = append(m.all, l)
 }
 

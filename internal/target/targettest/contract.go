@@ -131,6 +131,7 @@ func invalid(t *testing.T, c Case) {
 	for name, spoil := range map[string]func(*adg.Desired){
 		"shares of 60 and 60": func(d *adg.Desired) { d.Releases[0].Share, d.Releases[1].Share = 60, 60 },
 		"a share below zero":  func(d *adg.Desired) { d.Releases[0].Share, d.Releases[1].Share = -10, 110 },
+		"a version twice":     func(d *adg.Desired) { d.Releases[1].Release.Version = d.Releases[0].Release.Version },
 		"no operation id":     func(d *adg.Desired) { d.OpID = "" },
 		"no release":          func(d *adg.Desired) { d.Releases = nil },
 		"a hostile version":   func(d *adg.Desired) { d.Releases[0].Release.Version = "v2; rm -rf /" },

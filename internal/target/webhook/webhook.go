@@ -4,16 +4,12 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -134,7 +130,7 @@ func (t *target) send(ctx context.Context, method, address string, body []byte, 
 	}
 	if !t.o.Secret.IsZero() {
 		//nolint:forbidigo // receivers refuse old signatures by their own clock, so this is the time of sending
-		req.Header.Set("Adg-Signature", sign(t.o.Secret.Reveal(), time.Now(), body))
+		req.Header.Set(remote.SignatureHeader, remote.Sign(t.o.Secret.Reveal(), time.Now(), body))
 	}
 	answer, err := t.client.Do(ctx, req)
 	switch {
@@ -147,15 +143,6 @@ func (t *target) send(ctx context.Context, method, address string, body []byte, 
 	default:
 		return nil, err
 	}
-}
-
-// sign is the value of the signature header for a body that is sent at that time.
-func sign(key string, at time.Time, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(key))
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	mac.Write([]byte(stamp + "."))
-	mac.Write(body)
-	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // parse reads a state strictly, and without the secrets that an endpoint may repeat in its text.
