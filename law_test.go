@@ -69,9 +69,11 @@ var rules = []rule{
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},
 	{"internal/cli", []string{".", "internal/..."}},
 	{"internal/cli/*", []string{"."}},
-	{"bench/*", []string{".", "internal/..."}},
+	{"bench/judge", []string{".", "internal/...", "bench/judge/..."}},
 	{"bench/judge/*", []string{".", "internal/...", "bench/judge/..."}},
+	{"bench/predict", []string{".", "internal/...", "bench/predict/..."}},
 	{"bench/predict/*", []string{".", "internal/...", "bench/predict/..."}},
+	{"bench/*", []string{".", "internal/..."}},
 	{"bench", []string{".", "internal/..."}},
 	{".", nil},
 }
@@ -258,12 +260,12 @@ func TestFilesStayShortEnoughToRead(t *testing.T) {
 func TestTheBinaryLinksNoTestCode(t *testing.T) {
 	judged := 0
 	for _, p := range packages(t) {
-		if strings.HasSuffix(p.name, "test") {
+		if isTestCode(p.name) {
 			continue
 		}
 		judged++
 		for path, files := range p.imports {
-			if path == "testing" || strings.HasSuffix(path, "rapid") || strings.HasSuffix(path, "test") && strings.HasPrefix(path, module) {
+			if path == "testing" || strings.HasSuffix(path, "rapid") || isTestCode(path) && strings.HasPrefix(path, module) {
 				t.Errorf("%s imports %s outside a test", files[0], path)
 			}
 		}
@@ -286,6 +288,11 @@ func ruleFor(dir string) *rule {
 		}
 	}
 	return nil
+}
+
+// isTestCode tells whether a package is for tests, by the end of its name or path; a backtest is none.
+func isTestCode(name string) bool {
+	return strings.HasSuffix(name, "test") && !strings.HasSuffix(name, "backtest")
 }
 
 // within tells whether a folder is meant by a pattern: itself, "x/*" right below x, "x/..." x and all below.
