@@ -55,19 +55,23 @@ CREATE TABLE commands (
 CREATE INDEX commands_waiting ON commands (deployment, n) WHERE answered IS NULL;
 CREATE INDEX commands_answered ON commands (deployment, answered) WHERE answered IS NOT NULL;
 
--- One row per tick. Rows with keep = 1 are decisions that changed something, or answered a human; they are never
--- forgotten, and neither is what was measured for them.
-CREATE TABLE ticks (
+CREATE TABLE entries (
+    deployment INTEGER NOT NULL REFERENCES deployments (n),
+    seq        INTEGER NOT NULL, -- the version of the deployment that the decision made
+    decision   TEXT    NOT NULL,
+    assessment TEXT,
+    PRIMARY KEY (deployment, seq)
+) STRICT;
+
+-- Rows with keep = 1 are the evidence of a decision that changed something.
+CREATE TABLE assessments (
     n          INTEGER PRIMARY KEY,
     deployment INTEGER NOT NULL REFERENCES deployments (n),
-    seq        INTEGER NOT NULL, -- the version of the deployment that the tick made
     at         INTEGER NOT NULL,
     keep       INTEGER NOT NULL,
-    assessed   INTEGER NOT NULL, -- 1 where the health was assessed
-    tick       TEXT    NOT NULL, -- what the decision was made from; and, with keep = 1, the decision
-    UNIQUE (deployment, seq)
+    assessment TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX ticks_deployment ON ticks (deployment, at);
+CREATE INDEX assessments_deployment ON assessments (deployment, at);
 
 CREATE TABLE measurements (
     n           INTEGER PRIMARY KEY,
