@@ -21,6 +21,7 @@ import (
 
 	guardian "github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/notify/webhook"
+	"github.com/deployguardian/adg/internal/remote"
 )
 
 // words are the stories' own commands.
@@ -105,7 +106,7 @@ func (t *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil || event.ID == "" || event.ID != event.Data.ID:
 		t.wrong = append(t.wrong, fmt.Sprintf("no event: %v: %s", err, body))
-	case signature != webhook.Sign(hookKey, time.Unix(at, 0), body):
+	case signature != remote.Sign(hookKey, time.Unix(at, 0), body):
 		t.wrong = append(t.wrong, "wrong signature: "+signature)
 	}
 	if !t.refused[event.ID] {
