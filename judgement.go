@@ -109,7 +109,7 @@ type Judgement struct {
 	LogLimit *float64 `json:"log_limit,omitempty"` // from which on it is decisive
 	Proof    Proof    `json:"proof,omitempty"`
 	Final    bool     `json:"final,omitempty"` // a Fail that no later observation can take back: it has lasted long enough by itself
-	Weak     bool     `json:"weak,omitempty"`  // a Fail whose promise about false alarms holds for independent requests only, which nobody has shown them to be
+	Weak     bool     `json:"weak,omitempty"`  // the promise about false alarms holds for independent requests only, which nobody has shown them to be
 
 	At time.Time `json:"at"`
 }

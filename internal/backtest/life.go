@@ -80,7 +80,7 @@ func (p *player) tick(now time.Time) {
 		in.Observed = &p.seen
 	}
 	if len(need.Checks) > 0 {
-		if asked := verdict.Questions(p.d, need, now); len(asked) > 0 {
+		if asked := verdict.Questions(p.d, need, p.frozen, now); len(asked) > 0 {
 			answers := make([]adg.Measurement, len(asked))
 			for i, q := range asked {
 				answers[i] = p.answer(q, now)

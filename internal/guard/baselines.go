@@ -93,6 +93,20 @@ func (g *Guard) freeze(ctx context.Context, d adg.Deployment, now time.Time) []a
 			m = g.ask(ctx, d, questions[i], now)
 		}
 		all[i] = judge.Freeze(questions[i].check, m, now.Add(-span), now)
+		if questions[i].check.Sequential.Season {
+			judge.Seasonal(questions[i].check, &all[i], g.before(ctx, d, questions[i], now))
+		}
+	}
+	return all
+}
+
+// before asks about the same hour of the days before.
+func (g *Guard) before(ctx context.Context, d adg.Deployment, q question, now time.Time) []adg.Measurement {
+	const days, hour = 7, time.Hour
+	q.span = hour
+	var all []adg.Measurement
+	for day := 1; day <= days && ctx.Err() == nil; day++ {
+		all = append(all, g.ask(ctx, d, q, now.AddDate(0, 0, -day).Add(hour/2)))
 	}
 	return all
 }

@@ -11,7 +11,7 @@ import (
 // assess measures the checks that are due, has them judged, and puts the health of all that count now into the input.
 // Without a question that can be asked yet, there is no assessment.
 func (g *Guard) assess(ctx context.Context, d adg.Deployment, need rollout.Need, frozen []adg.Baseline, in *adg.Input) []adg.Measurement {
-	asked := verdict.Questions(d, need, in.Now)
+	asked := verdict.Questions(d, need, frozen, in.Now)
 	if len(asked) == 0 {
 		return nil
 	}

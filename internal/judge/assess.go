@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,8 @@ const (
 )
 
 // Assess makes one health of the judgements: weighted score 0–100 and the critical checks. judgements[i] belongs to
-// checks[i]; a check without a judgement is Unknown.
+// checks[i]; a check without a judgement is Unknown. Where several sequential checks together find that the release is
+// worse, a judgement on that, named [Combined], comes after the others, and health is Unhealthy.
 func Assess(now time.Time, checks []adg.Check, judgements []adg.Judgement, s adg.Scoring) adg.Assessment {
 	if s.Healthy == 0 {
 		s.Healthy = usualHealthy
@@ -29,7 +31,15 @@ func Assess(now time.Time, checks []adg.Check, judgements []adg.Judgement, s adg
 	if b.judged > 0 {
 		a.Score = 100 * b.credit / b.judged
 	}
+	all, found := combined(now, checks, judgements, s.Alpha)
+	if found {
+		a.Health = adg.Unhealthy
+		a.Judgements = append(slices.Clip(judgements), all)
+	}
 	a.Text = conclusion(a, checks, b)
+	if found {
+		a.Text += "; " + all.Text
+	}
 	return a
 }
 
@@ -117,7 +127,7 @@ func conclusion(a adg.Assessment, checks []adg.Check, b balance) string {
 		return text.String() + ": there is no check"
 	}
 	named, bad := 0, 0
-	for rank := range ranks {
+	for rank := range classesOfBadness {
 		for i, c := range checks {
 			j := judgementOf(a.Judgements, i)
 			if rankOf(c, j, a.Health) != rank {
@@ -146,8 +156,8 @@ func conclusion(a adg.Assessment, checks []adg.Check, b balance) string {
 	return text.String()
 }
 
-// ranks is how many classes of badness there are; the class after them is what passes.
-const ranks = 5
+// classesOfBadness is how many classes of badness there are; the class after them is what passes.
+const classesOfBadness = 5
 
 // rankOf orders the checks for the text: what made the health what it is comes first.
 func rankOf(c adg.Check, j adg.Judgement, h adg.Health) int {
@@ -169,7 +179,7 @@ func rankOf(c adg.Check, j adg.Judgement, h adg.Health) int {
 		return 3
 	case adg.Pass:
 	}
-	return ranks
+	return classesOfBadness
 }
 
 func standing(c adg.Check, j adg.Judgement) string {

@@ -18,7 +18,8 @@ const (
 
 // Freeze makes the baseline of a check from a measurement that covers from..to (Values: a range query's series; or
 // Bad/Total counters). One that holds nothing says why in Err. Values that are not finite are left out, and so are
-// those of windows with fewer requests than the check wants.
+// those of windows with fewer requests than the check wants. For a sequential check it also learns what its test needs:
+// how much the replicas differ and, of a histogram, which requests are slow; ten minutes and more of it are worth having.
 func Freeze(c adg.Check, m adg.Measurement, from, to time.Time) adg.Baseline {
 	b := adg.Baseline{Check: c.Name, From: from, To: to}
 	switch {
@@ -30,10 +31,15 @@ func Freeze(c adg.Check, m adg.Measurement, from, to time.Time) adg.Baseline {
 		freezeEvents(&b, c, m)
 	case c.Counts():
 		freezeCounts(&b, c, m)
+	case c.Histogram != "":
+		freezeSlow(&b, c, m)
 	default:
 		freezeValues(&b, c, m)
 	}
 	b.Values = thin(b.Values, maxValues)
+	if c.Compare == adg.Sequential && b.Err == "" {
+		b.Calibration = learn(c, m, from, to).text()
+	}
 	return b
 }
 

@@ -75,3 +75,39 @@ func replicated(n int) adg.Measurement {
 	}
 	return m
 }
+
+func BenchmarkJudgeSequentialOf10ReplicasScrapedEverySecond(b *testing.B) {
+	f := newFleet(1, func(*fleet) {})
+	s := story{check: counted, fleet: f, interval: 5, share: 10}
+	s.before = frozenOf(f, s.check, 600)
+	s.until(660, never)
+	f.run(665)
+	o := adg.Observation{Check: counted, Candidate: f.measure(false, 60), Stable: new(f.measure(true, 60)), Before: s.before, State: s.state, Share: 10}
+	b.ReportAllocs()
+	for b.Loop() {
+		Judge(o, inSeconds(665))
+	}
+}
+
+func BenchmarkJudgeHistogramsOf10ReplicasScrapedEverySecond(b *testing.B) {
+	f := newFleet(1, func(f *fleet) { f.slower = 1 })
+	s := story{check: slowness, fleet: f, interval: 5, share: 10}
+	s.before = frozenOf(f, s.check, 600)
+	s.until(660, never)
+	f.run(665)
+	o := adg.Observation{Check: slowness, Candidate: f.latencies(false, 60), Stable: new(f.latencies(true, 60)), Before: s.before, State: s.state, Share: 10}
+	b.ReportAllocs()
+	for b.Loop() {
+		Judge(o, inSeconds(665))
+	}
+}
+
+func BenchmarkFreezeSequential30MinutesOf9Replicas(b *testing.B) {
+	f := newFleet(1, func(*fleet) {})
+	f.run(1800)
+	m := f.measure(true, 1800)
+	b.ReportAllocs()
+	for b.Loop() {
+		Freeze(counted, m, inSeconds(0), inSeconds(1800))
+	}
+}

@@ -96,8 +96,13 @@ func steps(samples []adg.Sample, then time.Time, gap time.Duration, each func(at
 
 // born tells whether the series began after then, rather than that its first scrape came a little later.
 func born(samples []adg.Sample, then time.Time, gap time.Duration) bool {
-	late := samples[0].At.Sub(then)
-	if own := meanGap(samples); own > 0 {
+	return isNew(samples[0].At, then, meanGap(samples), gap)
+}
+
+// isNew is born for a first sample, by the gap of its own series or else of the others.
+func isNew(first, then time.Time, own, gap time.Duration) bool {
+	late := first.Sub(then)
+	if own > 0 {
 		gap = own
 	}
 	if gap == 0 {

@@ -11,6 +11,12 @@
 //	           "+ 25%" is a quarter more, "+ 5pp" adds 0.05, "+ 5" adds 5; next to a baseline of 0 a percentage adds nothing
 //	probe      samples are 1 (passed) or below 1 (failed): failures in a row, counted once per sample
 //	events     by how much a counter rose in the window, all series together
+//	sequential the requests of all buckets since the test began, the candidate's against those of the stable version
+//	           beside it or, weaker, against the frozen baseline: valid at every moment, with a promise about false alarms
+//	mann-whitney
+//	           the window's samples, of all series, against those of the stable version or, weaker, the values of the frozen
+//	           baseline, by their ranks: beyond the tolerance in a direction that counts is Fail; too few samples for the
+//	           confidence are Unknown, too_few; what cannot be compared, as infinity, is Unknown, not_a_number
 //
 // A check of two counters has the value bad / total, increase by increase, and total is its sample size. A query has
 // the value that its aggregate makes of the samples, and their number is its sample size.
@@ -39,6 +45,41 @@
 //	more bad than total                   the ratio is above 100 %, and the text gives both numbers
 //	samples out of order, or twice        sorted; of those with the same time the largest counts
 //	samples before the window             left out by counters and aggregates; the latest sample is bound by max_age only
+//
+// # Sequential checks
+//
+// Counters become buckets: each replica is differenced at its own scrapes, an increase belongs to the bucket of the scrape
+// that shows it, and buckets are four scrape intervals long (or as long as the policy says), aligned to the clock. A
+// bucket is given to the test once its end, a scrape interval and a second have passed, or every series shows a later
+// sample. What is seen after that goes into the oldest bucket that is open: nothing is lost, nothing counted twice, as
+// the state holds for each series when it was last counted. What is before the measurement's window is not counted; that
+// is how a warm-up is left out, of both arms alike. Of a histogram, the requests above the baseline's p50, p75, p90, p95
+// and p99 are counted, bounds that are fixed before the first request that counts.
+//
+//	worse                                 Fail, worse: for ever, whatever comes after; the text says when and what
+//	shown to be not worse                 Pass, not_worse, proven; a histogram at every one of its quantiles
+//	nothing found that had to be          Pass, nothing_found, baked
+//	else                                  Unknown, too_early, and how long it takes at this traffic
+//	fewer requests than min_samples       Unknown, too_few, counted since the test began
+//	fixed limits beside the test          asked of the window, as for threshold; the worst verdict counts
+//	no requests of the candidate          while the baseline has some and a share is due: Fail, silent, by a test of its own.
+//	                                      No series and old samples are silence, too; a source's error never is
+//	another share than it should get      Warn, wrong_share, not with no_split
+//	fewer than three baseline replicas    the Fail is weak, and says that it holds for independent requests only
+//	no stable version beside it           compared with the upper end of what the frozen baseline's rate may have been,
+//	                                      with season that of the same hour of the days before: weak, and said so. No worse
+//	                                      than the worst windows before: Warn, preexisting
+//	a state that cannot be read           begun anew, which is said
+//	a gap that no sample is left of       counts for nothing, which is said
+//	a counter that was reset              counts from 0, which is said
+//	a histogram without a frozen baseline what is slow is what the first baseline samples call slow; they are not counted
+//	more than 64 replicas, 256 series     the rest are one; late samples of the rest are lost
+//	more bad than all requests            all are bad
+//	a rise of more than 1e12              no counter's, and left out
+//
+// In the state of a test everything is a number of a bounded list: usually 2 kB, for a histogram 10.
+//
+// After a rollback a sequential check is a relative one (see [Restored]).
 //
 // # Faults that were there before
 //

@@ -21,6 +21,10 @@ func Judge(o adg.Observation, now time.Time) (adg.Judgement, adg.CheckState) {
 		j, state = probe(o, now)
 	case adg.Events:
 		j = threshold(o, now)
+	case adg.Sequential:
+		j, state = sequentially(o, now)
+	case adg.MannWhitney:
+		j = mannWhitney(o, now)
 	default:
 		j = adg.Judgement{Why: adg.NoData, Text: "there is no comparison " + o.Check.Compare.String()}
 	}

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"testing"
@@ -36,7 +37,7 @@ func (e example) observation() adg.Observation {
 
 // examples are all tables of this package's tests.
 func examples() []example {
-	return slices.Concat(thresholdExamples, relativeExamples, probeExamples, eventExamples, counterExamples, oddExamples, preexistingExamples)
+	return slices.Concat(thresholdExamples, relativeExamples, probeExamples, eventExamples, counterExamples, oddExamples, preexistingExamples, rankExamples)
 }
 
 func TestEveryExampleIsJudgedAsStated(t *testing.T) {
@@ -68,8 +69,9 @@ func TestEveryReasonCanBeGiven(t *testing.T) {
 		if err != nil {
 			break
 		}
-		// A judgement without a reason is none; not_due is said by who carries a judgement over.
-		if never := why == adg.WhyNone || why == adg.NotDue; given[why] == never {
+		// A judgement without a reason is none; not_due is said by who carries a judgement over. From worse on they take
+		// more than one observation: sequential_test.go.
+		if never := why == adg.WhyNone || why == adg.NotDue || why >= adg.Worse; given[why] == never {
 			t.Errorf("%s: given %t", name, given[why])
 		}
 	}
@@ -132,20 +134,25 @@ func TestNothingThatWasLentIsWrittenTo(t *testing.T) {
 			slices.Reverse(list[0].Samples)
 			list[0].Samples = append(list[0].Samples, list[0].Samples[1], adg.Sample{At: now, Value: math.NaN()})
 		}
-		m.Values = m.Total
+		m.Values, m.Slow = m.Total, latencies(m.Total)
 		return m
 	}
 	holed := func() adg.Measurement {
 		m := counts(10, 100)
 		m.Bad[0].Samples[1].Value, m.Total[0].Samples[1].Value = math.NaN(), math.Inf(1)
-		m.Values = m.Bad
+		m.Values, m.Slow = m.Bad, latencies(m.Bad)
 		return m
 	}
-	for _, compare := range []adg.Comparison{adg.Threshold, adg.Relative, adg.Probe, adg.Events} {
-		for _, check := range []adg.Check{{Query: "q"}, {Query: "q", Aggregate: adg.P95}, {Bad: "b", Total: "t", Replica: "pod"}} {
+	for _, compare := range []adg.Comparison{adg.Threshold, adg.Relative, adg.Probe, adg.Events, adg.Sequential, adg.MannWhitney} {
+		for _, check := range []adg.Check{{Query: "q"}, {Query: "q", Aggregate: adg.P95}, {Bad: "b", Total: "t", Replica: "pod"}, {Histogram: "h"}} {
 			check.Compare, check.Window = compare, time.Minute
 			o := adg.Observation{Check: check, Candidate: shuffled(), Stable: new(holed()), Before: &adg.Baseline{Values: []float64{3, 2, 1}}}
-			Judge(o, now)
+			_, o.State = Judge(o, now)
+			remembered := slices.Clone(o.State.Test)
+			Judge(o, now.Add(time.Minute))
+			if !bytes.Equal(remembered, o.State.Test) {
+				t.Error("the state was written to")
+			}
 			for _, m := range []adg.Measurement{o.Candidate, *o.Stable} {
 				Freeze(check, m, now.Add(-time.Minute), now.Add(-20*time.Second))
 			}
@@ -179,6 +186,18 @@ func TestChecksAreAskedOtherwiseWithoutAStableVersion(t *testing.T) {
 	if diff := cmp.Diff(brief, Restored(brief)); diff != "" {
 		t.Errorf("a check that looks back less far than a minute changes: %s", diff)
 	}
+}
+
+// latencies is a classic histogram of two buckets made of a counter.
+func latencies(list []adg.Series) []adg.Series {
+	var all []adg.Series
+	for _, le := range []string{"0.1", "+Inf"} {
+		all = append(all, adg.Series{Labels: map[string]string{"le": le}, Samples: slices.Clone(list[0].Samples)})
+	}
+	return append(all, adg.Series{Labels: map[string]string{"pod": "n"}, Histograms: []adg.HistogramSample{
+		{At: now, Count: 3, Buckets: []adg.HistogramBucket{{Lower: 1, Upper: 2, Count: 3}}},
+		{At: now.Add(-time.Second), Count: 2, Buckets: []adg.HistogramBucket{{Lower: 1, Upper: 1, Count: 2}}},
+	}})
 }
 
 // condition reads a condition; an empty one is none.

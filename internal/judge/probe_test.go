@@ -63,7 +63,7 @@ func TestProbesFailAfterFailuresInARowOnly(t *testing.T) {
 func TestOtherComparisonsLeaveTheStateAlone(t *testing.T) {
 	state := adg.CheckState{Streak: 2, Last: now}
 	for _, compare := range []adg.Comparison{adg.Threshold, adg.Relative, adg.Events} {
-		if _, got := Judge(adg.Observation{Check: adg.Check{Compare: compare}, State: state, Candidate: values(1)}, now); got != state {
+		if _, got := Judge(adg.Observation{Check: adg.Check{Compare: compare}, State: state, Candidate: values(1)}, now); !cmp.Equal(got, state) {
 			t.Errorf("%s: %+v", compare, got)
 		}
 	}

@@ -32,21 +32,24 @@ func isAlwaysAnAnswer(t *rapid.T) {
 	if j.Text == "" || j.Why == adg.WhyNone {
 		t.Fatalf("no reason: %+v", j)
 	}
-	if unknown := j.Why <= adg.AmbiguousAnswer; unknown != (j.Verdict == adg.Unknown) {
+	if unknown := j.Why <= adg.AmbiguousAnswer || j.Why == adg.TooEarly; unknown != (j.Verdict == adg.Unknown) {
 		t.Fatalf("%s because of %s", j.Verdict, j.Why)
 	}
-	if !saysSomething(o) && j.Verdict != adg.Unknown {
+	if !saysSomething(o) && j.Verdict != adg.Unknown && j.Why != adg.Silent && j.Why != adg.Worse { // worse, as it was found before
 		t.Fatalf("%s of nothing: %s", j.Verdict, j.Text)
 	}
-	if j.Verdict == adg.Unknown && state != o.State {
+	if j.Verdict == adg.Unknown && o.Check.Compare != adg.Sequential && !cmp.Equal(state, o.State) {
 		t.Fatalf("unknown, and remembered %+v", state)
 	}
 	if _, err := json.Marshal(j); err != nil {
 		t.Fatal(err)
 	}
-	again, _ := Judge(o, now)
-	if diff := cmp.Diff(j, again); diff != "" {
+	again, same := Judge(o, now)
+	if diff := cmp.Diff(j, again) + cmp.Diff(state, same); diff != "" {
 		t.Fatal(diff)
+	}
+	if len(state.Test) > 1<<15 {
+		t.Fatalf("a state of %d bytes", len(state.Test))
 	}
 	b := Freeze(o.Check, o.Candidate, now.Add(-time.Hour), now)
 	if _, err := json.Marshal(b); err != nil {
@@ -87,7 +90,7 @@ func TestTheOrderOfSamplesIsTheirTime(t *testing.T) {
 			}
 		}
 		got, gotState := Judge(o, now)
-		if diff := cmp.Diff(want, got); diff != "" || wantState != gotState {
+		if diff := cmp.Diff(want, got); diff != "" || !cmp.Equal(wantState, gotState) {
 			t.Fatalf("%s\n%+v, %+v", diff, wantState, gotState)
 		}
 		if diff := cmp.Diff(wantFrozen, Freeze(o.Check, o.Candidate, now.Add(-time.Hour), now)); diff != "" {
@@ -192,6 +195,14 @@ func verdicts(t *rapid.T) (checks []adg.Check, judgements []adg.Judgement) {
 	return checks, judgements
 }
 
+// trials are states that a sequential check may be handed back, or not be.
+var trials = []json.RawMessage{nil, json.RawMessage("7"), json.RawMessage("{}"), json.RawMessage(`{"ms":4000`),
+	json.RawMessage(`{"ms":4000,"gap":1000,"streams":[{}]}`), json.RawMessage(`{"ms":4000,"gap":1000,"streams":[{}],"closed":9223372036854775807}`),
+	json.RawMessage(`{"ms":4000,"gap":1000,"streams":[{}],"open":[{"i":3,"c":{"n":-5}}]}`),
+	json.RawMessage(`{"ms":4000,"gap":1000,"streams":[{},{},{}],"replicas":[1,2],"open":[{"i":3,"g":[{"n":5,"b":[1,2,3,4,5]}]}]}`),
+	json.RawMessage(`{"worse":{"verdict":"pass"}}`), json.RawMessage(`{"worse":{"verdict":"fail","final":true}}`),
+	json.RawMessage(`{"worse":{"verdict":"fail","why":"worse","text":"worse","final":true}}`)}
+
 var (
 	numbersOfAllKinds = rapid.OneOf(
 		rapid.SampledFrom([]float64{0, 1, math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, math.Copysign(0, -1)}),
@@ -213,6 +224,9 @@ var (
 	}), 0, 3)
 	measurements = rapid.Custom(func(t *rapid.T) adg.Measurement {
 		m := adg.Measurement{Values: seriesSets.Draw(t, "values"), Bad: seriesSets.Draw(t, "bad"), Total: seriesSets.Draw(t, "total")}
+		for i, s := range m.Total {
+			m.Slow = append(m.Slow, s, adg.Series{Labels: map[string]string{"pod": s.Labels["pod"], "le": []string{"0.1", "+Inf", "x"}[i]}, Samples: s.Samples})
+		}
 		if rapid.Bool().Draw(t, "at") {
 			m.At = now
 		}
@@ -237,7 +251,7 @@ var (
 		o := adg.Observation{Candidate: measurements.Draw(t, "candidate")}
 		c := &o.Check
 		c.Name, c.Replica = "check", "pod"
-		c.Compare = adg.Comparison(rapid.IntRange(0, 4).Draw(t, "compare"))
+		c.Compare = adg.Comparison(rapid.IntRange(0, 6).Draw(t, "compare"))
 		c.Baseline = adg.BaselineKind(rapid.IntRange(0, 2).Draw(t, "kind"))
 		c.Aggregate = adg.Aggregate(rapid.IntRange(0, 7).Draw(t, "aggregate"))
 		c.Warn, c.Fail = conditions.Draw(t, "warn"), conditions.Draw(t, "fail")
@@ -247,14 +261,23 @@ var (
 		if rapid.Bool().Draw(t, "counts") {
 			c.Bad, c.Total = "b", "t"
 		}
+		switch {
+		case c.Counts() || !rapid.Bool().Draw(t, "histogram"):
+		default:
+			c.Histogram = "h"
+		}
 		if rapid.Bool().Draw(t, "beside") {
 			o.Stable = new(measurements.Draw(t, "stable"))
 		}
 		if rapid.Bool().Draw(t, "frozen") {
 			o.Before = &adg.Baseline{Bad: numbersOfAllKinds.Draw(t, "bad"), Total: numbersOfAllKinds.Draw(t, "total"), Values: rapid.SliceOfN(numbersOfAllKinds, 0, 9).Draw(t, "before")}
 		}
+		if rapid.Bool().Draw(t, "split") {
+			o.Share = rapid.Float64Range(0, 100).Draw(t, "share")
+		}
 		if rapid.Bool().Draw(t, "remembered") {
 			o.State = adg.CheckState{Streak: rapid.IntRange(0, 5).Draw(t, "streak"), Last: now.Add(-time.Duration(rapid.IntRange(-60, 60).Draw(t, "last")) * time.Second)}
+			o.State.Test = rapid.SampledFrom(trials).Draw(t, "test")
 		}
 		return o
 	})

@@ -51,6 +51,8 @@ func read(c adg.Check, m adg.Measurement, now time.Time) reading {
 		r = readEvents(c, m, now)
 	case c.Counts():
 		r = readCounts(c, m, now)
+	case c.Histogram != "":
+		r = readSlow(c, m, now)
 	default:
 		r = readValues(c, m, now)
 	}
@@ -75,8 +77,13 @@ func enough(c adg.Check, r reading, of string) reading {
 func fresh(c adg.Check, now time.Time, m adg.Measurement) reading {
 	var newest time.Time
 	found := false
-	for _, list := range [...][]adg.Series{m.Values, m.Bad, m.Total} {
+	for _, list := range [...][]adg.Series{m.Values, m.Bad, m.Total, m.Slow} {
 		for _, s := range list {
+			for _, sample := range s.Histograms {
+				if !found || sample.At.After(newest) {
+					newest, found = sample.At, true
+				}
+			}
 			for _, sample := range s.Samples {
 				if !found || sample.At.After(newest) {
 					newest, found = sample.At, true

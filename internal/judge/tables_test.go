@@ -392,3 +392,43 @@ var preexistingExamples = []example{
 	{name: "a restless past excuses nothing beside a stable version", check: slower, seen: values(190), stable: new(values(100)), before: beforeIt(100, 100, 100, 200, 200), verdict: adg.Fail, why: adg.BeyondFail,
 		text: "the latest value is 190 (1 sample), baseline 100 of 1; limit 125 (fail: > baseline + 25%)"},
 }
+
+var (
+	ranked    = adg.Check{Query: "q", Compare: adg.MannWhitney}
+	twelve    = []float64{10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21}
+	half      = []float64{15, 16.5, 18, 19.5, 21, 22.5, 24, 25.5, 27, 28.5, 30, 31.5} // as much again
+	sameTwice = values(twelve...)
+)
+
+var rankExamples = []example{
+	{name: "half as much again by ranks", check: ranked, seen: values(half...), stable: &sameTwice, verdict: adg.Fail, why: adg.BeyondFail,
+		text: "median 23.25 against 15.5, higher than the control: shifted by 7.75, 98 % interval 2.5 to 13 (12 samples against 12 of the control, normal; ratio of the means 1.5)"},
+	{name: "less, where only more is bad", check: ranked, seen: values(twelve...), stable: new(values(half...)), verdict: adg.Pass, why: adg.WithinLimits,
+		text: "median 15.5 against 23.25, no difference that counts: shifted by -7.75, 98 % interval -13 to -2.5 (12 samples against 12 of the control, normal; ratio of the means 0.6667); limit: beyond ±1.938"},
+	{name: "less, where less is bad", check: with(ranked, func(c *adg.Check) { c.Ranks.Direction = adg.Decrease }), seen: values(twelve...), stable: new(values(half...)), verdict: adg.Fail, why: adg.BeyondFail,
+		text: "median 15.5 against 23.25, lower than the control: shifted by -7.75, 98 % interval -13 to -2.5 (12 samples against 12 of the control, normal; ratio of the means 0.6667)"},
+	{name: "the same samples", check: ranked, seen: values(twelve...), stable: &sameTwice, verdict: adg.Pass, why: adg.WithinLimits,
+		text: "median 15.5 against 15.5, the same on both sides: 12 samples against 12 of the control"},
+	{name: "half as much again as before", check: historical(ranked), seen: values(half...), before: beforeIt(twelve...), verdict: adg.Fail, why: adg.BeyondFail,
+		text: "median 23.25 against 15.5, higher than the control: shifted by 7.75, 98 % interval 2.5 to 13 (12 samples against 12 of the control, normal; ratio of the means 1.5); the control is the time before the deployment, which is weaker than side by side"},
+	{name: "too few samples for the ranks", check: ranked, seen: values(1, 2), stable: &sameTwice, verdict: adg.Unknown, why: adg.TooFew,
+		text: "median 1.5 against 15.5, too few samples: 2 samples against 12 of the control can't show a difference with 98 % confidence, whatever they are"},
+	{name: "fewer samples than the check wants", check: with(ranked, func(c *adg.Check) { c.MinSamples = 50 }), seen: values(half...), stable: &sameTwice, verdict: adg.Unknown, why: adg.TooFew,
+		text: "only 12 samples, fewer than the 50 that the check wants"},
+	{name: "infinity has no rank that means something", check: ranked, seen: values(math.Inf(1), 2, 3), stable: &sameTwice, verdict: adg.Unknown, why: adg.NotANumber,
+		text: "median 3 against 15.5, there is an infinite value among 3 samples against 12 of the control"},
+	{name: "nothing but NaN", check: ranked, seen: values(math.NaN()), stable: &sameTwice, verdict: adg.Unknown, why: adg.TooFew,
+		text: "no data: there are 0 samples against 12 of the control"},
+	{name: "no samples to rank", check: ranked, seen: adg.Measurement{At: now}, stable: &sameTwice, verdict: adg.Unknown, why: adg.NoData,
+		text: "the source answered, and there was no data"},
+	{name: "samples older than the window have no rank", check: with(ranked, func(c *adg.Check) { c.MaxAge = time.Hour }), seen: aged(2*time.Minute, values(1, 2)), stable: &sameTwice,
+		verdict: adg.Unknown, why: adg.NoData, text: "there was no sample in the last 1m"},
+	{name: "no stable version to rank with", check: ranked, seen: values(half...), verdict: adg.Unknown, why: adg.NoBaseline,
+		text: "nothing to compare with: no stable version serves beside the release"},
+	{name: "a stable version without samples", check: ranked, seen: values(half...), stable: &adg.Measurement{At: now}, verdict: adg.Unknown, why: adg.NoBaseline,
+		text: "nothing to compare with: of the stable version, the source answered, and there was no data"},
+	{name: "a stable version whose source is down", check: ranked, seen: values(half...), stable: &adg.Measurement{Err: "401"}, verdict: adg.Unknown, why: adg.SourceError,
+		text: "of the baseline, the source did not answer: 401"},
+	{name: "nothing frozen to rank with", check: historical(ranked), seen: values(half...), verdict: adg.Unknown, why: adg.NoBaseline,
+		text: "nothing to compare with: no baseline was frozen before the deployment"},
+}

@@ -27,7 +27,10 @@ func sentence(c adg.Check, r reading, base *reading, b bound) string {
 		}
 	default:
 		what := c.Aggregate.String()
-		if c.Aggregate == adg.Latest {
+		switch {
+		case c.Histogram != "":
+			what = "p95"
+		case c.Aggregate == adg.Latest:
 			what = "latest value"
 		}
 		fmt.Fprintf(&text, "the %s is %s (%s)", what, amount(c, r.value), size(c, r.n))
@@ -65,7 +68,7 @@ func amount(c adg.Check, v float64) string {
 
 // size writes how much a value was made of.
 func size(c adg.Check, n float64) string {
-	if c.Counts() && c.Compare != adg.Events {
+	if c.Histogram != "" || c.Counts() && c.Compare != adg.Events {
 		return plural(n, "request")
 	}
 	return plural(n, "sample")

@@ -98,7 +98,7 @@ func (r *run) look(e adg.Entry, measured []adg.Measurement, found *changes) adg.
 	need := rollout.Wants(r.d, in.Now)
 	var asked []verdict.Question
 	if len(need.Checks) > 0 {
-		asked = verdict.Questions(r.d, need, in.Now)
+		asked = verdict.Questions(r.d, need, r.frozen, in.Now)
 	}
 	if in.Assessment == nil {
 		if len(asked) > 0 {

@@ -66,9 +66,16 @@ func (l *life) sentence(cause int, why string) {
 
 // weak tells whether nothing speaks against the release but judgements whose promise may not hold.
 func (l *life) weak() bool {
-	found := false
+	said := make([]adg.Judgement, 0, len(l.s.Checks)+1)
 	for _, i := range counted(l.spec, &l.s) {
-		if j := l.s.Checks[i].Last; j.Verdict == adg.Fail {
+		said = append(said, l.s.Checks[i].Last)
+	}
+	if l.in.Assessment != nil { // with what all checks say together
+		said = append(said, l.in.Assessment.Judgements...)
+	}
+	found := false
+	for _, j := range said {
+		if j.Verdict == adg.Fail {
 			if !j.Weak {
 				return false
 			}

@@ -19,9 +19,9 @@ type Question struct {
 	Stable  *adg.Release // the one that the candidate is compared with; nil: none serves beside it
 }
 
-// Questions are what the due checks ask. There are none while the step warms up: nothing that could be measured yet
-// is evidence.
-func Questions(d adg.Deployment, need rollout.Need, now time.Time) []Question {
+// Questions are what the due checks ask, with what was frozen before the deployment. There are none while the step warms
+// up: nothing that could be measured yet is evidence.
+func Questions(d adg.Deployment, need rollout.Need, frozen []adg.Baseline, now time.Time) []Question {
 	if !need.From.IsZero() && now.Sub(need.From) < time.Millisecond {
 		return nil
 	}
@@ -30,7 +30,7 @@ func Questions(d adg.Deployment, need rollout.Need, now time.Time) []Question {
 		check := d.Spec.Policy.Checks[at]
 		switch {
 		case need.Restored:
-			check = judge.Restored(check)
+			check = judge.RestoredTo(check, baselineOf(frozen, check.Name))
 		case need.Stable == nil:
 			check = judge.Alone(check)
 		}
