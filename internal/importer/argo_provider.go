@@ -37,18 +37,20 @@ func (a *argo) provider(c *check, p *manifest.Node, args arguments, reduce strin
 		p.Skip("job")
 		return
 	}
-	for _, f := range p.Fields() {
-		c.source = strings.ToLower(f.Name)
-		c.keepOut("ADG has no source for " + oneLine(f.Name, 60) + " yet")
-		for _, name := range strangers[f.Name] {
-			if f.Value.Has(name) {
-				c.query = strings.TrimSpace(c.query + "\n" + args.inQuery(f.Value.Get(name).String()))
-			}
-		}
-		p.Skip(f.Name)
+	fields := p.Fields()
+	if len(fields) == 0 {
+		c.keepOut("it names no provider")
 		return
 	}
-	c.keepOut("it names no provider")
+	f := fields[0]
+	c.source = strings.ToLower(f.Name)
+	c.keepOut("ADG has no source for " + oneLine(f.Name, 60) + " yet")
+	for _, name := range strangers[f.Name] {
+		if f.Value.Has(name) {
+			c.query = strings.TrimSpace(c.query + "\n" + args.inQuery(f.Value.Get(name).String()))
+		}
+	}
+	p.Skip(f.Name)
 }
 
 // keepOut makes the whole check a comment, for the first reason that there is.

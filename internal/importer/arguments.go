@@ -86,7 +86,7 @@ func (a arguments) replace(text string, rest func(string) string, one func(name 
 }
 
 // argoBraces are the placeholders of Argo Rollouts.
-var argoBraces = regexp.MustCompile("\\{\\{\\s*\\$?args\\.([A-Za-z0-9_.-]{1,100})\\s*\\}\\}")
+var argoBraces = regexp.MustCompile(`\{\{\s*\$?args\.([A-Za-z0-9_.-]{1,100})\s*\}\}`)
 
 // argoArguments are the arguments of a template: its own, and those that a rollout gives to it.
 func argoArguments(d *draft, own, given *manifest.Node) arguments {

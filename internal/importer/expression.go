@@ -201,13 +201,14 @@ func (r *expressionReader) quantified(name string) (truth, error) {
 		return truth{}, fmt.Errorf("%s is read with # compared to a number", name)
 	}
 	operator := r.next()
-	on, known := compared(operator, 0)
+	_, known := compared(operator, 0)
 	r.at++
 	limit, err := r.operand()
 	if !known || err != nil || limit.kind != constant {
 		return truth{}, fmt.Errorf("%s is read with # compared to a number", name)
 	}
-	if on, _ = compared(operator, limit.number); braced && !r.take("}") || !r.take(")") {
+	on, _ := compared(operator, limit.number)
+	if braced && !r.take("}") || !r.take(")") {
 		return truth{}, fmt.Errorf("%s is read with # compared to a number", name)
 	}
 	reduce := map[string]string{"all<": "max", "all>": "min", "any<": "min", "any>": "max"}[name+operator[:1]]

@@ -123,7 +123,7 @@ func (z zone) with(s stretch) zone {
 
 // touches tells whether a later stretch begins before this one is over, or where it ends.
 func (s stretch) touches(later stretch) bool {
-	return later.low < s.high || later.low == s.high && !(s.highOpen && later.lowOpen)
+	return later.low < s.high || later.low == s.high && (!s.highOpen || !later.lowOpen)
 }
 
 func (s stretch) condition(number func(float64) string) (text, note string, ok bool) {

@@ -35,10 +35,10 @@ func (s *session) weigh() evidence {
 		if i == 0 || r.LogE > logs[e.lead] {
 			e.lead, e.result = i, r
 		}
-		switch {
-		case r.Outcome == sequential.Worse:
+		switch r.Outcome {
+		case sequential.Worse:
 			worse = true
-		case r.Outcome == sequential.Undecided:
+		case sequential.Undecided:
 			e.outcome = sequential.Undecided
 		}
 		e.able = e.able && (r.Able || !s.detectable(r))
@@ -118,7 +118,7 @@ func (s *session) test() adg.Judgement {
 // worse is the last word on the release, unless it was so before.
 func (s *session) worse(e evidence, j adg.Judgement, facts string) adg.Judgement {
 	if s.Stable == nil {
-		if was, ok := s.wasSo(e, j); ok {
+		if was, ok := s.wasSo(j); ok {
 			j.Verdict, j.Why = adg.Warn, adg.Preexisting
 			j.Text = fmt.Sprintf("%s; it was %s %% before the deployment already, which is not to blame for it", facts, number(100*was, 3))
 			return j

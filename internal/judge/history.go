@@ -125,7 +125,7 @@ func (s *session) since(stream int) (candidate, before adg.Counts, estimate, low
 }
 
 // wasSo tells whether the baseline was as bad in the windows just before, though not over all of the time.
-func (s *session) wasSo(e evidence, j adg.Judgement) (level float64, yes bool) {
+func (s *session) wasSo(j adg.Judgement) (level float64, yes bool) {
 	if s.Check.BlamePreexisting || s.Before == nil || j.Value == nil || s.Check.Histogram != "" {
 		return 0, false
 	}

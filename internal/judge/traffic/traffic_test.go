@@ -234,14 +234,14 @@ func TestDispersionIsTheSizeOfTheBlocks(t *testing.T) {
 			t.Errorf("blocks of %d are measured as %g", block, got)
 		}
 	}
-	var new Dispersion
-	if new.Factor() != 1 {
+	var fresh Dispersion
+	if fresh.Factor() != 1 {
 		t.Error("nothing known is 1")
 	}
-	_ = new.Add([]float64{100, 0, 100})
-	_ = new.Add([]float64{100, 1000, 100})
-	if new.Factor() != 1 {
-		t.Errorf("a replica that begins is no dispersion of the others, got %g", new.Factor())
+	_ = fresh.Add([]float64{100, 0, 100})
+	_ = fresh.Add([]float64{100, 1000, 100})
+	if fresh.Factor() != 1 {
+		t.Errorf("a replica that begins is no dispersion of the others, got %g", fresh.Factor())
 	}
 }
 

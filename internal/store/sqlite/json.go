@@ -256,7 +256,7 @@ type series struct {
 	Histograms []histogram `json:"h,omitempty"`
 }
 
-// histogram keeps its buckets in one column: lower, upper, count, lower, …
+// histogram keeps its buckets in one column: lower, upper, count, lower, … and so on.
 type histogram struct {
 	At      int64   `json:"at"`
 	Count   number  `json:"n"`
