@@ -99,11 +99,11 @@ func (s *State) begin(Design) {
 // weigh takes in what the canary did beside the baseline. What it is weighed with, the over-dispersion and the
 // tolerated ratio, was fixed by the buckets before.
 func (s *State) weigh(d Design, b *Bucket, seconds float64) {
-	for s.Since >= float64(s.Restarts)*restartEvery {
-		s.restart()
+	if s.Since >= float64(s.Restarts)*restartEvery {
+		s.restart(1 + int(s.Since/restartEvery))
 	}
-	s.Since += seconds
-	phi, lasting := s.Spread.caution(d)
+	s.Since = min(s.Since+seconds, longest)
+	phi, lasting := s.Spread.caution(d, b.Canary.All/(b.Canary.All+b.Control.All))
 	k, m := b.Canary.Bad, b.Control.Bad
 	odds := b.Canary.All / b.Control.All
 	s.expect(d, b, phi, lasting)
@@ -137,14 +137,14 @@ func (s *State) weigh(d Design, b *Bucket, seconds float64) {
 }
 
 // restart lets a fault begin now. The j-th restart has the weight lateShare/(j(j+1)): all of them together lateShare,
-// however long the bake is, so that no horizon is needed.
-func (s *State) restart() {
-	j := float64(s.Restarts)
-	weight := math.Log(lateShare / (j * (j + 1)) / float64(len(s.Ladder)))
+// however long the bake is, so that no horizon is needed. Those that a long bucket skipped begin now, too: their
+// weights up to the next add up to lateShare·(1/Restarts - 1/next).
+func (s *State) restart(next int) {
+	weight := math.Log(lateShare * (1/float64(s.Restarts) - 1/float64(next)) / float64(len(s.Ladder)))
 	for i := range s.Ladder {
 		s.Ladder[i] = addLogs(s.Ladder[i], weight)
 	}
-	s.Restarts++
+	s.Restarts = next
 }
 
 func (s *State) logE() float64         { return sumLogs(s.Ladder[:]) }
@@ -172,10 +172,16 @@ func sane(b *Bucket) bool {
 	return true
 }
 
-func counts(c Counts) bool { return c.Bad >= 0 && c.Bad <= c.All && c.All <= believable }
+func counts(c Counts) bool {
+	return c.Bad >= 0 && c.Bad <= c.All && (c.All == 0 || c.All >= tiny && c.All <= believable)
+}
 
-// believable keeps sums exact.
-const believable = 1e12
+const (
+	// believable keeps sums exact, and tiny what is divided by them finite: rates make fractions of a request, too.
+	believable, tiny = 1e12, 1e-6
+	// longest, in seconds, bounds the time for the same reason.
+	longest = 1e12
+)
 
 func addLogs(a, b float64) float64 {
 	if a < b {

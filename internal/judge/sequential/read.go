@@ -54,7 +54,7 @@ func (d Design) Read(s *State) Result {
 	case t.NotWorse > 0:
 		r.Outcome = NotWorse
 	}
-	phi, lasting := t.Spread.caution(d)
+	phi, lasting := t.Spread.caution(d, t.Canary.All/max(1, t.Canary.All+t.Control.All))
 	r.Phi, r.Tolerated = phi, d.Ratio*lasting
 	r.Estimate, r.Low, r.High = d.interval(&t)
 	r.Low, r.High = r.Low/lasting, r.High*lasting

@@ -11,6 +11,8 @@ type Calibration struct {
 	Phi     float64             `json:"phi,omitempty"`     // over-dispersion so far; 1: as independent requests have
 	Between float64             `json:"between,omitempty"` // standard deviation of the logarithm of the replicas' rates, beyond chance
 	Lasting float64             `json:"lasting,omitempty"` // how far, as a logarithm, a replica may be off for good
+	Seen    float64             `json:"seen,omitempty"`    // bad requests of a replica that all this was worked out from
+	Live    float64             `json:"live,omitempty"`    // replicas of the latest stretch
 }
 
 // block gathers what the replicas do in stretches of one length.
@@ -28,12 +30,15 @@ const (
 	maxGroups = 64
 	// fewest replicas of the baseline from which anything can be said about their differences.
 	fewest = 3
-	// significant is how many standard deviations above 1 the measured dispersion has to be before it slows the test.
-	significant = 2.5
+	// significant is how many standard deviations above 1 the measured dispersion has to be before it slows the test,
+	// and heavier is added to one that is: noise has heavier tails than the tempered likelihood.
+	significant, heavier = 2, 0.8
+	// lasting is the same for what replicas differ by for good, where a miss costs more: it is not diluted by time.
+	lasting = 1.2
 	// wildest is how far, as a logarithm, a replica may be off before anything was seen of the replicas, and enough the
 	// number of bad requests of each that takes most of it away. Both were found by simulation: the smallest caution
 	// that keeps the promise under noise of a coefficient of variation of 1 from the first second on.
-	wildest, enough = 1.6, 3
+	wildest, enough = 1.6, 4
 )
 
 // Private
@@ -55,6 +60,9 @@ func (c *Calibration) add(groups []Counts, seconds float64) {
 		chi2, freedom, _ := pearson(b.Open)
 		b.Chi2 += chi2
 		b.Freedom += freedom
+		if i == 0 && freedom > 0 {
+			c.Live = freedom + 1
+		}
 		b.Seconds, closed = 0, true
 		clear(b.Open)
 	}
@@ -71,7 +79,7 @@ func (c *Calibration) settle() {
 			continue
 		}
 		if phi, deviation := b.Chi2/b.Freedom, math.Sqrt(2/b.Freedom); phi > 1+significant*deviation {
-			c.Phi = max(c.Phi, phi*(1+1/math.Sqrt(b.Freedom)))
+			c.Phi = max(c.Phi, phi*(1+1/math.Sqrt(b.Freedom))+heavier*(1-1/phi))
 		}
 	}
 	c.Between, c.Lasting = 0, 0
@@ -79,10 +87,16 @@ func (c *Calibration) settle() {
 	if freedom < fewest-1 || mean == 0 {
 		return
 	}
-	excess := chi2/freedom - 1
+	c.Seen = mean
+	// Noise makes sums differ as well. Before a longest stretch is over, it is not told from a difference for good.
+	chance := 1.0
+	if c.Blocks[len(c.Blocks)-1].Freedom > 0 {
+		chance = c.Phi
+	}
+	excess := chi2/freedom - chance
 	if freedom < 7 {
-		excess++ // too few replicas to tell chance from difference: all of it may be difference
-	} else if excess < significant*math.Sqrt(2/freedom) {
+		excess = chi2 / freedom // too few replicas to tell chance from difference: all of it may be difference
+	} else if excess < lasting*math.Sqrt(2/freedom) {
 		return
 	}
 	c.Between = math.Sqrt(math.Log1p(max(excess, 0) / mean))
@@ -93,19 +107,23 @@ func (c *Calibration) settle() {
 // canary may be off for good without being worse. As long as the replicas have shown little, they may differ as much
 // as noise of a coefficient of variation of 1 makes them: that is what unseen stands for, and it fades with the bad
 // requests that each of them was seen to have.
-func (c *Calibration) caution(d Design) (phi, lasting float64) {
+//
+// A canary's replica that gets more requests than one of the baseline's is as noisy, but it is noisy with more requests
+// at once: share is the canary's part of all of them.
+func (c *Calibration) caution(d Design, share float64) (phi, factor float64) {
 	groups := float64(len(c.Total))
 	if groups < fewest {
 		return 1, 1
 	}
-	mean := 0.0
-	for _, g := range c.Total {
-		mean += g.Bad / groups
-	}
-	q := mean / enough
+	q := c.Seen / enough
 	q *= q
 	unseen := wildest / (1 + q*q)
-	return max(c.Phi, 1), math.Exp(min(max(c.Lasting, unseen), 7) * math.Sqrt(1/float64(d.Canaries)+1/groups))
+	live := c.Live
+	if live == 0 {
+		live = groups
+	}
+	size := max(1, share*(live/float64(d.Canaries)+1))
+	return 1 + size*max(c.Phi-1, 0), math.Exp(min(max(c.Lasting, unseen), 7) * math.Sqrt(1/float64(d.Canaries)+1/groups))
 }
 
 func book(sums, groups []Counts) []Counts {
