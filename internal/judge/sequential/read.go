@@ -3,7 +3,7 @@ package sequential
 import "math"
 
 // steps is the size of the grid of the ratio's interval: from 1/16 to 256, evenly in logarithms.
-const steps = 25
+const steps = 19
 
 var ratios, lnRatios = func() (r, ln [steps]float64) {
 	for i := range ln {
@@ -62,6 +62,16 @@ func (d Design) Read(s *State) Result {
 	return r
 }
 
+// LogE is the LogE of [Design.Read] without the rest of it, for whoever asks after every bucket. It allocates nothing.
+func (d Design) LogE(s *State) float64 {
+	if s.Restarts == 0 { // not begun
+		var t State
+		t.begin(d)
+		return t.logE()
+	}
+	return s.logE()
+}
+
 // Start is a test that knows the baseline's replicas from before the canary's first request.
 func (d Design) Start(c *Calibration) State {
 	var s State
@@ -79,7 +89,7 @@ func (d Design) Start(c *Calibration) State {
 // Private
 
 // interval holds the ratios that a mixture of all ratios does not refute: the likelihood ratio of the mixture to a
-// ratio is a martingale if that ratio is the true one. Between the points of the grid it goes straight.
+// ratio is a martingale if that ratio is the true one.
 func (d Design) interval(s *State) (estimate, low, high float64) {
 	low, high = 0, math.Inf(1)
 	if s.Canary.Bad+s.Control.Bad == 0 {
@@ -95,15 +105,33 @@ func (d Design) interval(s *State) (estimate, low, high float64) {
 	floor := sumLogs(s.Likely[:]) - math.Log(steps) + math.Log(d.Alpha)
 	for i := best; i > 0; i-- {
 		if s.Likely[i-1] < floor {
-			low = math.Exp(lnRatios[i] - lnStep*(s.Likely[i]-floor)/(s.Likely[i]-s.Likely[i-1]))
+			low = math.Exp(lnRatios[i] - lnStep*s.leaves(i, -1, floor))
 			break
 		}
 	}
 	for i := best; i < steps-1; i++ {
 		if s.Likely[i+1] < floor {
-			high = math.Exp(lnRatios[i] + lnStep*(s.Likely[i]-floor)/(s.Likely[i]-s.Likely[i+1]))
+			high = math.Exp(lnRatios[i] + lnStep*s.leaves(i, +1, floor))
 			break
 		}
 	}
 	return estimate, low, high
+}
+
+// leaves is where, as a part of the way from point i of the grid to the next, the log-likelihood falls below the floor,
+// or a little after: it is concave, and so below the lines through the two points before and through the two after.
+func (s *State) leaves(i, way int, floor float64) float64 {
+	here, next := s.Likely[i], s.Likely[i+way]
+	part := 1.0
+	if before := i - way; before >= 0 && before < steps {
+		if slope := here - s.Likely[before]; slope < 0 {
+			part = min(part, (floor-here)/slope)
+		}
+	}
+	if after := i + 2*way; after >= 0 && after < steps {
+		if slope := s.Likely[after] - next; slope < 0 {
+			part = min(part, 1+(floor-next)/slope)
+		}
+	}
+	return max(part, 0)
 }
