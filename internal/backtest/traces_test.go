@@ -69,6 +69,19 @@ func TestPolicyThatBakesShorterThanTheTracePromotes(t *testing.T) {
 	}
 }
 
+func TestTracesWithoutAPolicyAreJudgedBesideTheirBaseline(t *testing.T) {
+	usual := func(second int) int { return map[bool]int{true: 1}[second%9 == 0] } // 1 in 180, as the baseline has
+	worse := func(second int) int { return usual(second) + map[bool]int{true: 2}[second >= 600] }
+	r := traces(t, nil, map[string]string{"good.csv": drawn(1200, 300, usual), "worse.csv": drawn(1200, 300, worse, "degraded from: 600")})
+	if good := r.Cases[0]; good.WouldBe != backtest.EndedWithRecord || good.Found != nil {
+		t.Errorf("the good one: %+v", good)
+	}
+	// One replica of the baseline: its promise is weaker, and a human is asked.
+	if worse := r.Cases[1]; worse.WouldBe != backtest.Asked || worse.Detect == nil || *worse.Detect > 15 {
+		t.Errorf("the one of two more bad requests a second: %+v", worse)
+	}
+}
+
 func TestChecksThatATraceCannotAnswerAreNamed(t *testing.T) {
 	p := limit(0.05)
 	p.Checks = append(p.Checks, adg.Check{Name: "cpu", Query: "cpu"}, adg.Check{Name: "latency", Histogram: "h", Compare: adg.Sequential})
