@@ -58,12 +58,15 @@ type Deployment struct {
 
 // Spec is what was asked for.
 type Spec struct {
-	Release  Release   `json:"release"`
-	LastGood *Release  `json:"last_good,omitempty"` // where a rollback goes; nil: nowhere, and a human is told at the start
-	Policy   Policy    `json:"policy"`
-	Actor    string    `json:"actor"` // who asked
-	Reason   string    `json:"reason,omitempty"`
-	Created  time.Time `json:"created"`
+	Release  Release  `json:"release"`
+	LastGood *Release `json:"last_good,omitempty"` // where a rollback goes; nil: nowhere, and a human is told at the start
+	Policy   Policy   `json:"policy"`
+	// Prediction is what was expected before the first step, and Steered what the risk changed in the policy, in words.
+	Prediction *Prediction `json:"prediction,omitempty"`
+	Steered    []string    `json:"steered,omitempty"`
+	Actor      string      `json:"actor"` // who asked
+	Reason     string      `json:"reason,omitempty"`
+	Created    time.Time   `json:"created"`
 }
 
 // Status is where the deployment stands. rollout.Step alone writes it.

@@ -40,6 +40,7 @@ var enums = []enum{
 	written[adg.Operator]("Operator"),
 	written[adg.Proof]("Proof"),
 	said[adg.QueryKind]("QueryKind"),
+	written[adg.RiskBound]("RiskBound"),
 	written[adg.Role]("Role"),
 	written[adg.Standing]("Standing"),
 	written[adg.State]("State"),

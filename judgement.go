@@ -145,6 +145,9 @@ type Assessment struct {
 	Score      float64     `json:"score"` // 0 to 100, over the checks that could be judged
 	Judgements []Judgement `json:"judgements"`
 	Text       string      `json:"text"`
+	// Success is the probability of success by what is known now: the prediction's, and the evidence of the sequential
+	// checks since. Nil: there is no prediction, or no such evidence.
+	Success *float64 `json:"success,omitempty"`
 }
 
 // Scoring says which score is which health; a failed critical check is Unhealthy whatever the score.

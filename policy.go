@@ -13,6 +13,7 @@ type Policy struct {
 	Strategy Strategy       `json:"strategy"`
 	Verify   []Phase        `json:"verify"`
 	Rollback RollbackPolicy `json:"rollback"`
+	Risk     RiskPolicy     `json:"risk,omitzero"`
 	Scoring  Scoring        `json:"scoring"`
 	// Alpha is the probability, at most, that a deployment of a release that is no worse is called worse by its
 	// sequential checks, all of them and all steps and phases together; zero: 0.01.

@@ -58,7 +58,7 @@ func (p Policy) Validate() error {
 		phases[phase.Name] = true
 		errs = append(errs, phase.validate(seen))
 	}
-	errs = append(errs, p.Rollback.Validate(), p.times())
+	errs = append(errs, p.Rollback.Validate(), p.Risk.validate(), p.times())
 	if p.Deadline < p.longest() {
 		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", p.Deadline, p.longest()))
 	}

@@ -37,6 +37,7 @@ var (
 	durationPattern  = regexp.MustCompile(`^\s*(?:(` + decimal + `)\s?w)?\s*(?:(` + decimal + `)\s?d)?\s*(?:(` + decimal + `)\s?h)?\s*(?:(` + decimal + `)\s?m)?\s*(?:(` + decimal + `)\s?s)?\s*(?:(` + decimal + `)\s?ms)?\s*$`)
 	percentPattern   = regexp.MustCompile(`^\s*(` + decimal + `)\s*%\s*$`)
 	conditionPattern = regexp.MustCompile(`^\s*(?:>=|<=|!=|>|<|=|inside|outside)\s*.*[\w%]\s*$`)
+	riskPattern      = regexp.MustCompile(`^\s*(success|lower|upper)\s*<\s*[0-9]+(\.[0-9]+)?\s*%?\s*$`)
 	actPattern       = regexp.MustCompile(`^\s*(?:now|after\s+(.*\S))\s*$`)
 )
 
@@ -57,6 +58,15 @@ var textuals = map[reflect.Type]textual{
 		name: "condition", what: `a condition in quotes, such as "> 5%", "> baseline + 25%" or "outside 10..20"`, pattern: conditionPattern,
 		cure: func(n string) string { return fmt.Sprintf(`say what is bad: "> %s" or "< %s"`, n, n) },
 		read: func(text string) (any, error) { return adg.ParseCondition(text) },
+	},
+	reflect.TypeFor[adg.RiskLimit](): {
+		name: "limit of a prediction", what: `a limit in quotes, such as "success < 90%" or "upper < 60%"`, pattern: riskPattern,
+		cure: func(n string) string { return fmt.Sprintf(`say which number: "success < %s"`, n) },
+		read: func(text string) (any, error) {
+			var limit adg.RiskLimit
+			err := limit.UnmarshalText([]byte(text))
+			return limit, err
+		},
 	},
 	reflect.TypeFor[act](): {
 		name: "now, or after a time", what: "now, or a grace, such as after 10m", pattern: actPattern,

@@ -25,6 +25,10 @@ func (t translator) policy() adg.Policy {
 	p := adg.Policy{
 		Service: w.Service, Environment: w.Environment, Variables: w.Variables,
 		Strategy: t.strategy(), Rollback: t.rollback(),
+		Risk: adg.RiskPolicy{
+			Warn: w.Risk.Warn, Approve: w.Risk.Approve, Block: w.Risk.Block,
+			Steer: adg.Steering{Bake: w.Risk.Steer.Bake, Steps: w.Risk.Steer.Steps, Strict: w.Risk.Steer.Strict},
+		},
 		Alpha:    float64(w.Alpha) / 100,
 		Scoring:  adg.Scoring{Healthy: w.Scoring.Healthy, Degraded: w.Scoring.Degraded},
 		Interval: w.Interval, WarmUp: w.WarmUp, Settle: w.Settle, History: w.History, Deadline: w.Deadline,

@@ -19,6 +19,7 @@ type policy struct {
 	Strategy strategy       `yaml:"strategy" need:"required" doc:"How a release becomes live: one of the strategies with its settings, or its name alone."`
 	Verify   []phase        `yaml:"verify" default:"[{phase: immediate, for: 15m, interval: 15s}]" doc:"The stretches of verification after the last step, one after the other."`
 	Rollback rollbackPolicy `yaml:"rollback" doc:"When and how a release is rolled back."`
+	Risk     risk           `yaml:"risk" doc:"What the predicted probability of success may do. A limit is success, lower or upper (the estimate, or an end of its 90 % interval) and a probability: upper < 60%."`
 	Scoring  scoring        `yaml:"scoring" doc:"Which score is which health. A check that passes counts its weight, one that warns half of it. A failed critical check is unhealthy whatever the score."`
 	Notify   []*node        `yaml:"notify" seam:"notifier" doc:"Who is told. Each has a type, and a name if two have the same type."`
 
@@ -148,6 +149,19 @@ type rollbackPolicy struct {
 	Hold     time.Duration `yaml:"hold" default:"0s" doc:"How long automation may not deploy the bad release again; 0s: until a human lifts the hold."`
 	PerHour  int           `yaml:"per_hour" default:"10" need:"positive" doc:"Automatic rollbacks over all services in an hour, past which a human decides."`
 	Schema   string        `yaml:"schema" default:"reversible" choices:"reversible,irreversible" doc:"Whether the release's change of the database schema can be undone. An irreversible one is never rolled back automatically."`
+}
+
+type risk struct {
+	Warn    adg.RiskLimit `yaml:"warn" doc:"When people are told at the start."`
+	Approve adg.RiskLimit `yaml:"approve" doc:"When a human approves before the first step; also when nothing could be predicted."`
+	Block   adg.RiskLimit `yaml:"block" doc:"When the deployment does not begin. lower and upper say how sure one has to be: upper < 60% blocks what is surely below."`
+	Steer   steer         `yaml:"steer" doc:"How far the risk changes how the deployment is made. Three times the usual probability of failure makes the factors below 3, where they are not limited to less."`
+}
+
+type steer struct {
+	Bake   float64 `yaml:"bake" need:"positive" doc:"The steps and phases take up to so many times as long."`
+	Steps  float64 `yaml:"steps" need:"positive" doc:"The shares below 100% become up to so many times smaller."`
+	Strict float64 `yaml:"strict" need:"positive" doc:"Rules wait up to so many times less, and faults so many times smaller have to be detectable before a step is left."`
 }
 
 type rule struct {

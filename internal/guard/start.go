@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/risk"
 	"github.com/deployguardian/adg/internal/rollout"
 )
 
@@ -25,6 +26,9 @@ func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error
 	}
 	if err := spec.Release.Validate(); err != nil {
 		return adg.Deployment{}, err
+	}
+	if p := spec.Prediction; p != nil {
+		spec.Policy, spec.Steered = risk.Steer(spec.Policy, *p)
 	}
 	now, err := g.store.Now(ctx)
 	if err != nil {

@@ -13,16 +13,20 @@ import (
 // Combined is the name of the judgement on what all sequential checks find together.
 const Combined = "combined"
 
+// Evidence is the logarithm of what all sequential checks together say against the release: the mean of their evidence,
+// by their weights. It says false where there is no such check.
+func Evidence(checks []adg.Check, judgements []adg.Judgement) (logE float64, found bool) {
+	logs, weights, _ := evidences(checks, judgements)
+	if len(logs) == 0 {
+		return 0, false
+	}
+	return sequential.Combine(weights, logs), true
+}
+
 // Private
 
-// combined is the verdict on the mean evidence of all sequential checks, by their weights, where it is decisive. A
-// fault that shows a little in each of them is found by it before any of them finds it.
-func combined(now time.Time, checks []adg.Check, judgements []adg.Judgement, alpha float64) (adg.Judgement, bool) {
-	if !(alpha > 0 && alpha < 1) {
-		return adg.Judgement{}, false
-	}
-	var logs, weights []float64
-	var of []int
+// evidences are those of the sequential checks, by their numbers.
+func evidences(checks []adg.Check, judgements []adg.Judgement) (logs, weights []float64, of []int) {
 	for i, c := range checks {
 		if c.Compare != adg.Sequential {
 			continue
@@ -33,6 +37,16 @@ func combined(now time.Time, checks []adg.Check, judgements []adg.Judgement, alp
 		}
 		logs, weights, of = append(logs, log), append(weights, weight(c)), append(of, i)
 	}
+	return logs, weights, of
+}
+
+// combined is the verdict on the mean evidence of all sequential checks, by their weights, where it is decisive. A
+// fault that shows a little in each of them is found by it before any of them finds it.
+func combined(now time.Time, checks []adg.Check, judgements []adg.Judgement, alpha float64) (adg.Judgement, bool) {
+	if !(alpha > 0 && alpha < 1) {
+		return adg.Judgement{}, false
+	}
+	logs, weights, of := evidences(checks, judgements)
 	if len(of) < 2 {
 		return adg.Judgement{}, false
 	}

@@ -193,7 +193,7 @@ func (l *life) approve() string {
 		return "the policy wants a second human, and " + l.in.Command.Actor + " started the deployment"
 	}
 	switch {
-	case (s.State == adg.Pending || s.State == adg.Gated) && l.p.Approve && s.Approved == "":
+	case (s.State == adg.Pending || s.State == adg.Gated) && l.wantsApproval() && s.Approved == "":
 		s.Approved = l.in.Command.Actor
 		l.because("approved by %s", l.who())
 		l.gate()

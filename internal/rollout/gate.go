@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/deployguardian/adg"
@@ -17,6 +18,13 @@ func (l *life) start() {
 			l.because("without a release to share the traffic with, the steps below 100 %% are skipped")
 		}
 	}
+	if l.risky(l.p.Risk.Warn) {
+		l.because("%s", l.expected())
+		l.tell(adg.FactWarning, l.expected())
+	}
+	for _, what := range l.spec.Steered {
+		l.because("%s", what)
+	}
 	if l.p.Rollback.SchemaIrreversible {
 		l.because("the release's schema change cannot be undone")
 		l.tell(adg.FactWarning, "it will not be rolled back automatically: its schema change cannot be undone; if it fails, roll forward")
@@ -30,6 +38,10 @@ func (l *life) gate() {
 			l.block("gate " + g.Name + " refuses: " + g.Text)
 			return
 		}
+	}
+	if limit := l.p.Risk.Block; l.risky(limit) {
+		l.block("it is too risky: " + l.expected() + ", and the policy blocks at " + limit.String())
+		return
 	}
 	waits := l.waits()
 	if len(waits) == 0 {
@@ -63,8 +75,12 @@ func (l *life) gate() {
 // waits says what is still missing.
 func (l *life) waits() []string {
 	var waits []string
-	if l.p.Approve && l.s.Approved == "" {
+	switch {
+	case l.s.Approved != "":
+	case l.p.Approve:
 		waits = append(waits, "an approval is wanted")
+	case l.wantsApproval():
+		waits = append(waits, "an approval is wanted: "+l.expected())
 	}
 	for _, g := range l.in.Gates {
 		if g.Open != adg.GateOpen {
@@ -81,6 +97,27 @@ func (l *life) waits() []string {
 		waits = append(waits, "deployment "+l.in.Fleet.Rolling+" of the service is being rolled back")
 	}
 	return waits
+}
+
+// wantsApproval tells whether a human has to approve the start: because the policy says so always, or at this risk. A
+// risk that nobody knows is one.
+func (l *life) wantsApproval() bool {
+	r := l.p.Risk
+	unknown := l.spec.Prediction == nil && !(r.Approve.IsZero() && r.Block.IsZero())
+	return l.p.Approve || unknown || l.risky(r.Approve)
+}
+
+func (l *life) risky(limit adg.RiskLimit) bool {
+	return l.spec.Prediction != nil && limit.Holds(*l.spec.Prediction)
+}
+
+// expected is the prediction in words.
+func (l *life) expected() string {
+	p := l.spec.Prediction
+	if p == nil {
+		return "nobody knows how likely it is to succeed"
+	}
+	return fmt.Sprintf("success is expected with %.0f %% (%.0f to %.0f %%; usual is %.0f %%)", 100*p.Success, 100*p.Low, 100*p.High, 100*p.Base)
 }
 
 func (l *life) block(why string) {

@@ -205,6 +205,12 @@ func (l *randomLife) checkProgress(in *adg.Input, dec *adg.Decision, fail failin
 		if p.Approve && (is.Approved == "" || p.FourEyes && is.Approved == l.d.Spec.Actor) {
 			fail("started with the approval of %q", is.Approved)
 		}
+		if pr, r := l.d.Spec.Prediction, p.Risk; is.Approved == "" && !r.Approve.IsZero() && (pr == nil || r.Approve.Holds(*pr)) {
+			fail("started at the risk of %+v, which nobody approved", pr)
+		}
+		if pr := l.d.Spec.Prediction; pr != nil && p.Risk.Block.Holds(*pr) {
+			fail("started at the risk of %+v", *pr)
+		}
 		if in.Fleet.Stopped != "" || in.Fleet.Rolling != "" {
 			fail("started in spite of the fleet %+v", in.Fleet)
 		}

@@ -89,6 +89,9 @@ func randomPolicy(r *rapid.T) adg.Policy {
 		VerifyFor: pick("verify for", 20*time.Second, 40*time.Second), VerifyMax: pick("verify max", 2*time.Minute, 4*time.Minute),
 		HoldFor: pick("hold for", 0, time.Hour), PerHour: 2, SchemaIrreversible: flip("irreversible"),
 	}
+	if flip("risk") {
+		p.Risk = adg.RiskPolicy{Warn: adg.RiskLimit{Below: 0.9}, Approve: adg.RiskLimit{Below: 0.7}, Block: adg.RiskLimit{Bound: adg.BoundUpper, Below: 0.6}}
+	}
 	for range rapid.IntRange(1, 2).Draw(r, "rules") {
 		p.Rollback.Rules = append(p.Rollback.Rules, adg.Rule{
 			When: rapid.SampledFrom([]adg.Health{adg.Unhealthy, adg.Degraded}).Draw(r, "when"),
@@ -127,6 +130,9 @@ func newRandomLife(r *rapid.T, seen coverage) *randomLife {
 	spec := adg.Spec{
 		Release: adg.Release{Service: "shop", Version: "v2"}, LastGood: &adg.Release{Service: "shop", Version: "v1"},
 		Actor: "ann", Created: epoch, Policy: randomPolicy(r),
+	}
+	if success := rapid.SampledFrom([]float64{0, 0.95, 0.8, 0.6, 0.3}).Draw(r, "predicted"); success > 0 {
+		spec.Prediction = &adg.Prediction{Success: success, Low: success - 0.2, High: success + 0.04, Base: 0.9}
 	}
 	switch rapid.IntRange(0, 12).Draw(r, "last good") {
 	case 11:

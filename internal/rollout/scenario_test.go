@@ -102,6 +102,8 @@ func (sc *scenario) directive(n int, line string) error {
 		return sc.policy(words[1:])
 	case "release":
 		return sc.release(words[1:])
+	case "prediction":
+		return sc.prediction(words[1:])
 	case "at":
 		if len(words) < 3 {
 			return fmt.Errorf("say when and what: at 1m health unhealthy")
@@ -124,7 +126,7 @@ func (sc *scenario) directive(n int, line string) error {
 		sc.events = append(sc.events, e)
 		return nil
 	}
-	return fmt.Errorf("unknown word %q: choose one of policy, release, at, timeline", words[0])
+	return fmt.Errorf("unknown word %q: choose one of policy, release, prediction, at, timeline", words[0])
 }
 
 func (sc *scenario) release(words []string) error {
@@ -136,6 +138,21 @@ func (sc *scenario) release(words []string) error {
 	if words[2] != "none" {
 		sc.spec.LastGood = &adg.Release{Service: "shop", Version: words[2]}
 	}
+	return nil
+}
+
+// prediction reads "50 40 60 usual 90": of success, its interval, and that of the others, in percent.
+func (sc *scenario) prediction(words []string) error {
+	var numbers []float64
+	for _, w := range words {
+		if v, err := strconv.ParseFloat(w, 64); err == nil {
+			numbers = append(numbers, v/100)
+		}
+	}
+	if len(numbers) != 4 {
+		return fmt.Errorf("write: prediction 50 40 60 usual 90")
+	}
+	sc.spec.Prediction = &adg.Prediction{Success: numbers[0], Low: numbers[1], High: numbers[2], Base: numbers[3]}
 	return nil
 }
 
@@ -197,6 +214,12 @@ func setValue(p *adg.Policy, key, value string) error {
 		return p.Promote.UnmarshalText([]byte(value))
 	case "at-deadline":
 		return p.AtDeadline.UnmarshalText([]byte(value))
+	case "warn":
+		return p.Risk.Warn.UnmarshalText([]byte(value))
+	case "approve-risk":
+		return p.Risk.Approve.UnmarshalText([]byte(value))
+	case "block":
+		return p.Risk.Block.UnmarshalText([]byte(value))
 	case "attempts":
 		return count(&r.Attempts, value)
 	case "per-hour":

@@ -8,6 +8,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/judge"
+	"github.com/deployguardian/adg/internal/risk"
 	"github.com/deployguardian/adg/internal/rollout"
 )
 
@@ -84,7 +85,12 @@ func Of(d adg.Deployment, need rollout.Need, asked []Question, answers []adg.Mea
 		counted = append(counted, policy.Checks[at])
 		verdicts = append(verdicts, watches[at].Last)
 	}
-	return judge.Assess(now, counted, verdicts, policy.Scoring), watches
+	a := judge.Assess(now, counted, verdicts, policy.Scoring)
+	if logE, found := judge.Evidence(counted, verdicts); found && d.Spec.Prediction != nil {
+		success := risk.Success(d.Spec.Prediction.Success, logE)
+		a.Success = &success
+	}
+	return a, watches
 }
 
 // Private
