@@ -35,10 +35,8 @@ func (s *session) weigh() evidence {
 		if i == 0 || r.LogE > logs[e.lead] {
 			e.lead, e.result = i, r
 		}
-		switch r.Outcome {
-		case sequential.Worse:
-			worse = true
-		case sequential.Undecided:
+		worse = worse || r.Outcome == sequential.Worse
+		if r.Outcome == sequential.Undecided {
 			e.outcome = sequential.Undecided
 		}
 		e.able = e.able && (r.Able || !s.detectable(r))
@@ -101,7 +99,7 @@ func (s *session) test() adg.Judgement {
 		j.Why = adg.TooFew
 		j.Text = fmt.Sprintf("fewer requests than the %s that the check wants on each side: %s", number(s.Check.MinSamples, 4), facts)
 	case e.outcome == sequential.Worse:
-		return s.worse(e, j, facts)
+		return s.worse(j, facts)
 	case e.outcome == sequential.NotWorse:
 		j.Verdict, j.Why, j.Proof = adg.Pass, adg.NotWorse, adg.Proven
 		j.Text = fmt.Sprintf("shown to be not worse by a factor of %s: %s", number(s.notBy(), 3), facts)
@@ -116,7 +114,7 @@ func (s *session) test() adg.Judgement {
 }
 
 // worse is the last word on the release, unless it was so before.
-func (s *session) worse(e evidence, j adg.Judgement, facts string) adg.Judgement {
+func (s *session) worse(j adg.Judgement, facts string) adg.Judgement {
 	if s.Stable == nil {
 		if was, ok := s.wasSo(j); ok {
 			j.Verdict, j.Why = adg.Warn, adg.Preexisting

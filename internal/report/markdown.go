@@ -23,6 +23,9 @@ func Markdown(s Story) []byte {
 		}
 		fmt.Fprintf(&out, "| %s | %s | %s |\n", e.At.UTC().Format("15:04:05.000"), kind, cell(e.Text))
 	}
+	if p := s.Deployment.Spec.Prediction; p != nil {
+		writePrediction(&out, *p, s.Expected)
+	}
 	out.WriteString("\n## Checks\n")
 	for _, c := range s.Checks {
 		writeCourse(&out, c)
@@ -41,6 +44,16 @@ func Markdown(s Story) []byte {
 }
 
 // Private
+
+func writePrediction(out *strings.Builder, p adg.Prediction, c Course) {
+	fmt.Fprintf(out, "\n## Probability of success\n\nIn percent, as predicted, then by what the checks found.\n\n```text\n%s```\n\n", chart(c.Points))
+	for _, one := range p.Contributions {
+		fmt.Fprintf(out, "* %+.1f points: %s\n", one.Points, plain(one.Text))
+	}
+	if len(p.Missing) > 0 {
+		fmt.Fprintf(out, "\nNothing was known of: %s\n", plain(strings.Join(p.Missing, ", ")))
+	}
+}
 
 func writeCourse(out *strings.Builder, c Course) {
 	fmt.Fprintf(out, "\n### %s\n\n", plain(c.Check.Name))

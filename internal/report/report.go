@@ -28,6 +28,7 @@ type Story struct {
 	Timeline   []Event
 	Decisions  []adg.Entry
 	Effects    []adg.Effect
+	Expected   Course // the probability of success in percent, from the prediction on; without points where nobody predicted
 	Checks     []Course
 	Baselines  []adg.Baseline
 }
@@ -88,6 +89,7 @@ func Gather(ctx context.Context, m Memory, id string) (Story, error) {
 	if s.Checks, err = courses(ctx, m, d, assessments); err != nil {
 		return s, err
 	}
+	s.Expected = expected(d.Spec.Prediction, assessments)
 	s.Title = fmt.Sprintf("%s %s in %s: %s", d.Spec.Policy.Service, d.Spec.Release.Version, d.Spec.Policy.Environment, words(d.Status.State.String()))
 	s.Timeline = timeline(facts, s.Effects)
 	s.Summary = summary(s, assessments)
@@ -120,6 +122,21 @@ func courses(ctx context.Context, m Memory, d adg.Deployment, assessments []adg.
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// expected is how the probability of success went: as predicted, then by what the checks found.
+func expected(p *adg.Prediction, assessments []adg.Assessment) Course {
+	if p == nil {
+		return Course{}
+	}
+	usual, nothing := 100*p.Base, math.NaN()
+	c := Course{Points: []Point{{p.At, 100 * p.Success, usual, nothing, adg.Pass}}}
+	for _, a := range assessments {
+		if a.Success != nil {
+			c.Points = append(c.Points, Point{a.At, 100 * *a.Success, usual, nothing, adg.Pass})
+		}
+	}
+	return c
 }
 
 func value(v *float64) float64 {
@@ -175,6 +192,12 @@ func summary(s Story, assessments []adg.Assessment) []Line {
 	}
 	if d.Spec.LastGood != nil {
 		lines[3].Text = d.Spec.LastGood.Version + revision(*d.Spec.LastGood)
+	}
+	if p := d.Spec.Prediction; p != nil {
+		lines = append(lines, Line{"Expected", fmt.Sprintf("success with %.0f %% (%.0f to %.0f %%); usual is %.0f %%; %s", 100*p.Success, 100*p.Low, 100*p.High, 100*p.Base, p.Standing)})
+	}
+	if len(d.Spec.Steered) > 0 {
+		lines = append(lines, Line{"Steered by the risk", strings.Join(d.Spec.Steered, "; ")})
 	}
 	if d.Status.State.Ended() {
 		lines = append(lines, Line{"Ended", fmt.Sprintf("%s, after %s", stamp(d.Status.Since), d.Status.Since.Sub(d.Spec.Created).Round(time.Second))})

@@ -38,7 +38,12 @@ func rich(foreign string) Story {
 	bad := adg.Assessment{At: at(30), Health: adg.Unhealthy, Score: 12, Text: foreign, Judgements: []adg.Judgement{judged(adg.Fail, 0.5, foreign)}}
 	d := adg.Deployment{ID: "shop-v2-x", Spec: adg.Spec{
 		Release: adg.Release{Service: "shop", Version: "v2", Commit: "c0ffee"}, LastGood: &adg.Release{Service: "shop", Version: "v1"},
-		Actor: foreign, Reason: foreign, Created: start, Policy: adg.Policy{Service: "shop", Environment: "production", Checks: []adg.Check{check}},
+		Prediction: &adg.Prediction{
+			At: at(-1), Success: 0.88, Low: 0.7, High: 0.95, Base: 0.96, Standing: foreign, Missing: []string{foreign},
+			Contributions: []adg.Contribution{{Feature: "nf", Points: -6.5, Text: foreign}, {Feature: "hour", Points: 0.5, Text: "in the morning"}},
+		},
+		Steered: []string{foreign},
+		Actor:   foreign, Reason: foreign, Created: start, Policy: adg.Policy{Service: "shop", Environment: "production", Checks: []adg.Check{check}},
 	}, Status: adg.Status{State: adg.RolledBack, Since: at(60), Condemned: at(31), Reasons: []string{foreign}}}
 	s := Story{
 		Deployment: d, Title: "shop v2 in production: rolled back",
@@ -61,7 +66,9 @@ func rich(foreign string) Story {
 		Begun: at(31), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}},
 		Outcome: &adg.Outcome{At: at(33), Took: 2 * time.Second, Err: foreign},
 	}})
-	s.Summary = summary(s, []adg.Assessment{{At: at(10), Health: adg.Healthy}, {At: at(20), Health: adg.Degraded}, bad})
+	course := []adg.Assessment{{At: at(10), Health: adg.Healthy, Success: ptr(0.9)}, {At: at(20), Health: adg.Degraded, Success: ptr(0.4)}, bad}
+	s.Expected = expected(d.Spec.Prediction, course)
+	s.Summary = summary(s, course)
 	return s
 }
 

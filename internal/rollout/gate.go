@@ -103,7 +103,7 @@ func (l *life) waits() []string {
 // risk that nobody knows is one.
 func (l *life) wantsApproval() bool {
 	r := l.p.Risk
-	unknown := l.spec.Prediction == nil && !(r.Approve.IsZero() && r.Block.IsZero())
+	unknown := l.spec.Prediction == nil && (!r.Approve.IsZero() || !r.Block.IsZero())
 	return l.p.Approve || unknown || l.risky(r.Approve)
 }
 
