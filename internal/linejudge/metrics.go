@@ -1,6 +1,7 @@
 package linejudge
 
 import (
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -74,7 +75,7 @@ func (t *table) gather(columns []column) ([]*metric, error) {
 	name := ""
 	for rows := 0; ; rows++ {
 		row, wrong, err := t.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {

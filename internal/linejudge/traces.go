@@ -1,6 +1,7 @@
 package linejudge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -43,7 +44,7 @@ func (s *session) traces() error {
 	for err == nil {
 		err = t.row()
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
