@@ -6,10 +6,10 @@ BIN := bin/adg
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build demo test lint verify bench mutants crash
+.PHONY: help build demo test lint verify bench bench-judge mutants crash
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the one static binary, bin/adg
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/adg
@@ -30,6 +30,9 @@ verify: ## Prove in a clean clone that the generated files are fresh
 
 bench: ## Measure, and print the figures that bench/README.md records
 	@bench/run
+
+bench-judge: ## Judge a few canaries by ADG's rule and by the field's: does the benchmark work?
+	$(GO) run ./bench/judge -quick >/dev/null
 
 mutants: ## Break each safety law once and see a test notice
 	$(GO) run ./internal/rollout/mutants
