@@ -48,6 +48,7 @@ var rules = []rule{
 	{"internal/change", []string{".", "internal/change/...", "internal/process"}},
 	{"internal/change/*", []string{"."}},
 	{"internal/learn", []string{".", "internal/change", "internal/importer/manifest", "internal/process", "internal/remote"}},
+	{"internal/forecast", []string{".", "internal/change", "internal/learn", "internal/predict"}},
 	{"internal/rollout", []string{"."}},
 	{"internal/rollout/*", nil},
 	{"internal/guard", []string{".", "internal/judge", "internal/risk", "internal/rollout", "internal/verdict"}},

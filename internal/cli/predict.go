@@ -17,14 +17,21 @@ import (
 	"github.com/deployguardian/adg/internal/predict/evaluate"
 )
 
-func predictCommand(t Terminal) *cobra.Command {
+func predictCommand(t Terminal, calls PredictCalls) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "predict",
-		Short: "Predict whether a deployment will succeed, and tell how good predictions are",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:   "predict [--repo DIR --from LIVE --to NEW]",
+		Short: "Predict whether a deployment will succeed, with reasons; tell how good predictions are",
+		Long: `Predict whether a deployment will succeed: a probability, its 90 % interval, what it comes from, and what was not known.
+
+The change between what is live and what is to be is measured in a git repository, or told by a pipeline. The model is the
+one that was trained here (adg predict train); without one, what public data teach. Predictions are honest about what
+they are worth: "not yet better than your base rate" means so.`,
+		Example: `  adg predict --repo . --from v1.4 --to v1.5 --service checkout
+  adg predict --payload compare.json --feature tests_failed=0
+  adg learn tags . -o history.csv && adg predict train history.csv --repo .`,
 	}
-	cmd.AddCommand(predictEvaluate(t))
+	predictFlags(cmd, t, calls)
+	cmd.AddCommand(predictTrain(t, calls), predictModel(t, calls), predictEvaluate(t))
 	return cmd
 }
 

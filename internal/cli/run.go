@@ -22,11 +22,15 @@ type RunOptions struct {
 	Actor    string
 	Reason   string
 	DryRun   bool
+
+	Repository string // of git, in which the change is measured for a prediction; empty: none
+	Features   map[string]float64
 }
 
 func runCommand(t Terminal, calls Calls) *cobra.Command {
 	var o RunOptions
 	var output string
+	var features []string
 	cmd := &cobra.Command{
 		Use:   "run -f POLICY --version VERSION",
 		Short: "Guard one deployment in this process, from the first step to its end",
@@ -39,12 +43,15 @@ Started again with the same data directory after a crash or an interrupt, it goe
 		Example: `  adg run -f guardian.yaml --version 1.4.2
   adg run -f guardian.yaml --version 1.4.2 --previous 1.4.1 --output json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := oneOf("output", output, "text", "json"); err != nil {
 				return err
 			}
 			if o.File == "" || o.Release.Version == "" {
 				return adg.Errorf(adg.Invalid, "which policy, and which version? as in: adg run -f guardian.yaml --version 1.4.2")
+			}
+			if o.Features, err = named(features); err != nil {
+				return err
 			}
 			if o.DryRun { // what did not happen must not count as experience
 				o.Known, o.DataDir = o.DataDir, filepath.Join(o.DataDir, "dry-run-"+strings.ToLower(rand.Text()[:8]))
@@ -71,6 +78,8 @@ Started again with the same data directory after a crash or an interrupt, it goe
 	flags.StringVar(&o.Release.Config, "config-revision", "", "revision of the release's configuration")
 	flags.StringVar(&o.Release.Commit, "commit", "", "commit that the release was built from")
 	flags.StringVar(&o.Release.Schema, "schema", "", "revision of the database schema that the release needs")
+	flags.StringVar(&o.Repository, "repo", "", "`directory` of the git repository in which the change is measured, for the prediction of success")
+	flags.StringArrayVar(&features, "feature", nil, "what else is known for the prediction, as `name=number`: tests_failed=2; may be repeated")
 	flags.StringVar(&o.Reason, "reason", "", "why, for the record")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "measure and decide, but change nothing at the target, tell nobody, and keep the records apart")
 	actorFlag(cmd, &o.Actor)

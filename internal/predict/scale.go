@@ -38,6 +38,9 @@ func fitScale(rows [][]float64, width int, prior func(feature int) (mean, dev fl
 			n := float64(len(values))
 			own := n / (n + pseudoRows)
 			shift := s.Mean[j] - mean
+			if n == 0 {
+				s.Usual[j] = unsignedLog(mean)
+			}
 			s.Mean[j] = own*s.Mean[j] + (1-own)*mean
 			s.Dev[j] = math.Sqrt(own*s.Dev[j]*s.Dev[j] + (1-own)*dev*dev + own*(1-own)*shift*shift)
 		}

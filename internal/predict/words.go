@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Private
@@ -14,6 +15,13 @@ var phrases = map[string]string{
 	"lt": "files of %s lines", "entropy": "a spread of %s over the files", "ndev": "%s developers before", "nuc": "%s changes before",
 	"age": "%s days since the last change", "exp": "%s changes by the author before", "n_commits": "%s commits", "n_authors": "%s authors",
 	"newfiles": "%s new files", "versions_skipped": "%s versions since the live one", "hour": "at %s o'clock", "migrations": "%s migrations",
+	"npriorchanges": "%s earlier changes of the files", "tests": "%s test files", "config": "%s configuration files", "docs": "%s files of documentation",
+	"bot_share": "a share of %s of the commits by bots", "fix": "a share of %s of the commits are fixes", "oldest_commit_h": "%s hours since the oldest commit",
+	"min_exp": "%s changes by the least experienced author before", "reverts": "%s reverts", "dow": "on day %s of the week (0 is Monday)", "deploy_no": "the deployment number %s",
+	"rexp": "%s recent changes by the author before", "sexp": "%s changes by the author to these subsystems before", "deps_changed": "%s dependencies changed",
+	"deps_major": "%s dependencies with a new major version", "complexity_delta": "%s branches more in the code", "generated": "%s generated files",
+	"h_deploys_24h": "%s deployments within a day", "h_sub_fail": "a share of %s of the service's deployments failed", "batch_age_h": "%s hours since the live commit",
+	"deleted_files": "%s files removed", "renames": "%s files renamed", "functions_touched": "%s functions touched", "pipelines": "%s pipeline files",
 	"deps": "%s dependency files", "infra": "%s infrastructure files", "h_since_last_deploy": "%s hours since the last deployment",
 	recentFeature: "%s of the recent deployments failed", serviceRecentFeature: "%s of the service's recent deployments failed",
 }
@@ -32,7 +40,7 @@ func worded(all []Contribution) []Contribution {
 	if files >= 0 && directories >= 0 && all[files].Value != nil && all[directories].Value != nil {
 		f, d := all[files], all[directories]
 		f.Feature, f.Points = "nf, nd", f.Points+d.Points
-		f.Words = fmt.Sprintf("%s: %s files in %s directories, usual is %s", inPoints(f.Points), short(*f.Value), short(*d.Value), short(f.Usual))
+		f.Words = fmt.Sprintf("%s: %s in %s, usual is %s", inPoints(f.Points), counted(short(*f.Value)+" files"), counted(short(*d.Value)+" directories"), short(f.Usual))
 		all[files] = f
 		all = append(all[:directories:directories], all[directories+1:]...)
 	}
@@ -56,9 +64,26 @@ func said(c Contribution) string {
 		value, usual = percent(*c.Value), percent(c.Usual)
 	}
 	if phrase, known := phrases[canonical(c.Feature)]; known {
-		return fmt.Sprintf(phrase, value) + ", usual is " + usual
+		return counted(fmt.Sprintf(phrase, value)) + ", usual is " + usual
 	}
 	return c.Feature + " " + value + ", usual is " + usual
+}
+
+// counted says one of something in the singular.
+func counted(text string) string {
+	rest, one := strings.CutPrefix(text, "1 ")
+	if !one {
+		return text
+	}
+	for i, word := range strings.Fields(rest) {
+		switch {
+		case strings.HasSuffix(word, "ies"):
+			return strings.Replace(text, word, strings.TrimSuffix(word, "ies")+"y", 1)
+		case strings.HasSuffix(word, "s") && (i == 0 || !strings.HasSuffix(strings.Fields(rest)[0], "s")):
+			return strings.Replace(text, word, strings.TrimSuffix(word, "s"), 1)
+		}
+	}
+	return text
 }
 
 // inPoints is a probability as signed percentage points.
