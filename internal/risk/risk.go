@@ -56,7 +56,7 @@ func longer(p *adg.Policy, factor float64) string {
 	var more time.Duration
 	stretch := func(d *time.Duration) {
 		before := *d
-		*d = time.Duration(float64(*d) * factor).Round(time.Second)
+		*d = times(*d, factor)
 		more += *d - before
 	}
 	p.Strategy.Steps, p.Verify = slices.Clone(p.Strategy.Steps), slices.Clone(p.Verify)
@@ -96,7 +96,7 @@ func stricter(p *adg.Policy, factor float64) string {
 	p.Rollback.Rules, p.Checks = slices.Clone(p.Rollback.Rules), slices.Clone(p.Checks)
 	for i := range p.Rollback.Rules {
 		rule := &p.Rollback.Rules[i]
-		rule.For = time.Duration(float64(rule.For) / factor).Round(time.Second)
+		rule.For = times(rule.For, 1/factor)
 	}
 	for i := range p.Checks {
 		if p.Checks[i].Compare != adg.Sequential {
@@ -107,4 +107,13 @@ func stricter(p *adg.Policy, factor float64) string {
 		test.Detect = tolerated * math.Pow(detect/tolerated, 1/factor)
 	}
 	return fmt.Sprintf("rules wait %.2g times less, and smaller faults have to be detectable", factor)
+}
+
+// times is a multiple of a duration, to the second where it is minutes long.
+func times(d time.Duration, factor float64) time.Duration {
+	unit := time.Millisecond
+	if d >= time.Minute {
+		unit = time.Second
+	}
+	return time.Duration(float64(d) * factor).Round(unit)
 }
