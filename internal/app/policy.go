@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/change"
 	"github.com/deployguardian/adg/internal/cli"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/guard"
@@ -73,11 +75,21 @@ func (a *App) reference(dir string, root *cobra.Command) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for name, text := range map[string][]byte{"policy.md": page, "policy.schema.json": append(schema, '\n')} {
+	for name, text := range map[string][]byte{"policy.md": page, "policy.schema.json": append(schema, '\n'), "features.md": features()} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return fmt.Errorf("writing the reference: %w", err)
 		}
 	}
 	root.DisableAutoGenTag = true
 	return doc.GenMarkdownTreeCustom(root, dir, func(string) string { return "" }, func(link string) string { return strings.ToLower(link) })
+}
+
+// features is the page of what ADG measures of a change.
+func features() []byte {
+	var page bytes.Buffer
+	page.WriteString("# What ADG measures of a change\n\nThe features of `adg predict --repo`; a missing one is normal. [Predicting](../predicting.md) says what they are for.\n\n| name | unit | from | |\n|---|---|---|---|\n")
+	for _, m := range change.Catalogue() {
+		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", m.Name, m.Unit, m.Source, m.Text)
+	}
+	return page.Bytes()
 }
