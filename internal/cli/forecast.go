@@ -204,7 +204,7 @@ func predictModel(t Terminal, calls PredictCalls) *cobra.Command {
 		},
 	}
 	pin.Flags().BoolVar(&unpin, "none", false, "pin none: the newest is used")
-	complete := func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	complete := func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		all, _ := calls.Models(dir).List()
 		var ids []string
 		for _, i := range all {
