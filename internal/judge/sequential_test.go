@@ -384,6 +384,9 @@ func TestSlowReleasesAreFoundByTheirHistograms(t *testing.T) {
 			case row.within > 0 && (at > 600+row.within || s.last.Why != adg.Worse || !strings.Contains(s.last.Text, "p95 0.2")):
 				t.Errorf("after %g s: %s", at, s.last.Text)
 			}
+			if told := strings.Contains(s.last.Text, "% more of the requests take longer than"); told && (row.slower == 1 || row.alone) || !told && !row.frozen {
+				t.Errorf("whether more are slow for certain within a minute: %s", s.last.Text)
+			}
 			if j := s.last; *j.LogLimit != math.Log(100) || !row.alone && !(*j.Low < *j.Estimate && *j.Estimate < *j.High) {
 				t.Errorf("a limit of %g, a shift of %g (%g to %g)", *j.LogLimit, *j.Estimate, *j.Low, *j.High)
 			}

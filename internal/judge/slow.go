@@ -40,6 +40,7 @@ func readSlow(c adg.Check, m adg.Measurement, now time.Time) reading {
 type shift struct {
 	candidate, baseline float64
 	low, high           float64
+	more, than          float64 // so many more of the candidate's requests take longer than that, for certain; zero: none does
 }
 
 // shift compares what both arms had in the window; not every window tells.
@@ -58,9 +59,10 @@ func (s *session) shift() (shift, bool) {
 	}
 	ours := bounds.QuantileInterval(candidate, shownQuantile, shownAlpha/2)
 	theirs := bounds.QuantileInterval(baseline, shownQuantile, shownAlpha/2)
+	gap := bounds.CompareCDFs(baseline, candidate, shownAlpha)
 	return shift{
 		candidate: p95, baseline: histogram.Quantile(s.window[adg.BaselineArm], shownQuantile),
-		low: ours.Low - theirs.High, high: ours.High - theirs.Low,
+		low: ours.Low - theirs.High, high: ours.High - theirs.Low, more: max(gap.Certain, 0), than: gap.At,
 	}, true
 }
 
@@ -73,6 +75,9 @@ func (d shift) String() string {
 		text += fmt.Sprintf(" (%s or more)", low)
 	case isFinite(d.high):
 		text += fmt.Sprintf(" (%s or less)", high)
+	}
+	if d.more > 0 {
+		text += fmt.Sprintf(", and %s %% more of the requests take longer than %s", number(100*d.more, 2), number(d.than, 3))
 	}
 	return text
 }

@@ -3,10 +3,12 @@ package linejudge
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/judge"
+	"github.com/deployguardian/adg/internal/judge/bounds"
 )
 
 // Private
@@ -27,6 +29,8 @@ type thresholdRequest struct {
 type relativeRequest struct {
 	Values   samples  `json:"values"`
 	Baseline baseline `json:"baseline"`
+	// Range holds all values and all of the baseline: with it, the means are compared by betting, pair by pair.
+	Range *[2]float64 `json:"range"`
 	limitSettings
 }
 
@@ -59,6 +63,15 @@ type limitsAnswer struct {
 	N        float64     `json:"n"`     // samples
 	BaseN    float64     `json:"base_n"`
 	Text     string      `json:"text"`
+	Mean     *meanAnswer `json:"mean,omitempty"`
+}
+
+// meanAnswer is about the mean of the values less that of the baseline.
+type meanAnswer struct {
+	Difference number `json:"difference"`
+	Lower      number `json:"lower"` // of its interval, which holds it at all times at once but for a probability of 1 %
+	Upper      number `json:"upper"`
+	LogE       number `json:"log_e"` // evidence, at its highest, that the values' mean is the larger; ln 100 decides at 1 %
 }
 
 var limitsColumns = []string{"verdict", "why", "value", "baseline", "limit", "n", "base_n", "text"}
@@ -103,8 +116,37 @@ func (r *relativeRequest) answer() (answer, error) {
 		return besideNumber(o, r.Baseline.list), nil
 	}
 	o.Stable = new(measured(r.Baseline.list))
-	return told(o), nil
+	a := told(o)
+	a.Mean, err = r.means()
+	return a, err
 }
+
+// means compares the means of two lists that were taken side by side, by betting.
+func (r *relativeRequest) means() (*meanAnswer, error) {
+	if r.Range == nil {
+		return nil, nil
+	}
+	if len(r.Values) != len(r.Baseline.list) {
+		return nil, adg.Errorf(adg.Invalid, "range compares pairs: there are %d values and %d of the baseline", len(r.Values), len(r.Baseline.list))
+	}
+	d, err := bounds.NewDifference(r.Range[0], r.Range[1], 0)
+	if err != nil {
+		return nil, adg.Errorf(adg.Invalid, "range: %w", err)
+	}
+	for i, v := range r.Values {
+		if math.IsNaN(v) || math.IsNaN(r.Baseline.list[i]) {
+			continue // a pair of which one is missing says nothing
+		}
+		if err := d.Add(r.Baseline.list[i], v); err != nil {
+			return nil, err
+		}
+	}
+	within := d.Interval(meanAlpha)
+	return &meanAnswer{number(d.Gap.Estimate()), number(within.Low), number(within.High), number(d.MaxLogE)}, nil
+}
+
+// meanAlpha is what the interval of the means' difference misses with.
+const meanAlpha = 0.01
 
 func (r *thresholdRequest) settle(final bool) error {
 	return r.limitSettings.settle(adg.Threshold, final)

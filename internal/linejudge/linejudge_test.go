@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"runtime"
@@ -403,5 +404,31 @@ func TestLimitsAnswerAsChecksDo(t *testing.T) {
 				t.Errorf("answered %v", a)
 			}
 		})
+	}
+}
+
+func TestMeansWithinARangeAreComparedByBetting(t *testing.T) {
+	ask := func(values, baseline float64) map[string]any {
+		t.Helper()
+		list := func(mean float64) string {
+			return "[" + strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%g,%g,", mean-0.1, mean+0.1), 100), ",") + "]"
+		}
+		got, tally := judged(t, byBaseline, fmt.Sprintf(`{"values": %s, "baseline": %s, "fail": "> baseline + 90%%", "range": [0, 1]}`, list(values), list(baseline)))
+		if tally.Failed > 0 {
+			t.Fatal(got)
+		}
+		return got[0]["mean"].(map[string]any)
+	}
+	if m := ask(0.6, 0.2); m["log_e"].(float64) < math.Log(100) || m["lower"].(float64) <= 0 || m["upper"].(float64) < 0.4 || math.Abs(m["difference"].(float64)-0.4) > 1e-9 {
+		t.Errorf("a mean that is larger by 0.4: %v", m)
+	}
+	if m := ask(0.3, 0.3); m["log_e"].(float64) >= math.Log(100) || m["lower"].(float64) > 0 || m["upper"].(float64) < 0 {
+		t.Errorf("equal means: %v", m)
+	}
+	got, _ := judged(t, byBaseline, `{"values": [1], "baseline": [1, 2], "fail": "> baseline", "range": [0, 1]}`, `{"values": [1], "baseline": [1], "fail": "> baseline", "range": [1, 0]}`)
+	for _, a := range got {
+		if a["error"] == nil {
+			t.Errorf("%v", a)
+		}
 	}
 }
