@@ -19,6 +19,8 @@ type Prediction struct {
 	Model         string         `json:"model"`             // fingerprint of the model
 	Contributions []Contribution `json:"contributions"`     // what made it differ from Base, the largest first
 	Missing       []string       `json:"missing,omitempty"` // features that nothing was known of
+	// Features are what was known, by name: the outcome will be learned with them.
+	Features map[string]float64 `json:"features,omitempty"`
 }
 
 // Contribution is what one feature did to a prediction.

@@ -15,22 +15,24 @@ import (
 	"github.com/deployguardian/adg/internal/forecast"
 	"github.com/deployguardian/adg/internal/learn"
 	"github.com/deployguardian/adg/internal/predict/models"
+	"github.com/deployguardian/adg/internal/store/sqlite"
 )
 
 // predict answers `adg predict`.
 func (a *App) predict(ctx context.Context, o cli.PredictOptions) (cli.Predicted, error) {
 	now := time.Now() //nolint:forbidigo // the moment is a feature
-	p := cli.Predicted{Features: forecast.Moment(now)}
+	features := forecast.Moment(now)
+	var p cli.Predicted
 	c, err := changeOf(ctx, o)
 	if err != nil {
 		return p, err
 	}
 	if c != nil {
-		maps.Copy(p.Features, c.Measures)
+		maps.Copy(features, c.Measures)
 		p.Notes = c.Notes
 	}
-	maps.Copy(p.Features, o.Features)
-	p.Prediction, err = foretell(modelsIn(o.DataDir), o.Model, o.Service, p.Features, now)
+	maps.Copy(features, o.Features)
+	p.Prediction, err = foretell(modelsIn(o.DataDir), o.Model, o.Service, features, now)
 	return p, err
 }
 
@@ -61,6 +63,21 @@ func (a *App) train(ctx context.Context, o cli.TrainOptions) (models.Item, error
 		return models.Item{}, err
 	}
 	return modelsIn(o.DataDir).Put(m)
+}
+
+// records are all deployments of a data directory.
+func (a *App) records(ctx context.Context, dataDir string) (all []adg.Deployment, err error) {
+	store, err := sqlite.OpenReadOnly(ctx, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer both(&err, store.Close)
+	err = everyDeployment(ctx, store, adg.DeploymentFilter{}, func(d adg.Deployment) error {
+		d.Status.Checks = nil // they are large, and tell nothing of the outcome
+		all = append(all, d)
+		return nil
+	})
+	return all, err
 }
 
 // Private
@@ -210,10 +227,10 @@ func circumstances(ctx context.Context, store adg.Store, p adg.Policy, now time.
 		}
 		own++
 		switch d.Status.State {
-		case adg.RolledBack, adg.RollbackFailed, adg.Blocked:
+		case adg.RolledBack, adg.RollbackFailed:
 			failed++
 		case adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback,
-			adg.Succeeded, adg.Cancelled, adg.Superseded, adg.Undecided:
+			adg.Blocked, adg.Succeeded, adg.Cancelled, adg.Superseded, adg.Undecided:
 		}
 	}
 	features["h_deploys_24h"], features["deploy_no"] = day, own+1

@@ -39,8 +39,7 @@ type TrainOptions struct {
 // Predicted is a prediction and how it came about.
 type Predicted struct {
 	adg.Prediction
-	Features map[string]float64 `json:"features"`
-	Notes    []string           `json:"notes,omitempty"`
+	Notes []string `json:"notes,omitempty"`
 }
 
 // PredictCalls are the calls of the verbs that predict; Calls has them.
@@ -48,6 +47,8 @@ type PredictCalls struct {
 	Predict func(context.Context, PredictOptions) (Predicted, error)
 	Train   func(context.Context, TrainOptions) (models.Item, error)
 	Models  func(dataDir string) models.Folder
+	// Records are all deployments of a data directory.
+	Records func(ctx context.Context, dataDir string) ([]adg.Deployment, error)
 }
 
 // Private

@@ -17,7 +17,7 @@ import (
 	"github.com/deployguardian/adg/internal/learn"
 )
 
-func learnCommand(t Terminal) *cobra.Command {
+func learnCommand(t Terminal, records func(context.Context, string) ([]adg.Deployment, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "learn",
 		Short: "Build the history of deployments and their outcomes from what a team already has",
@@ -35,7 +35,7 @@ standard error. E-mail addresses are hashed.`,
 			"gh api --paginate repos/acme/shop/deployments > deployments.json\n  adg learn github deployments.json -o history.csv", learn.ReadGitHub),
 		learnForge(t, "gitlab", "Read deployments and releases as GitLab's API answers them",
 			"glab api --paginate projects/acme%2Fshop/deployments > deployments.json\n  adg learn gitlab deployments.json -o history.csv", learn.ReadGitLab),
-		learnCSV(t))
+		learnCSV(t), learnRecords(t, records))
 	return cmd
 }
 
@@ -212,6 +212,31 @@ func learnCSV(t Terminal) *cobra.Command {
 	flags.StringVar(&o.Group, "group", "", "`column` of the service (default: service, app or group)")
 	flags.StringVar(&o.Label, "label", "", "`column` with 1 for failed, where none says the outcome (default: failed, failure or label)")
 	flags.StringSliceVar(&o.Ignore, "ignore", nil, "`columns` that are known only afterwards, or mean nothing")
+	return cmd
+}
+
+func learnRecords(t Terminal, records func(context.Context, string) ([]adg.Deployment, error)) *cobra.Command {
+	var l lesson
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "records",
+		Short: "Read the deployments that were guarded from this data directory",
+		Long: `Read the deployments that were guarded from this data directory, with what was known before each. Rolled back or not
+restored is a failure; what was never tried to its end, or taken back without blame, is not known.`,
+		Example: `  adg learn records -o own.csv && adg predict train history.csv own.csv`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return l.read(cmd.Context(), t, func(ctx context.Context) (learn.History, error) {
+				all, err := records(ctx, dir)
+				if err != nil {
+					return learn.History{}, err
+				}
+				return learn.ReadRecords(all, l.Options)
+			})
+		},
+	}
+	l.flags(cmd)
+	dataDirFlag(cmd, &dir)
 	return cmd
 }
 

@@ -30,7 +30,7 @@ func Predict(m *predict.Model, id, service string, features map[string]float64, 
 	p, why := m.Predict(values, service), m.Explain(values, service)
 	answer := adg.Prediction{
 		At: now, Success: 1 - p.Failure, Low: 1 - p.High, High: 1 - p.Low, Base: 1 - p.Experts[0],
-		Outcomes: m.Card.Outcomes, Standing: m.Card.Standing(), Model: id, Missing: why.Missing,
+		Outcomes: m.Card.Outcomes, Standing: m.Card.Standing(), Model: id, Missing: why.Missing, Features: features,
 	}
 	for _, c := range why.Contributions {
 		if math.Abs(c.Points) < least {
