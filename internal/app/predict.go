@@ -65,11 +65,11 @@ func (a *App) train(ctx context.Context, o cli.TrainOptions) (models.Item, error
 	return modelsIn(o.DataDir).Put(m)
 }
 
-// records are all deployments of a data directory.
-func (a *App) records(ctx context.Context, dataDir string) (all []adg.Deployment, err error) {
+// records are all deployments of a data directory, and what people corrected of them.
+func (a *App) records(ctx context.Context, dataDir string) (all []adg.Deployment, corrections []learn.Correction, err error) {
 	store, err := sqlite.OpenReadOnly(ctx, dataDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer both(&err, store.Close)
 	err = everyDeployment(ctx, store, adg.DeploymentFilter{}, func(d adg.Deployment) error {
@@ -77,12 +77,31 @@ func (a *App) records(ctx context.Context, dataDir string) (all []adg.Deployment
 		all = append(all, d)
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, nil, err
+	}
+	corrections, err = learn.Corrections(correctionsIn(dataDir))
+	return all, corrections, err
+}
+
+// correct puts a correction on record. Its deployment may be named by the beginning of its id.
+func (a *App) correct(ctx context.Context, dataDir string, c learn.Correction) (id string, err error) {
+	store, err := sqlite.OpenReadOnly(ctx, dataDir)
+	if err != nil {
+		return "", err
+	}
+	defer both(&err, store.Close)
+	if c.Deployment, err = called(ctx, store, c.Deployment); err != nil {
+		return "", err
+	}
+	return c.Deployment, learn.Correct(correctionsIn(dataDir), c)
 }
 
 // Private
 
 func modelsIn(dataDir string) models.Folder { return models.Folder(filepath.Join(dataDir, "models")) }
+
+func correctionsIn(dataDir string) string { return filepath.Join(dataDir, "corrections.jsonl") }
 
 // changeOf measures the change, or reads what a pipeline tells of it; nil: neither was named.
 func changeOf(ctx context.Context, o cli.PredictOptions) (*change.Change, error) {

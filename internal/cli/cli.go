@@ -113,7 +113,7 @@ Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolle
 		return adg.Errorf(adg.Invalid, "%w\nsee '%s --help'", err, cmd.CommandPath())
 	})
 	root.AddCommand(runCommand(t, calls), demoCommand(t, calls), reportCommand(t, calls), policyCommand(t, calls), importCommand(t),
-		replayCommand(t, calls.PastCalls), backtestCommand(t, calls.PastCalls), judgeCommand(t), learnCommand(t, calls.Records), predictCommand(t, calls.PredictCalls),
+		replayCommand(t, calls.PastCalls), backtestCommand(t, calls.PastCalls), judgeCommand(t), learnCommand(t, calls), predictCommand(t, calls.PredictCalls),
 		versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
 	for _, cmd := range root.Commands() {
 		refuseStray(cmd)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/learn"
 	"github.com/deployguardian/adg/internal/predict"
 	"github.com/deployguardian/adg/internal/predict/models"
 )
@@ -47,8 +48,10 @@ type PredictCalls struct {
 	Predict func(context.Context, PredictOptions) (Predicted, error)
 	Train   func(context.Context, TrainOptions) (models.Item, error)
 	Models  func(dataDir string) models.Folder
-	// Records are all deployments of a data directory.
-	Records func(ctx context.Context, dataDir string) ([]adg.Deployment, error)
+	// Records are all deployments of a data directory, and what people corrected of them.
+	Records func(ctx context.Context, dataDir string) ([]adg.Deployment, []learn.Correction, error)
+	// Correct puts a correction on record, and gives the whole id of its deployment.
+	Correct func(ctx context.Context, dataDir string, c learn.Correction) (id string, err error)
 }
 
 // Private

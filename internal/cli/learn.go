@@ -17,7 +17,7 @@ import (
 	"github.com/deployguardian/adg/internal/learn"
 )
 
-func learnCommand(t Terminal, records func(context.Context, string) ([]adg.Deployment, error)) *cobra.Command {
+func learnCommand(t Terminal, calls Calls) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "learn",
 		Short: "Build the history of deployments and their outcomes from what a team already has",
@@ -35,7 +35,7 @@ standard error. E-mail addresses are hashed.`,
 			"gh api --paginate repos/acme/shop/deployments > deployments.json\n  adg learn github deployments.json -o history.csv", learn.ReadGitHub),
 		learnForge(t, "gitlab", "Read deployments and releases as GitLab's API answers them",
 			"glab api --paginate projects/acme%2Fshop/deployments > deployments.json\n  adg learn gitlab deployments.json -o history.csv", learn.ReadGitLab),
-		learnCSV(t), learnRecords(t, records))
+		learnCSV(t), learnRecords(t, calls.PredictCalls), learnCorrect(t, calls))
 	return cmd
 }
 
@@ -215,28 +215,71 @@ func learnCSV(t Terminal) *cobra.Command {
 	return cmd
 }
 
-func learnRecords(t Terminal, records func(context.Context, string) ([]adg.Deployment, error)) *cobra.Command {
+func learnRecords(t Terminal, calls PredictCalls) *cobra.Command {
 	var l lesson
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "records",
 		Short: "Read the deployments that were guarded from this data directory",
 		Long: `Read the deployments that were guarded from this data directory, with what was known before each. Rolled back or not
-restored is a failure; what was never tried to its end, or taken back without blame, is not known.`,
+restored is a failure; what was never tried to its end, or taken back without blame, is not known. Outcomes that somebody
+corrected count as corrected.`,
 		Example: `  adg learn records -o own.csv && adg predict train history.csv own.csv`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.read(cmd.Context(), t, func(ctx context.Context) (learn.History, error) {
-				all, err := records(ctx, dir)
+				all, corrections, err := calls.Records(ctx, dir)
 				if err != nil {
 					return learn.History{}, err
 				}
-				return learn.ReadRecords(all, l.Options)
+				return learn.ReadRecords(all, corrections, l.Options)
 			})
 		},
 	}
 	l.flags(cmd)
 	dataDirFlag(cmd, &dir)
+	return cmd
+}
+
+func learnCorrect(t Terminal, calls Calls) *cobra.Command {
+	var c learn.Correction
+	var outcome, dir string
+	cmd := &cobra.Command{
+		Use:   "correct DEPLOYMENT --outcome OUTCOME --reason WHY",
+		Short: "Put on record how a deployment really came out",
+		Long: `Put on record how a deployment of this data directory really came out: an incident that showed later, a rollback that had
+another cause. The last word counts for what is learned; all of them stay, with who said so and why.`,
+		Example: `  adg learn correct shop-1.4.2-x7k2 --outcome incident --reason "INC-311: lost orders, found two days later"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.Outcome.UnmarshalText([]byte(outcome)); err != nil {
+				return err
+			}
+			c.Deployment, c.At = args[0], time.Now().UTC() //nolint:forbidigo // when somebody said so
+			id, err := calls.Correct(cmd.Context(), dir, c)
+			if err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintf(t.Out, "%s counts as %s from now on\n", id, c.Outcome)
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			ids, _ := calls.Deployments(cmd.Context(), dir, prefix)
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	flags := cmd.Flags()
+	outcomes := []string{"success", "rolled-back", "blocked", "hotfixed", "incident", "superseded", "unknown"}
+	flags.StringVar(&outcome, "outcome", "", "`outcome`: "+strings.Join(outcomes, ", "))
+	flags.StringVar(&c.Reason, "reason", "", "why, for the record")
+	actorFlag(cmd, &c.Actor)
+	dataDirFlag(cmd, &dir)
+	_ = cmd.MarkFlagRequired("outcome")
+	_ = cmd.MarkFlagRequired("reason")
+	_ = cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(outcomes, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -11,7 +11,9 @@ import (
 
 // ReadRecords reads a history from deployments that ADG guarded itself. What was never tried (blocked, cancelled, still
 // under way) tells nothing of how it would have gone, and neither does a way back without blame: those are unknown.
-func ReadRecords(deployments []adg.Deployment, o Options) (History, error) {
+//
+// What a human corrected counts as corrected.
+func ReadRecords(deployments []adg.Deployment, corrections []Correction, o Options) (History, error) {
 	if err := o.Rules.Validate(); err != nil {
 		return History{}, err
 	}
@@ -23,6 +25,10 @@ func ReadRecords(deployments []adg.Deployment, o Options) (History, error) {
 	slices.SortStableFunc(deployments, func(a, b adg.Deployment) int { return a.Spec.Created.Compare(b.Spec.Created) })
 	if o.Now.IsZero() && len(deployments) > 0 {
 		o.Now = deployments[len(deployments)-1].Spec.Created
+	}
+	last := map[string]Correction{}
+	for _, c := range corrections {
+		last[c.Deployment] = c
 	}
 	h := History{Rules: o.Rules}
 	for _, d := range deployments {
@@ -38,6 +44,9 @@ func ReadRecords(deployments []adg.Deployment, o Options) (History, error) {
 		one.Outcome, one.Why = ended(d, o)
 		if one.Outcome == RolledBack || one.Outcome == Incident {
 			one.FailedAt = d.Status.Since.UTC()
+		}
+		if c, found := last[d.ID]; found {
+			one = corrected(one, c)
 		}
 		h.Deployments = append(h.Deployments, one)
 	}

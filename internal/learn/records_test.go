@@ -33,7 +33,7 @@ func TestOwnDeploymentsTellTheirOutcome(t *testing.T) {
 				Created: begun, Release: adg.Release{Version: "v2", Commit: "b"}, LastGood: &adg.Release{Version: "v1", Commit: "a"},
 				Policy: adg.Policy{Service: "shop", Environment: "production"}, Prediction: &adg.Prediction{Features: map[string]float64{"nf": 3}},
 			}, Status: c.status}
-			h, err := learn.ReadRecords([]adg.Deployment{d}, learn.Options{Now: begun.Add(c.age)})
+			h, err := learn.ReadRecords([]adg.Deployment{d}, nil, learn.Options{Now: begun.Add(c.age)})
 			if err != nil {
 				t.Fatal(err)
 			}
