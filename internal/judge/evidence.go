@@ -176,8 +176,14 @@ func (s *session) facts(e evidence) string {
 		fmt.Fprintf(&text, ", %s times as many (%s or more)", ratio(estimate), ratio(low))
 	}
 	fmt.Fprintf(&text, "; the evidence against it is %s, and %s decides", odds(e.logE), odds(e.limit))
+	if r := e.result; r.RankLogE >= rankTold {
+		fmt.Fprintf(&text, "; its rank among the %d replicas says %s, whatever their noise is", r.Replicas+1, odds(r.RankLogE))
+	}
 	return text.String()
 }
+
+// rankTold is from where on the canary's rank among the replicas is told: ten to one.
+const rankTold = 2.302585
 
 // sides are both arms in the stream that says the most, and how many times as many bad requests the candidate has.
 func (s *session) sides(e evidence) (candidate, baseline adg.Counts, estimate, low, high float64) {

@@ -61,11 +61,12 @@ type outcome struct {
 	Estimate   number `json:"estimate"`  // of the ratio
 	Lower      number `json:"lower"`     // its interval; null: open
 	Upper      number `json:"upper"`
-	Robust     bool   `json:"robust"` // the promise does not need independent requests
+	RankLogE   number `json:"rank_log_e"` // what the canary's rank among the control's replicas says; null: nothing
+	Robust     bool   `json:"robust"`     // the promise does not need independent requests
 	Text       string `json:"text"`
 }
 
-var outcomeColumns = []string{"decision", "decided_at", "worse_at", "not_worse_at", "log_limit", "phi", "estimate", "lower", "upper", "robust", "text"}
+var outcomeColumns = []string{"decision", "decided_at", "worse_at", "not_worse_at", "log_limit", "phi", "estimate", "lower", "upper", "rank_log_e", "robust", "text"}
 
 func (o *outcome) row() []string {
 	index := func(i *int) string {
@@ -75,7 +76,7 @@ func (o *outcome) row() []string {
 		return strconv.Itoa(*i)
 	}
 	return []string{o.Decision, index(o.DecidedAt), index(o.WorseAt), index(o.NotWorseAt), o.LogLimit.cell(), o.Phi.cell(), o.Estimate.cell(),
-		o.Lower.cell(), o.Upper.cell(), strconv.FormatBool(o.Robust), o.Text}
+		o.Lower.cell(), o.Upper.cell(), o.RankLogE.cell(), strconv.FormatBool(o.Robust), o.Text}
 }
 
 func (r *sequentialRequest) answer() (answer, error) {
@@ -226,7 +227,7 @@ func (t *test) outcome() outcome {
 	r := t.design.Read(&t.state)
 	o := outcome{
 		Decision: decision(r.Outcome), WorseAt: bucketIndex(r.WorseAt), NotWorseAt: bucketIndex(r.NotWorseAt), LogLimit: number(r.LogLimit),
-		Phi: number(r.Phi), Estimate: number(r.Estimate), Lower: number(r.Low), Upper: number(r.High), Robust: r.Robust,
+		Phi: number(r.Phi), Estimate: number(r.Estimate), Lower: number(r.Low), Upper: number(r.High), RankLogE: number(r.RankLogE), Robust: r.Robust,
 	}
 	switch r.Outcome {
 	case sequential.Worse:

@@ -107,3 +107,36 @@ func symmetric(all []sequential.Bucket) int {
 	}
 	return -1
 }
+
+// TestRankAmongReplicasIsASecondOpinion where they take turns; where they were seen to differ for good, there is none.
+func TestRankAmongReplicasIsASecondOpinion(t *testing.T) {
+	rank := func(c scene, seed uint64) float64 {
+		d := sequential.Design{Canaries: 1}
+		var s sequential.State
+		for _, b := range c.trace(seed) {
+			d.Next(&s, &b)
+		}
+		return d.Read(&s).RankLogE
+	}
+	innocent, worse, none := 0, 0, 0
+	for seed := range uint64(40) {
+		if rank(noisy(func(c *scene) { c.noise, c.hold = 1, 60 }), seed) >= math.Log(100) {
+			innocent++
+		}
+		if rank(with(func(c *scene) { c.ratio = 3 }), seed) >= math.Log(100) {
+			worse++
+		}
+		if math.IsNaN(rank(with(func(c *scene) { c.fixed = 0.5 }), seed)) {
+			none++
+		}
+	}
+	if innocent > 2 || worse < 36 || none < 36 {
+		t.Errorf("of 40 each: %d innocent canaries amid noise, %d of three times the errors, %d without an opinion where replicas differ", innocent, worse, none)
+	}
+	if blind := rank(with(func(c *scene) { c.blind = true }), 1); !math.IsNaN(blind) {
+		t.Errorf("replicas that are not told apart say %g", blind)
+	}
+	if large := rank(with(func(c *scene) { c.share = 0.5 }), 1); !math.IsNaN(large) {
+		t.Errorf("a canary of nine times a replica's size is compared with them: %g", large)
+	}
+}

@@ -81,4 +81,5 @@
 // minute twice an hour each (a CV of 2.5) in 3 %. Rank tests and symmetric tests of the canary among the replicas need no
 // model of the noise, but they need replicas that take turns: one that is the worst of ten for good, as one of them
 // always is where replicas differ, they call worse. That is why the differences are measured and tolerated instead.
+// The rank among the replicas is told beside the evidence ([Ranking]) where none were seen to differ, and decides nothing.
 package sequential

@@ -40,6 +40,7 @@ type State struct {
 	Mirror   [len(betterBy)]float64 `json:"mirror"`   // the same of the mirrored test
 	Likely   [steps]float64         `json:"likely"`   // log-likelihood of each ratio of the interval's grid
 	Reach    [2]float64             `json:"reach"`    // mean and variance that the evidence would have if the canary were worse by Detect
+	Ranks    Ranking                `json:"ranks"`    // the canary among the replicas
 	Spread   Calibration            `json:"spread"`   // how much the baseline's replicas differ
 }
 
@@ -60,6 +61,7 @@ func (d Design) Next(s *State, b *Bucket) {
 	if b.Canary.All > 0 && b.Control.All > 0 {
 		s.weigh(d, b, seconds)
 	}
+	s.Ranks.add(d, s, b, seconds)
 	s.Spread.add(b.Groups, seconds)
 }
 

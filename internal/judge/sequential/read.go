@@ -33,6 +33,7 @@ type Result struct {
 	Phi       float64 // over-dispersion between the baseline's replicas; 1: none
 	Tolerated float64 // the ratio that is tolerated now: the design's, and what the replicas differ by for good
 	Replicas  int     // of the baseline, as far as they can be told apart
+	RankLogE  float64 // logarithm of what the canary's rank among the replicas says against it; NaN: it says nothing
 	Robust    bool    // there are enough of them; else the promise holds for independent requests only
 	Able      bool    // a canary worse by Detect would have been found by now, with probability Power
 	Refused   int     // buckets that were no counts
@@ -46,7 +47,7 @@ func (d Design) Read(s *State) Result {
 	r := Result{
 		LogE: t.logE(), LogENotWorse: t.logENotWorse(), LogLimit: -math.Log(d.Alpha), LogLimitNotWorse: -math.Log(d.Beta),
 		WorseAt: t.Worse - 1, NotWorseAt: t.NotWorse - 1, Replicas: len(t.Spread.Total),
-		Canary: t.Canary, Control: t.Control, Robust: len(t.Spread.Total) >= fewest, Refused: t.Refused,
+		RankLogE: t.Ranks.logE(), Canary: t.Canary, Control: t.Control, Robust: len(t.Spread.Total) >= fewest, Refused: t.Refused,
 	}
 	switch {
 	case t.Worse > 0:
