@@ -101,6 +101,9 @@ func (a *App) correct(ctx context.Context, dataDir string, c learn.Correction) (
 
 func modelsIn(dataDir string) models.Folder { return models.Folder(filepath.Join(dataDir, "models")) }
 
+// remembered is how many deployments of an environment a prediction looks back at.
+const remembered = 1000
+
 func correctionsIn(dataDir string) string { return filepath.Join(dataDir, "corrections.jsonl") }
 
 // changeOf measures the change, or reads what a pipeline tells of it; nil: neither was named.
@@ -169,10 +172,11 @@ func (s session) expect(ctx context.Context, store adg.Store, spec *adg.Spec) er
 	if err != nil {
 		return err
 	}
-	features, err := circumstances(ctx, store, s.policy, now)
+	past, err := store.ListDeployments(ctx, adg.DeploymentFilter{Environment: s.policy.Environment, Limit: remembered})
 	if err != nil {
 		return err
 	}
+	features := forecast.Circumstances(past, s.policy.Service, now)
 	dir := o.DataDir
 	if o.Known != "" {
 		dir = o.Known
@@ -220,41 +224,4 @@ func (s session) ends(ctx context.Context, store adg.Store, spec *adg.Spec) (fro
 		from = name(*good)
 	}
 	return from, name(spec.Release), nil
-}
-
-// remembered is how many deployments circumstances looks back at.
-const remembered = 200
-
-// circumstances are the features of a deployment that this installation knows by itself: the moment, and what became of
-// the deployments before.
-func circumstances(ctx context.Context, store adg.Store, p adg.Policy, now time.Time) (map[string]float64, error) {
-	features := forecast.Moment(now)
-	past, err := store.ListDeployments(ctx, adg.DeploymentFilter{Environment: p.Environment, Limit: remembered})
-	if err != nil {
-		return nil, err
-	}
-	own, failed, day := 0.0, 0.0, 0.0
-	for _, d := range past {
-		if now.Sub(d.Spec.Created) < 24*time.Hour {
-			day++
-		}
-		if d.Spec.Policy.Service != p.Service {
-			continue
-		}
-		if own == 0 {
-			features["h_since_last_deploy"] = now.Sub(d.Spec.Created).Hours()
-		}
-		own++
-		switch d.Status.State {
-		case adg.RolledBack, adg.RollbackFailed:
-			failed++
-		case adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback,
-			adg.Blocked, adg.Succeeded, adg.Cancelled, adg.Superseded, adg.Undecided:
-		}
-	}
-	features["h_deploys_24h"], features["deploy_no"] = day, own+1
-	if own > 0 {
-		features["h_sub_fail"] = failed / own
-	}
-	return features, nil
 }

@@ -48,6 +48,47 @@ func Moment(at time.Time) map[string]float64 {
 	return map[string]float64{"hour": float64(at.Hour()), "dow": float64((int(at.Weekday()) + 6) % 7)}
 }
 
+// Circumstances are the features of a deployment that an installation knows by itself: the moment, and what became of the
+// deployments before it in its environment, the newest first. What was blocked is no failure: it was never tried.
+//
+//   - h_since_last_deploy: hours since the service's last one
+//   - h_deploys_24h: deployments of all services within a day
+//   - h_reverts_7d: of all services within seven days, those that were rolled back or could not be
+//   - h_sub_fail: share of the service's that were
+//   - deploy_no: number of the service's deployment
+//   - under_way: deployments of others that have not ended
+func Circumstances(past []adg.Deployment, service string, now time.Time) map[string]float64 {
+	features := Moment(now)
+	own, ownFailed, day, week, live := 0.0, 0.0, 0.0, 0.0, 0.0
+	for _, d := range past {
+		age := now.Sub(d.Spec.Created)
+		failed := d.Status.State == adg.RolledBack || d.Status.State == adg.RollbackFailed
+		if age < 24*time.Hour {
+			day++
+		}
+		if failed && age < 7*24*time.Hour {
+			week++
+		}
+		if d.Spec.Policy.Service != service {
+			if !d.Status.State.Ended() {
+				live++
+			}
+			continue
+		}
+		if own++; own == 1 {
+			features["h_since_last_deploy"] = age.Hours()
+		}
+		if failed {
+			ownFailed++
+		}
+	}
+	features["h_deploys_24h"], features["h_reverts_7d"], features["under_way"], features["deploy_no"] = day, week, live, own+1
+	if own > 0 {
+		features["h_sub_fail"] = ownFailed / own
+	}
+	return features
+}
+
 // Private
 
 // least is the smallest contribution that is told, as a probability: a twentieth of a point.
