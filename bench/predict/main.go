@@ -44,6 +44,7 @@ func main() {
 type run struct {
 	set
 	*evaluate.Result
+	once *evaluate.Result // nothing learned once scoring had begun; nil for deployments
 	cold []coldStart
 	took time.Duration
 }
@@ -60,20 +61,28 @@ func report(ctx context.Context, out io.Writer, data, only string) error {
 		}
 		// What the other tables teach: this one must not have been seen.
 		prior := predict.FitPrior(sources(tables, s.family))
-		began := time.Now()
-		r, err := evaluate.Run(ctx, tables[i], evaluate.Options{
+		options := evaluate.Options{
 			Delay: s.delay, Refit: s.refit, ScoreLast: s.score, Seed: 1, Prior: prior,
 			Progress: func(done, all int) {
 				if done%1024 == 0 {
 					fmt.Fprintf(os.Stderr, "\r\x1b[K%s: %d of %d rows", s.name, done, all)
 				}
 			},
-		})
+		}
+		began := time.Now()
+		r, err := evaluate.Run(ctx, tables[i], options)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		took := time.Since(began)
-		runs = append(runs, run{s, r, coldStarts(tables[i], s, prior), took})
+		one := run{set: s, Result: r, took: time.Since(began)}
+		one.cold = coldStarts(tables[i], s, prior)
+		if s.delay == 0 {
+			options.Once = true
+			if one.once, err = evaluate.Run(ctx, tables[i], options); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		runs = append(runs, one)
 	}
 	fmt.Fprint(os.Stderr, "\r\x1b[K")
 	writeReport(out, runs)

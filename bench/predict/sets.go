@@ -41,7 +41,7 @@ var sets = []set{
 		best:    "AUC .73, skill .034",
 	},
 	kamei("bugzilla", "AUC .864"), kamei("columba", "AUC .764"), kamei("jdt", "AUC .772"), kamei("postgres", "AUC .868"),
-	apache("camel"), apache("cassandra"), apache("kafka"), apache("spark"),
+	apache("camel", "AUC .783"), apache("cassandra", "AUC .814"), apache("kafka", "AUC .770"), apache("spark", "AUC .840"),
 }
 
 func kamei(project, best string) set {
@@ -49,8 +49,8 @@ func kamei(project, best string) set {
 		columns: evaluate.Columns{Label: "bug", Time: "commitdate", Ignore: []string{"transactionid"}}}
 }
 
-func apache(project string) set {
-	return set{name: "apachejit/" + project, family: "apachejit/" + project, refit: 30 * day, score: 0.3,
+func apache(project, best string) set {
+	return set{name: "apachejit/" + project, family: "apachejit/" + project, refit: 30 * day, score: 0.3, best: best,
 		columns: evaluate.Columns{Label: "target", Time: "commit_id"}}
 }
 

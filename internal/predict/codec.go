@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 
 	"github.com/deployguardian/adg"
@@ -28,27 +27,7 @@ func Encode(m *Model) ([]byte, error) {
 }
 
 // Decode reads what Encode wrote. What is damaged, or of another version, is refused with the code Invalid.
-func Decode(text []byte) (*Model, error) {
-	z, err := gzip.NewReader(bytes.NewReader(text))
-	if err != nil {
-		return nil, adg.Errorf(adg.Invalid, "decode the model: %w", err)
-	}
-	var e envelope
-	if err := json.NewDecoder(io.LimitReader(z, maxModel)).Decode(&e); err != nil {
-		return nil, adg.Errorf(adg.Invalid, "decode the model: %w", err)
-	}
-	if e.Version != codecVersion {
-		return nil, adg.Errorf(adg.Invalid, "the model has version %d, this program reads %d: train it again", e.Version, codecVersion)
-	}
-	if e.Model == nil {
-		return nil, adg.Errorf(adg.Invalid, "decode the model: there is none")
-	}
-	if err := e.Model.check(); err != nil {
-		return nil, adg.Errorf(adg.Invalid, "decode the model: %w", err)
-	}
-	e.Model.Scale.index()
-	return e.Model, nil
-}
+func Decode(text []byte) (*Model, error) { return decode(text, maxModel) }
 
 // MarshalJSON packs the tree's nodes.
 func (t *Tree) MarshalJSON() ([]byte, error) {
@@ -99,6 +78,44 @@ const (
 type envelope struct {
 	Version int    `json:"version"`
 	Model   *Model `json:"model"`
+}
+
+// decode reads a model that is no larger than the limit, in bytes, unpacked.
+func decode(text []byte, limit int) (*Model, error) {
+	z, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return nil, adg.Errorf(adg.Invalid, "decode the model: %w", err)
+	}
+	var e envelope
+	if err := json.NewDecoder(&capped{z, limit}).Decode(&e); err != nil {
+		return nil, adg.Errorf(adg.Invalid, "decode the model: %w", err)
+	}
+	if e.Version != codecVersion {
+		return nil, adg.Errorf(adg.Invalid, "the model has version %d, this program reads %d: train it again", e.Version, codecVersion)
+	}
+	if e.Model == nil {
+		return nil, adg.Errorf(adg.Invalid, "decode the model: there is none")
+	}
+	if err := e.Model.check(); err != nil {
+		return nil, adg.Errorf(adg.Invalid, "decode the model: %w", err)
+	}
+	e.Model.Scale.index()
+	return e.Model, nil
+}
+
+// capped reads so much of what is unpacked, and no more: a small file can hold very much.
+type capped struct {
+	from *gzip.Reader
+	left int
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errors.New("unpacked it is too large")
+	}
+	n, err := c.from.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
 }
 
 // check refuses a model that Predict could not use.

@@ -2,6 +2,7 @@ package predict
 
 import (
 	"bytes"
+	"compress/gzip"
 	"math"
 	"strings"
 	"testing"
@@ -189,6 +190,18 @@ func TestDamagedModelsAreRefused(t *testing.T) {
 		if _, err := Decode(bad); adg.CodeOf(err) != adg.Invalid {
 			t.Errorf("%d bytes: %v", len(bad), err)
 		}
+	}
+}
+
+func TestModelThatUnpacksWithoutEndIsRefused(t *testing.T) {
+	const limit = 1 << 20
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte(`{"version":1,"model":`))
+	_, _ = z.Write(bytes.Repeat([]byte(" "), 2*limit))
+	_ = z.Close()
+	if _, err := decode(packed.Bytes(), limit); adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("%d bytes: %v", packed.Len(), err)
 	}
 }
 

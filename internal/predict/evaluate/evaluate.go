@@ -15,6 +15,7 @@ type Options struct {
 	Delay     float64 // seconds from a row to its outcome
 	Refit     float64 // seconds between two trainings; 0: none any more once scoring has begun
 	ScoreLast float64 // share of the rows, the last ones, that are scored
+	Once      bool    // learn nothing any more once scoring has begun: no weight, no rate, no calibration
 	Rows      int     // how many rows are remembered to train on; 0 means 60,000
 	Seed      uint64
 	Prior     *predict.Prior
@@ -111,6 +112,9 @@ func newCourse(t *Table, o Options) *course {
 
 // learn tells the outcomes that are known by the time of a row.
 func (c *course) learn(i int) {
+	if c.Once && i > c.from {
+		return
+	}
 	for c.due < i && (c.Delay == 0 || c.Times[c.due]+c.Delay < c.Times[i]) {
 		if label := c.Labels[c.due]; label != Unlabelled {
 			c.learner.Learn(c.ids[c.due], label == Failed)

@@ -87,6 +87,23 @@ func TestOutcomesAreLearnedOnlyAfterTheDelay(t *testing.T) {
 	}
 }
 
+func TestWhatIsTrainedOnceLearnsNothingFromWhatIsScored(t *testing.T) {
+	const rows, from = 600, 420
+	table, other := read(t, drawn(rows), columns), read(t, drawn(rows), columns)
+	for i := from; i < rows; i++ {
+		other.Labels[i] = evaluate.Succeeded + evaluate.Failed - other.Labels[i]
+	}
+	o := evaluate.Options{ScoreLast: 0.3, Refit: 24 * hour, Once: true, Seed: 1}
+	a, b := run(t, table, o), run(t, other, o)
+	if a.Scored != rows-from || !slices.Equal(a.Answers, b.Answers) || !slices.Equal(a.BaseRates, b.BaseRates) {
+		t.Error("the answers know outcomes of rows that are scored")
+	}
+	o.Once = false
+	if slices.Equal(a.Answers, run(t, table, o).Answers) {
+		t.Error("without it, the answers are the same: outcomes that come to be known are not learned")
+	}
+}
+
 func TestOrderOfTheFileDoesNotMatter(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(drawn(400)), "\n")
 	shuffled := slices.Clone(lines)
