@@ -51,7 +51,8 @@ var rules = []rule{
 	{"internal/forecast", []string{".", "internal/change", "internal/learn", "internal/predict"}},
 	{"internal/rollout", []string{"."}},
 	{"internal/rollout/*", nil},
-	{"internal/guard", []string{".", "internal/judge", "internal/risk", "internal/rollout", "internal/verdict"}},
+	{"internal/freeze", []string{"."}},
+	{"internal/guard", []string{".", "internal/freeze", "internal/judge", "internal/risk", "internal/rollout", "internal/verdict"}},
 	{"internal/process", []string{"."}},
 	{"internal/remote", []string{"."}},
 	{"internal/store", nil},
@@ -85,7 +86,7 @@ var rules = []rule{
 
 // pure are the packages that decide: no clock, no context, no I/O.
 var pure = []string{"internal/judge", "internal/judge/sequential", "internal/judge/bounds", "internal/judge/traffic", "internal/judge/histogram",
-	"internal/judge/ranks", "internal/verdict", "internal/rollout", "internal/predict"}
+	"internal/judge/ranks", "internal/freeze", "internal/verdict", "internal/rollout", "internal/predict"}
 
 var impure = []string{"context", "net", "os", "io/fs", "database/sql", "log", "syscall", "math/rand", "time.Now", "time.Since", "time.Until",
 	"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.AfterFunc", "time.Sleep"}
