@@ -55,6 +55,7 @@ var rules = []rule{
 	{"internal/guard", []string{".", "internal/freeze", "internal/judge", "internal/risk", "internal/rollout", "internal/verdict"}},
 	{"internal/process", []string{"."}},
 	{"internal/remote", []string{"."}},
+	{"internal/serve", []string{"."}},
 	{"internal/store", nil},
 	{"internal/store/storetest", []string{"."}},
 	{"internal/store/*", []string{"."}},
