@@ -137,6 +137,7 @@ type Command struct {
 	Actor      string      `json:"actor"`
 	Reason     string      `json:"reason,omitempty"`
 	At         time.Time   `json:"at"`
+	Trace      string      `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
 
 // FactKind is what happened.

@@ -67,6 +67,7 @@ type Spec struct {
 	Actor      string      `json:"actor"` // who asked
 	Reason     string      `json:"reason,omitempty"`
 	Created    time.Time   `json:"created"`
+	Trace      string      `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
 
 // Status is where the deployment stands. rollout.Step alone writes it.

@@ -34,6 +34,8 @@ type Options struct {
 	Log  *slog.Logger // zero: discard
 	// Watch is called after each committed tick, from many goroutines; it must not block.
 	Watch func(adg.Deployment, adg.Tick)
+	// Turned is called after each turn of a deployment, from many goroutines: how long it took, and why it failed.
+	Turned func(took time.Duration, err error)
 	// Failpoint is called at each of Failpoints; tests die there. Zero: nothing.
 	Failpoint func(name string)
 }
@@ -73,6 +75,9 @@ func New(store adg.Store, world World, o Options) *Guard {
 	}
 	if o.Watch == nil {
 		o.Watch = func(adg.Deployment, adg.Tick) {}
+	}
+	if o.Turned == nil {
+		o.Turned = func(time.Duration, error) {}
 	}
 	return &Guard{store: store, world: world, o: o, baselines: newBaselines(maxCachedBaselines)}
 }
@@ -149,7 +154,9 @@ func (g *Guard) work(ctx context.Context, w adg.Work) {
 	held, stop := g.keep(ctx, w.Lease)
 	defer stop()
 	g.reached(pointLeased)
+	begin := time.Now() //nolint:forbidigo // how long a turn takes is real time, and decides nothing
 	err := g.turn(held, w)
+	g.o.Turned(time.Since(begin), err) //nolint:forbidigo // see above
 	switch {
 	case err == nil:
 	case errors.Is(err, adg.ErrFenced):

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/rollout"
+	"github.com/deployguardian/adg/internal/trace"
 )
 
 // evidence is what one tick found out, beside what the decision itself needs.
@@ -18,6 +21,7 @@ type evidence struct {
 // turn does everything that is due for a deployment: it closes what an owner before left open, looks, decides, and
 // acts on the decision until nothing is left to do now. The lease goes back with the last commit.
 func (g *Guard) turn(ctx context.Context, w adg.Work) error {
+	ctx = traced(ctx, w)
 	now, err := g.store.Now(ctx)
 	if err != nil {
 		return err
@@ -58,6 +62,14 @@ func (g *Guard) turn(ctx context.Context, w adg.Work) error {
 }
 
 // Private
+
+// traced is the context within the trace of whoever asked for this turn: the command's, else the deployment's.
+func traced(ctx context.Context, w adg.Work) context.Context {
+	if w.Command != nil && w.Command.Trace != "" {
+		return trace.Continued(ctx, w.Command.Trace)
+	}
+	return trace.Continued(ctx, w.Deployment.Spec.Trace)
+}
 
 // look finds out what the next decision needs: the target's state, the gates, the checks.
 func (g *Guard) look(ctx context.Context, d adg.Deployment, in *adg.Input) (evidence, error) {
@@ -161,7 +173,9 @@ func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (ad
 	var seen adg.Observed
 	if err == nil {
 		limited, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "the target did not finish within %s", timeout))
-		seen, err = target.Apply(limited, want)
+		within, end := trace.Start(limited, "target.apply", attribute.String("adg.deployment", d.ID), attribute.String("adg.operation", want.OpID), attribute.Bool("adg.rollback", want.Rollback))
+		seen, err = target.Apply(within, want)
+		end(err)
 		cancel()
 	}
 	if cause := context.Cause(ctx); cause != nil {
