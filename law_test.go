@@ -73,6 +73,7 @@ var rules = []rule{
 	{"internal/notify/notifytest", []string{"."}},
 	{"internal/notify/*", []string{".", "internal/remote", "internal/process"}},
 	{"internal/config", []string{"."}},
+	{"internal/contexts", []string{"."}},
 	{"internal/report", []string{"."}},
 	{"internal/demo/*", []string{".", "internal/demo/..."}},
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},
