@@ -54,6 +54,7 @@ var rules = []rule{
 	{"internal/guard", []string{".", "internal/judge", "internal/risk", "internal/rollout", "internal/verdict"}},
 	{"internal/process", []string{"."}},
 	{"internal/remote", []string{"."}},
+	{"internal/seal", []string{".", "internal/remote"}},
 	{"internal/store", nil},
 	{"internal/store/storetest", []string{"."}},
 	{"internal/store/*", []string{"."}},

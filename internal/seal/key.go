@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -37,7 +38,7 @@ func ParseKey(text adg.Secret) (Key, error) {
 		return nil, adg.Errorf(adg.Internal, "making a cipher: %w", err)
 	}
 	sum := sha256.Sum256(append([]byte("adg key id\x00"), raw...))
-	return local{id: "k" + hex.EncodeToString(sum[:8]), box: box}, nil
+	return local{id: "k" + hex.EncodeToString(sum[:8]), box: &box}, nil
 }
 
 // FileKey reads a key from a file that only its owner may read.
@@ -59,7 +60,7 @@ func FileKey(path string) (Key, error) {
 // local is a key that this process holds. It keeps the cipher, not the key.
 type local struct {
 	id  string
-	box cipher.AEAD
+	box *cipher.AEAD // a pointer, because fmt prints what is in unexported fields of others' structs without asking
 }
 
 func (l local) ID() string           { return l.id }
@@ -67,20 +68,19 @@ func (l local) Opens(id string) bool { return id == l.id }
 func (l local) bound() []byte        { return []byte("adg data key\x00" + l.id) }
 
 func (l local) Wrap(_ context.Context, dataKey []byte) ([]byte, error) {
-	return l.box.Seal(nil, nil, dataKey, l.bound()), nil
+	return (*l.box).Seal(nil, nil, dataKey, l.bound()), nil
 }
 
 func (l local) Unwrap(_ context.Context, _ string, wrapped []byte) ([]byte, error) {
-	dataKey, err := l.box.Open(nil, nil, wrapped, l.bound())
+	dataKey, err := (*l.box).Open(nil, nil, wrapped, l.bound())
 	if err != nil {
 		return nil, adg.Permanent(adg.Errorf(adg.Invalid, "unwrapping a data key: %w", err))
 	}
 	return dataKey, nil
 }
 
-// Format keeps the cipher, which fmt would print the expanded key of, out of every text.
-func (l local) String() string   { return "key " + l.id }
-func (l local) GoString() string { return l.String() }
+// Format shows the id and nothing else.
+func (l local) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "key "+l.id) }
 
 func decodeKey(text string) []byte {
 	if raw, err := hex.DecodeString(text); err == nil {

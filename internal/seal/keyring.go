@@ -2,6 +2,7 @@ package seal
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/deployguardian/adg"
@@ -87,19 +88,19 @@ func (k *Keyring) Open(ctx context.Context, at Place, sealed string) (adg.Secret
 		return adg.Secret{}, adg.Permanent(adg.Errorf(adg.NotFound,
 			"the secret of %s %s was sealed with key %s, which is not configured: add it to seal.older", at.Kind, at.Key, e.key))
 	}
-	changed := func() error {
+	changed := func(cause error) error {
 		return adg.Permanent(adg.Errorf(adg.Invalid,
-			"the secret of %s %s does not open with key %s: it was changed, or sealed for another record; enter it again", at.Kind, at.Key, e.key))
+			"the secret of %s %s does not open with key %s: it was changed, or sealed for another record; enter it again: %w", at.Kind, at.Key, e.key, cause))
 	}
 	dataKey, err := k.keys[i].Unwrap(ctx, e.key, e.wrapped)
 	defer clear(dataKey)
 	switch {
 	case err != nil && adg.CodeOf(err) == adg.Invalid:
-		return adg.Secret{}, changed()
+		return adg.Secret{}, changed(err)
 	case err != nil:
 		return adg.Secret{}, adg.Errorf(adg.CodeOf(err), "opening the secret of %s %s with key %s: %w", at.Kind, at.Key, e.key, err)
 	case len(dataKey) != keyBytes:
-		return adg.Secret{}, changed()
+		return adg.Secret{}, changed(errors.New("its key is not of the right length"))
 	}
 	box, err := gcm(dataKey)
 	if err != nil {
@@ -108,7 +109,7 @@ func (k *Keyring) Open(ctx context.Context, at Place, sealed string) (adg.Secret
 	plain, err := box.Open(nil, nil, e.box, at.bound(e.key))
 	defer clear(plain)
 	if err != nil {
-		return adg.Secret{}, changed() // the cause says no more than that
+		return adg.Secret{}, changed(err)
 	}
 	return adg.NewSecret(string(plain)), nil
 }
