@@ -234,7 +234,7 @@ func TestAKeyNeverShowsItself(t *testing.T) {
 	for _, v := range []any{key, ring, []seal.Key{key}, struct{ key seal.Key }{key}, *ring} {
 		said += fmt.Sprintf("%v %+v %#v %s %x %d\n", v, v, v, v, v, v)
 	}
-	decimal := strings.Trim(fmt.Sprint(raw[:6]), "[]")
+	decimal := strings.Trim(fmt.Sprintf("%d", raw[:6]), "[]")
 	for _, form := range []string{text[:16], text[16:32], decimal, base64.StdEncoding.EncodeToString(raw)[:16], fmt.Sprintf("%#v", raw[:4])[8:20]} {
 		if strings.Contains(strings.ToLower(said), strings.ToLower(form)) {
 			t.Errorf("%q shows in %s", form, said)
@@ -329,7 +329,8 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		opened, err := ring.Open(t.Context(), at, text)
-		if err == nil && text != sealed {
+		// Each process that fuzzes has seeds of its own, sealed by the same key.
+		if err == nil && opened.Reveal() != "secret" {
 			t.Fatalf("%q opens as %q", text, opened.Reveal())
 		}
 		if err != nil && adg.CodeOf(err) == adg.Internal {
