@@ -4,19 +4,16 @@
 // the line itself and a caret. What is doubtful is a warning. Secrets are named in a policy, never written in it, and
 // a line that holds one all the same is not shown past it.
 //
-// The format is plain YAML 1.2, read with the following narrowings: one document; a bare number where a time or a
-// percentage is wanted is refused; text that looks like a number needs quotes; anchors and aliases stand for whole
-// values; merge keys (<<) and tags (!!str) are refused; a file has at most 1 MiB, 20,000 lines and 100 levels.
+// How the text is read, and what the format is, package strictyaml says.
 package config
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"io"
 	"os"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/strictyaml"
 )
 
 // File is a policy file as read: the policy, and how the names in it are opened.
@@ -44,8 +41,14 @@ type Drivers struct {
 	Notifiers []adg.NotifierDriver
 }
 
+// Problem is one thing that is wrong or doubtful in a policy file.
+type Problem = strictyaml.Problem
+
+// Problems is everything that is wrong with a policy file, in the order of the file.
+type Problems = strictyaml.Problems
+
 // Lookup finds the value of an environment variable; false if it is not set.
-type Lookup func(name string) (value string, found bool)
+type Lookup = strictyaml.Lookup
 
 // Environment is the Lookup of this process.
 func Environment(name string) (string, bool) { return os.LookupEnv(name) }
@@ -53,12 +56,8 @@ func Environment(name string) (string, bool) { return os.LookupEnv(name) }
 // Load reads the policy file at path. What is wrong with its text is reported as by Parse; a file that cannot be read
 // is an adg.Invalid error that names it.
 func Load(path string, drivers Drivers, env Lookup) (File, error) {
-	f, err := os.Open(path)
+	text, err := strictyaml.ReadFile(path)
 	if err != nil {
-		return File{}, adg.Errorf(adg.Invalid, "reading the policy: %w", err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err = errors.Join(err, f.Close()); err != nil {
 		return File{}, adg.Errorf(adg.Invalid, "reading the policy: %w", err)
 	}
 	return Parse(path, text, drivers, env)
@@ -67,35 +66,35 @@ func Load(path string, drivers Drivers, env Lookup) (File, error) {
 // Parse reads the text of a policy file; name is what problems call it. Files that hold secrets are read from where
 // the process runs. The error is adg.Invalid and holds Problems, all of them.
 func Parse(name string, text []byte, drivers Drivers, env Lookup) (File, error) {
-	doc := newDocument(name, text)
 	file := File{Path: name}
-	if root := parseYAML(doc, text); root != nil {
+	doc, root := language.Parse(name, text)
+	if root != nil {
 		file = read(doc, root, drivers, env)
 	}
-	if problems := doc.problems(); len(problems) > 0 {
+	if problems := doc.Problems(); len(problems) > 0 {
 		return File{}, adg.Errorf(adg.Invalid, "%w", problems)
 	}
 	sum := sha256.Sum256(text)
 	file.Policy.Digest = "sha256:" + hex.EncodeToString(sum[:])
-	file.Warnings, file.Promise = doc.warnings(), promise(file.Policy)
+	file.Warnings, file.Promise = doc.Warnings(), promise(file.Policy)
 	return file, nil
 }
 
 // Private
 
 // read makes a file of a tree; what is wrong stands in doc afterwards.
-func read(doc *document, root *node, drivers Drivers, env Lookup) File {
-	d := newDecoder(doc, env)
+func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env Lookup) File {
+	d := strictyaml.NewDecoder(doc, env)
 	var w policy
-	d.decode(root, &w, "")
-	file := File{Path: doc.name}
+	d.Decode(root, &w, "")
+	file := File{Path: doc.Name()}
 	o := opener{doc: doc, d: d, drivers: drivers}
 	file.Sources = o.sources(w.Sources)
 	file.Target = o.target(w.Target)
 	file.Notifiers = o.notifiers(w.Notify)
 	t := translator{doc: doc, wire: w, sources: file.Sources, notifiers: file.Notifiers}
 	file.Policy = t.policy()
-	if !doc.failed() {
+	if !doc.Failed() {
 		lint(doc, file, w)
 	}
 	return file

@@ -8,12 +8,13 @@ import (
 	"slices"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/strictyaml"
 )
 
 // opener makes instances of what a policy says about its sources, target and notifiers.
 type opener struct {
-	doc     *document
-	d       *decoder
+	doc     *strictyaml.Document
+	d       *strictyaml.Decoder
 	drivers Drivers
 }
 
@@ -25,34 +26,30 @@ func probes(s Instance) bool {
 	if slices.Contains(probeTypes, s.Type) {
 		return true
 	}
-	v := reflect.ValueOf(s.Options)
-	if v.Kind() != reflect.Struct {
-		return false
-	}
-	f, found := shapeOf(v.Type()).field("as")
-	return found && fmt.Sprint(v.FieldByIndex(f.index)) == "probe"
+	as, found := strictyaml.ValueOf(s.Options, "as")
+	return found && fmt.Sprint(as) == "probe"
 }
 
-func (o opener) sources(nodes map[string]*node) []Instance {
+func (o opener) sources(nodes map[string]*strictyaml.Node) []Instance {
 	var made []Instance
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		path := join("sources", name)
-		if err := adg.ValidName("source", cut(name)); err != nil {
-			o.doc.refuse(o.doc.keys[path], path, "", "%s", err)
+		path := strictyaml.Join("sources", name)
+		if err := adg.ValidName("source", strictyaml.Cut(name)); err != nil {
+			o.doc.Refuse(o.doc.Key(path), path, "", "%s", err)
 		}
 		made = append(made, o.instance(nodes[name], "source", path, name, o.drivers.sources(), "type"))
 	}
 	return made
 }
 
-func (o opener) target(n *node) Instance {
+func (o opener) target(n *strictyaml.Node) Instance {
 	if n == nil {
 		return Instance{}
 	}
 	return o.instance(n, "target", "target", "target", o.drivers.targets(), "type")
 }
 
-func (o opener) notifiers(nodes []*node) []Instance {
+func (o opener) notifiers(nodes []*strictyaml.Node) []Instance {
 	var made []Instance
 	for i, n := range nodes {
 		path := fmt.Sprintf("notify[%d]", i)
@@ -67,11 +64,11 @@ func (o opener) notifiers(nodes []*node) []Instance {
 			continue
 		}
 		path := fmt.Sprintf("notify[%d].name", i)
-		if err := adg.ValidName("notifier", cut(n.Name)); err != nil {
-			o.doc.refuseField(path, "%s", err)
+		if err := adg.ValidName("notifier", strictyaml.Cut(n.Name)); err != nil {
+			o.doc.RefuseField(path, "%s", err)
 		}
 		if taken[n.Name] {
-			o.doc.refuseField(path, "two notifiers are named %s", cut(n.Name))
+			o.doc.RefuseField(path, "two notifiers are named %s", strictyaml.Cut(n.Name))
 		}
 		taken[n.Name] = true
 	}
@@ -91,7 +88,7 @@ func (o opener) notifiers(nodes []*node) []Instance {
 
 // Private
 
-func (o opener) instance(n *node, what, path, name string, drivers []adg.Driver, reserved ...string) Instance {
+func (o opener) instance(n *strictyaml.Node, what, path, name string, drivers []adg.Driver, reserved ...string) Instance {
 	made := Instance{Name: name}
 	if n == nil {
 		return made
@@ -100,48 +97,48 @@ func (o opener) instance(n *node, what, path, name string, drivers []adg.Driver,
 	for i, driver := range drivers {
 		types[i] = driver.Type
 	}
-	if n.kind != mappingKind {
-		o.doc.mask(n.at)
-		o.doc.refuse(n.at, path, "", "a %s is a mapping with a type, which is one of %s, and its options; not %s", what, list(types), n.kind)
+	if n.Kind != strictyaml.Mapping {
+		o.doc.Mask(n.At)
+		o.doc.Refuse(n.At, path, "", "a %s is a mapping with a type, which is one of %s, and its options; not %s", what, strictyaml.Choices(types), n.Kind)
 		return made
 	}
 	made.Type = o.text(n, path, "type")
 	i := slices.Index(types, made.Type)
 	if i >= 0 {
-		made.Options = o.d.options(n, drivers[i].Options, path, reserved...)
+		made.Options = o.d.Options(n, drivers[i].Options, path, reserved...)
 		return made
 	}
 	o.hide(n, reserved)
 	switch {
-	case o.doc.failedAt(join(path, "type")):
+	case o.doc.FailedAt(strictyaml.Join(path, "type")):
 	case made.Type == "":
-		o.doc.refuse(n.at, join(path, "type"), "", "type is missing: a %s is one of %s", what, list(types))
+		o.doc.Refuse(n.At, strictyaml.Join(path, "type"), "", "type is missing: a %s is one of %s", what, strictyaml.Choices(types))
 	default:
-		o.doc.refuse(o.doc.value(join(path, "type")), join(path, "type"), nearest(made.Type, types), "there is no %s of type %q: choose one of %s", what, cut(made.Type), list(types))
+		o.doc.Refuse(o.doc.Value(strictyaml.Join(path, "type")), strictyaml.Join(path, "type"), strictyaml.Nearest(made.Type, types), "there is no %s of type %q: choose one of %s", what, strictyaml.Cut(made.Type), strictyaml.Choices(types))
 	}
 	made.Type = ""
 	return made
 }
 
 // text is the text of a field that all instances have; empty if there is none.
-func (o opener) text(n *node, path, name string) string {
-	if n.kind != mappingKind {
+func (o opener) text(n *strictyaml.Node, path, name string) string {
+	if n.Kind != strictyaml.Mapping {
 		return ""
 	}
-	i := slices.IndexFunc(n.entries, func(e entry) bool { return e.name == name })
+	i := slices.IndexFunc(n.Entries, func(e strictyaml.Entry) bool { return e.Name == name })
 	if i < 0 {
 		return ""
 	}
 	text := ""
-	o.d.value(n.entries[i].value, reflect.ValueOf(&text).Elem(), join(path, name))
+	o.d.Value(n.Entries[i].Value, reflect.ValueOf(&text).Elem(), strictyaml.Join(path, name))
 	return text
 }
 
 // hide masks the options of a driver that is not known: nobody can tell which of them are secret.
-func (o opener) hide(n *node, reserved []string) {
-	for _, e := range n.entries {
-		if !slices.Contains(reserved, e.name) {
-			o.doc.mask(e.value.at)
+func (o opener) hide(n *strictyaml.Node, reserved []string) {
+	for _, e := range n.Entries {
+		if !slices.Contains(reserved, e.Name) {
+			o.doc.Mask(e.Value.At)
 		}
 	}
 }

@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/strictyaml"
 )
 
 // versionless are sources that learn the version in another way than from the query.
 var versionless = append([]string{"command"}, probeTypes...)
 
 // lint puts on record what is doubtful in a policy that is right.
-func lint(doc *document, file File, w policy) {
+func lint(doc *strictyaml.Document, file File, w policy) {
 	l := linter{doc: doc, file: file, p: file.Policy}
 	if w.Target == nil {
-		doc.doubt("", "no target: nothing can be deployed with this policy; add one, as in target: {type: command, …}")
+		doc.Doubt("", "no target: nothing can be deployed with this policy; add one, as in target: {type: command, …}")
 	}
 	l.checks()
 	l.strategy()
@@ -27,14 +28,14 @@ func lint(doc *document, file File, w policy) {
 // Private
 
 type linter struct {
-	doc  *document
+	doc  *strictyaml.Document
 	file File
 	p    adg.Policy
 }
 
 func (l linter) checks() {
 	if !slices.ContainsFunc(l.p.Checks, func(c adg.Check) bool { return c.Critical }) {
-		l.doc.doubt("checks", "no check is critical, so that a single one can fail for good and the score still be good: set critical: true for what users notice at once")
+		l.doc.Doubt("checks", "no check is critical, so that a single one can fail for good and the score still be good: set critical: true for what users notice at once")
 	}
 	for i, c := range l.p.Checks {
 		path := fmt.Sprintf("checks[%d]", i)
@@ -44,17 +45,17 @@ func (l linter) checks() {
 		if c.Compare == adg.Sequential {
 			l.sequential(path, c)
 		} else if c.Fail.IsZero() && c.Compare != adg.MannWhitney {
-			l.doc.doubt(path, "check %s only warns, it can never fail: add fail", c.Name)
+			l.doc.Doubt(path, "check %s only warns, it can never fail: add fail", c.Name)
 		}
 		if interval := l.interval(c); c.Window < 4*interval {
-			l.doc.doubt(path+".window", "check %s looks back %s but is measured every %s: a window of four intervals or more (%s) keeps one odd sample from deciding",
-				c.Name, short(c.Window), short(interval), short(4*interval))
+			l.doc.Doubt(path+".window", "check %s looks back %s but is measured every %s: a window of four intervals or more (%s) keeps one odd sample from deciding",
+				c.Name, strictyaml.Short(c.Window), strictyaml.Short(interval), strictyaml.Short(4*interval))
 		}
 		if c.Compare == adg.Relative && c.MinSamples == 0 {
-			l.doc.doubt(path, "check %s compares with the baseline however few samples there are: set min_samples, such as 50", c.Name)
+			l.doc.Doubt(path, "check %s compares with the baseline however few samples there are: set min_samples, such as 50", c.Name)
 		}
 		if c.Compare == adg.Relative && c.Baseline == adg.Historical && l.shares() {
-			l.doc.doubt(path+".baseline", "check %s compares with the past, though the stable release serves beside the new one and sees the same traffic: take baseline: concurrent", c.Name)
+			l.doc.Doubt(path+".baseline", "check %s compares with the past, though the stable release serves beside the new one and sees the same traffic: take baseline: concurrent", c.Name)
 		}
 		l.version(path, c)
 	}
@@ -63,13 +64,13 @@ func (l linter) checks() {
 // sequential doubts what keeps a sequential check from holding its promise.
 func (l linter) sequential(path string, c adg.Check) {
 	if c.Replica == "" && !c.Sequential.Independent {
-		l.doc.doubt(path, "check %s does not say which label tells replicas apart (replica: pod): how much replicas differ is not known then, its promise about false alarms holds for independent requests only, and a human is asked before a rollback", c.Name)
+		l.doc.Doubt(path, "check %s does not say which label tells replicas apart (replica: pod): how much replicas differ is not known then, its promise about false alarms holds for independent requests only, and a human is asked before a rollback", c.Name)
 	}
 	if !l.shares() {
-		l.doc.doubt(path+".compare", "check %s compares with the release beside it, and with strategy %s none is: it falls back to the time before the deployment, which is weaker", c.Name, l.p.Strategy.Kind)
+		l.doc.Doubt(path+".compare", "check %s compares with the release beside it, and with strategy %s none is: it falls back to the time before the deployment, which is weaker", c.Name, l.p.Strategy.Kind)
 	}
 	if bucket := time.Duration(c.Sequential.Bucket) * time.Second; bucket > c.Window {
-		l.doc.doubt(path+".window", "check %s counts in buckets of %s and looks back %s only: set the window to %s or more", c.Name, short(bucket), short(c.Window), short(2*bucket))
+		l.doc.Doubt(path+".window", "check %s counts in buckets of %s and looks back %s only: set the window to %s or more", c.Name, strictyaml.Short(bucket), strictyaml.Short(c.Window), strictyaml.Short(2*bucket))
 	}
 }
 
@@ -104,7 +105,7 @@ func (l linter) version(path string, c adg.Check) {
 	}
 	for _, field := range []struct{ name, text string }{{"query", c.Query}, {"bad", c.Bad}, {"total", c.Total}, {"histogram", c.Histogram}} {
 		if field.text != "" && !slices.Contains(variablesOf(field.text), "version") {
-			l.doc.doubt(path+"."+field.name, "check %s measures both releases together: pick the one that is asked about, as in version=\"$version\"", c.Name)
+			l.doc.Doubt(path+"."+field.name, "check %s measures both releases together: pick the one that is asked about, as in version=\"$version\"", c.Name)
 		}
 	}
 }
@@ -118,15 +119,15 @@ func (l linter) strategy() {
 		if l.p.Strategy.Kind == adg.BlueGreen && i == 0 {
 			what = "the preview"
 		}
-		l.doc.doubt(l.bakePath(i), "%s bakes %s, which is less than two measurements (one every %s): bake at least %s, or set a shorter interval",
-			what, short(step.Bake), short(l.p.Interval), short(2*l.p.Interval))
+		l.doc.Doubt(l.bakePath(i), "%s bakes %s, which is less than two measurements (one every %s): bake at least %s, or set a shorter interval",
+			what, strictyaml.Short(step.Bake), strictyaml.Short(l.p.Interval), strictyaml.Short(2*l.p.Interval))
 	}
 }
 
 func (l linter) rollback() {
 	r := l.p.Rollback
-	if r.Trust == adg.Auto && !l.doc.has("rollback.rules") {
-		l.doc.doubt("rollback.trust", "trust: auto without rules acts on the default ones, unhealthy for 1m: now; degraded for 15m: after 10m. Write down the rules that you want")
+	if r.Trust == adg.Auto && !l.doc.Has("rollback.rules") {
+		l.doc.Doubt("rollback.trust", "trust: auto without rules acts on the default ones, unhealthy for 1m: now; degraded for 15m: after 10m. Write down the rules that you want")
 	}
 	slowest := time.Duration(0)
 	for _, c := range l.p.Checks {
@@ -134,8 +135,8 @@ func (l linter) rollback() {
 	}
 	for i, rule := range r.Rules {
 		if rule.For < slowest {
-			l.doc.doubt(fmt.Sprintf("rollback.rules[%d].for", i), "%s for %s is less than the %s between two measurements, so that a single one decides: set for to %s or more",
-				rule.When, short(rule.For), short(slowest), short(2*slowest))
+			l.doc.Doubt(fmt.Sprintf("rollback.rules[%d].for", i), "%s for %s is less than the %s between two measurements, so that a single one decides: set for to %s or more",
+				rule.When, strictyaml.Short(rule.For), strictyaml.Short(slowest), strictyaml.Short(2*slowest))
 		}
 	}
 }
@@ -153,8 +154,8 @@ func (l linter) deadline() {
 	}
 	needs += max(verify, l.p.Strategy.Keep)
 	if left := l.p.Deadline - needs; left < needs/10 || paused && left < time.Hour {
-		l.doc.doubt("deadline", "the deadline leaves %s beyond the %s that steps and phases take: one pause or a stretch without data, and the deployment ends there (at_deadline: %s)",
-			short(left), short(needs), l.p.AtDeadline)
+		l.doc.Doubt("deadline", "the deadline leaves %s beyond the %s that steps and phases take: one pause or a stretch without data, and the deployment ends there (at_deadline: %s)",
+			strictyaml.Short(left), strictyaml.Short(needs), l.p.AtDeadline)
 	}
 }
 
@@ -187,20 +188,8 @@ func (l linter) bakePath(i int) string {
 }
 
 func (l linter) stepPath(base, steps string, i int) string {
-	if path := fmt.Sprintf("%s%s[%d].bake", base, steps, i); l.doc.has(path) {
+	if path := fmt.Sprintf("%s%s[%d].bake", base, steps, i); l.doc.Has(path) {
 		return path
 	}
 	return base + ".bake"
-}
-
-// short writes a time without the zeros at its end.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

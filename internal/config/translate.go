@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/strictyaml"
 )
 
 // translator makes the policy of what a file says.
 type translator struct {
-	doc       *document
+	doc       *strictyaml.Document
 	wire      policy
 	sources   []Instance
 	notifiers []Instance
@@ -86,8 +87,8 @@ func (t translator) check(i int) adg.Check {
 	case adg.Threshold, adg.Relative, adg.Events:
 	}
 	for compare, field := range map[adg.Comparison]string{adg.Sequential: "sequential", adg.MannWhitney: "mann_whitney"} {
-		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.has(path) {
-			t.doc.refuseField(path, "%s belongs to compare: %s, and this check is compared by %s", field, compare, c.Compare)
+		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.Has(path) {
+			t.doc.RefuseField(path, "%s belongs to compare: %s, and this check is compared by %s", field, compare, c.Compare)
 		}
 	}
 	return c
@@ -96,7 +97,7 @@ func (t translator) check(i int) adg.Check {
 func (t translator) sequential(i int) adg.SequentialTest {
 	w := t.wire.Checks[i].Sequential
 	if w.Bucket%time.Second != 0 {
-		t.doc.refuseField(fmt.Sprintf("checks[%d].sequential.bucket", i), "a bucket is whole seconds long")
+		t.doc.RefuseField(fmt.Sprintf("checks[%d].sequential.bucket", i), "a bucket is whole seconds long")
 	}
 	return adg.SequentialTest{
 		Ratio: w.Tolerate, NotBy: w.NotBy, Beta: float64(w.Beta) / 100, Detect: w.Detect, Power: float64(w.Power) / 100,
@@ -154,10 +155,10 @@ func (t translator) rollback() adg.RollbackPolicy {
 		VerifyFor: w.Verify.For, VerifyMax: w.Verify.Within, HoldFor: w.Hold, PerHour: w.PerHour, SchemaIrreversible: w.Schema == "irreversible",
 	}
 	// Who asks for a long stretch of good health has not asked for an impossible one.
-	if !t.doc.has("rollback.verify.within") {
+	if !t.doc.Has("rollback.verify.within") {
 		r.VerifyMax = max(r.VerifyMax, 2*r.VerifyFor)
 	} else if r.VerifyMax < r.VerifyFor {
-		t.doc.refuseField("rollback.verify.within", "service cannot have been good for %s within %s", short(r.VerifyFor), short(r.VerifyMax))
+		t.doc.RefuseField("rollback.verify.within", "service cannot have been good for %s within %s", strictyaml.Short(r.VerifyFor), strictyaml.Short(r.VerifyMax))
 	}
 	for i := range w.Rules {
 		r.Rules = append(r.Rules, t.rule(i))
@@ -173,15 +174,15 @@ func (t translator) rule(i int) adg.Rule {
 	}
 	switch {
 	case w.Act != nil && (w.Strategy != "" || w.Grace != nil):
-		t.doc.refuseField(path+".act", "act says it all: take strategy and grace out")
+		t.doc.RefuseField(path+".act", "act says it all: take strategy and grace out")
 	case w.Act != nil:
 		r.After = w.Act.after
 	case w.Strategy == "grace" && w.Grace == nil:
-		t.doc.refuseField(path+".strategy", "how long is the grace? write act: after 10m")
+		t.doc.RefuseField(path+".strategy", "how long is the grace? write act: after 10m")
 	case w.Strategy == "grace":
 		r.After = *w.Grace
 	case w.Grace != nil:
-		t.doc.refuseField(path+".grace", "a grace belongs to strategy: grace; better write act: after 10m")
+		t.doc.RefuseField(path+".grace", "a grace belongs to strategy: grace; better write act: after 10m")
 	}
 	return r
 }
@@ -199,10 +200,10 @@ func (t translator) names() {
 		path := fmt.Sprintf("checks[%d]", i)
 		t.name("check", path+".name", c.Name)
 		if first := slices.Index(checks, c.Name); first >= 0 && c.Name != "" {
-			t.doc.refuseField(path+".name", "two checks are named %s: the first is on line %d", cut(c.Name), t.doc.value(fmt.Sprintf("checks[%d].name", first)).line)
+			t.doc.RefuseField(path+".name", "two checks are named %s: the first is on line %d", strictyaml.Cut(c.Name), t.doc.Value(fmt.Sprintf("checks[%d].name", first)).Line)
 		}
 		checks = append(checks, c.Name)
-		if t.doc.has("sources") {
+		if t.doc.Has("sources") {
 			t.known("source", path+".source", c.Source, sources)
 		}
 	}
@@ -211,7 +212,7 @@ func (t translator) names() {
 		path := fmt.Sprintf("verify[%d]", i)
 		t.name("phase", path+".phase", ph.Phase)
 		if slices.Contains(phases, ph.Phase) && ph.Phase != "" {
-			t.doc.refuseField(path+".phase", "two phases are named %s", cut(ph.Phase))
+			t.doc.RefuseField(path+".phase", "two phases are named %s", strictyaml.Cut(ph.Phase))
 		}
 		phases = append(phases, ph.Phase)
 		for j, name := range ph.Checks {
@@ -221,23 +222,23 @@ func (t translator) names() {
 }
 
 func (t translator) name(what, path, name string) {
-	if !t.doc.has(path) || t.doc.failedAt(path) {
+	if !t.doc.Has(path) || t.doc.FailedAt(path) {
 		return
 	}
-	if err := adg.ValidName(what, cut(name)); err != nil {
-		t.doc.refuseField(path, "%s", err)
+	if err := adg.ValidName(what, strictyaml.Cut(name)); err != nil {
+		t.doc.RefuseField(path, "%s", err)
 	}
 }
 
 func (t translator) known(what, path, name string, names []string) {
-	if !t.doc.has(path) || t.doc.failedAt(path) || slices.Contains(names, name) {
+	if !t.doc.Has(path) || t.doc.FailedAt(path) || slices.Contains(names, name) {
 		return
 	}
 	choices := "there are none"
 	if len(names) > 0 {
-		choices = "there are " + list(names)
+		choices = "there are " + strictyaml.Choices(names)
 	}
-	t.doc.refuse(t.doc.value(path), path, nearest(name, names), "there is no %s %q: %s", what, cut(name), choices)
+	t.doc.Refuse(t.doc.Value(path), path, strictyaml.Nearest(name, names), "there is no %s %q: %s", what, strictyaml.Cut(name), choices)
 }
 
 var (
@@ -252,14 +253,14 @@ var (
 func (t translator) variables() {
 	known := slices.Clone(standing)
 	for _, name := range slices.Sorted(maps.Keys(t.wire.Variables)) {
-		path := join("variables", name)
+		path := strictyaml.Join("variables", name)
 		switch {
 		case identifier.FindString(name) != name || len(name) > 63:
-			t.doc.refuse(t.doc.keys[path], path, "", "variable %q: use at most 63 letters, digits and '_', starting with a letter", cut(name))
+			t.doc.Refuse(t.doc.Key(path), path, "", "variable %q: use at most 63 letters, digits and '_', starting with a letter", strictyaml.Cut(name))
 		case slices.Contains(standing, name):
-			t.doc.refuse(t.doc.keys[path], path, "", "variable %s is always there and cannot be set", name)
-		case !t.doc.failedAt(path) && !variableValue.MatchString(t.wire.Variables[name]):
-			t.doc.refuseField(path, "variable %s: use 1 to 256 letters, digits and ._+@:/-, not starting with '-'", name)
+			t.doc.Refuse(t.doc.Key(path), path, "", "variable %s is always there and cannot be set", name)
+		case !t.doc.FailedAt(path) && !variableValue.MatchString(t.wire.Variables[name]):
+			t.doc.RefuseField(path, "variable %s: use 1 to 256 letters, digits and ._+@:/-, not starting with '-'", name)
 		}
 		if identifier.FindString(name) == name {
 			known = append(known, name)
@@ -279,15 +280,15 @@ func (t translator) queryVariables(path, text string, known []string) {
 		if slices.Contains(known, name) {
 			continue
 		}
-		at := t.doc.find(path, "$"+name)
-		if braced := t.doc.find(path, "${"+name+"}"); strings.Contains(text, "${"+name+"}") {
+		at := t.doc.Find(path, "$"+name)
+		if braced := t.doc.Find(path, "${"+name+"}"); strings.Contains(text, "${"+name+"}") {
 			at = braced
 		}
-		meant := nearest(name, known)
+		meant := strictyaml.Nearest(name, known)
 		if meant != "" {
 			meant = "$" + meant
 		}
-		t.doc.refuse(at, path, meant, "unknown variable $%s: known are $%s; a '$' itself is written $$", cut(name), strings.Join(known, ", $"))
+		t.doc.Refuse(at, path, meant, "unknown variable $%s: known are $%s; a '$' itself is written $$", strictyaml.Cut(name), strings.Join(known, ", $"))
 	}
 }
 
@@ -311,7 +312,7 @@ func variablesOf(text string) []string {
 func (t translator) scores() {
 	for path, score := range map[string]float64{"scoring.healthy": t.wire.Scoring.Healthy, "scoring.degraded": t.wire.Scoring.Degraded} {
 		if score > 100 {
-			t.doc.refuseField(path, "a score is at most 100")
+			t.doc.RefuseField(path, "a score is at most 100")
 		}
 	}
 }

@@ -3,11 +3,11 @@ package config
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/strictyaml"
 )
 
 // validate puts on record what the policy itself says is wrong with it, each at the field that it is about. A part
@@ -16,10 +16,10 @@ func (t translator) validate(p adg.Policy) {
 	for _, err := range flatten(p.Validate()) {
 		text := err.Error()
 		path := t.locate(text)
-		if t.doc.failedAt(path) || t.unreadAround(path) {
+		if t.doc.FailedAt(path) || t.doc.UnreadAround(path) {
 			continue
 		}
-		t.doc.refuseField(path, "%s", text)
+		t.doc.RefuseField(path, "%s", text)
 	}
 }
 
@@ -60,7 +60,7 @@ func (t translator) locate(text string) string {
 // refine is the first field at a path that a text names and the file sets, else the path.
 func (t translator) refine(path, text string) string {
 	for _, word := range fieldWords.FindAllString(text, -1) {
-		if at := join(path, word); t.doc.has(at) {
+		if at := strictyaml.Join(path, word); t.doc.Has(at) {
 			return at
 		}
 	}
@@ -83,16 +83,11 @@ func (t translator) named(field, quoted string, n int, name func(int) string) st
 
 func (t translator) stepsPath() string {
 	for _, path := range []string{"strategy.canary.steps", "strategy.feature-flag.steps", "strategy.rolling.batches"} {
-		if t.doc.has(path) {
+		if t.doc.Has(path) {
 			return path
 		}
 	}
 	return "strategy"
-}
-
-// unreadAround tells whether one of the fields around a path could not be read, so that its defaults stand in for it.
-func (t translator) unreadAround(path string) bool {
-	return slices.ContainsFunc(t.doc.wrong, func(p Problem) bool { return p.Path != "" && inside(path, p.Path) })
 }
 
 func numbered(field, number string) string {

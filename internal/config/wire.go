@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/strictyaml"
 )
 
 // policy is a policy file as people write it. Its tags are the decoder's rules, the schema and the reference page.
@@ -12,16 +13,16 @@ type policy struct {
 	Environment string            `yaml:"environment" need:"required" doc:"Where it is deployed: production, staging, eu-west …"`
 	Variables   map[string]string `yaml:"variables" doc:"Your own variables for queries: region: eu-west is $region. Letters, digits and ._+@:/- only. The variables $version (the release that is measured), $baseline (the last good one), $window, $service and $environment are always there."`
 
-	Sources map[string]*node `yaml:"sources" seam:"source" need:"required" doc:"Where measurements come from, by name."`
-	Target  *node            `yaml:"target" seam:"target" doc:"What makes releases live."`
-	Checks  []check          `yaml:"checks" need:"required" doc:"What is measured, and what is bad."`
+	Sources map[string]*strictyaml.Node `yaml:"sources" seam:"source" need:"required" doc:"Where measurements come from, by name."`
+	Target  *strictyaml.Node            `yaml:"target" seam:"target" doc:"What makes releases live."`
+	Checks  []check                     `yaml:"checks" need:"required" doc:"What is measured, and what is bad."`
 
-	Strategy strategy       `yaml:"strategy" need:"required" doc:"How a release becomes live: one of the strategies with its settings, or its name alone."`
-	Verify   []phase        `yaml:"verify" default:"[{phase: immediate, for: 15m, interval: 15s}]" doc:"The stretches of verification after the last step, one after the other."`
-	Rollback rollbackPolicy `yaml:"rollback" doc:"When and how a release is rolled back."`
-	Risk     risk           `yaml:"risk" doc:"What the predicted probability of success may do. A limit is success, lower or upper (the estimate, or an end of its 90 % interval) and a probability: upper < 60%."`
-	Scoring  scoring        `yaml:"scoring" doc:"Which score is which health. A check that passes counts its weight, one that warns half of it. A failed critical check is unhealthy whatever the score."`
-	Notify   []*node        `yaml:"notify" seam:"notifier" doc:"Who is told. Each has a type, and a name if two have the same type."`
+	Strategy strategy           `yaml:"strategy" need:"required" doc:"How a release becomes live: one of the strategies with its settings, or its name alone."`
+	Verify   []phase            `yaml:"verify" default:"[{phase: immediate, for: 15m, interval: 15s}]" doc:"The stretches of verification after the last step, one after the other."`
+	Rollback rollbackPolicy     `yaml:"rollback" doc:"When and how a release is rolled back."`
+	Risk     risk               `yaml:"risk" doc:"What the predicted probability of success may do. A limit is success, lower or upper (the estimate, or an end of its 90 % interval) and a probability: upper < 60%."`
+	Scoring  scoring            `yaml:"scoring" doc:"Which score is which health. A check that passes counts its weight, one that warns half of it. A failed critical check is unhealthy whatever the score."`
+	Notify   []*strictyaml.Node `yaml:"notify" seam:"notifier" doc:"Who is told. Each has a type, and a name if two have the same type."`
 
 	Alpha   percent `yaml:"alpha" default:"1%" need:"positive" doc:"The probability, at most, that a release that is no worse is called worse by the sequential checks: all of them together, over the whole deployment. They share it by their weights, and half of it goes to what they find together."`
 	Promote string  `yaml:"promote" default:"baked" choices:"baked,proven" doc:"What a sequential check has to show before the next step. baked: what it has to be able to detect would have been found by now. proven: the release is shown to be not worse, which takes longer."`

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"github.com/deployguardian/adg"
 )
 
-// Problem is one thing that is wrong or doubtful in a policy file, and where.
+// Problem is one thing that is wrong or doubtful in a file, and where.
 type Problem struct {
 	File         string
 	Line, Column int    // from 1; in characters
@@ -31,7 +31,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is everything that is wrong with a policy file, in the order of the file.
+// Problems is everything that is wrong with a file, in the order of the file.
 type Problems []Problem
 
 // Error is all problems, one after the other.

@@ -1,9 +1,9 @@
-package config
+package strictyaml
 
 import "strings"
 
-// nearest is the choice that was probably meant: at most two letters off, or begun the same way; empty if there is none.
-func nearest(word string, choices []string) string {
+// Nearest is the choice that was probably meant: at most two letters off, or begun the same way; empty if there is none.
+func Nearest(word string, choices []string) string {
 	best, distance := "", 3
 	lower := strings.ToLower(word)
 	for _, choice := range choices {
@@ -24,8 +24,8 @@ func nearest(word string, choices []string) string {
 	return ""
 }
 
-// list is choices as a sentence names them.
-func list(choices []string) string { return strings.Join(choices, ", ") }
+// Choices is choices as a sentence names them.
+func Choices(choices []string) string { return strings.Join(choices, ", ") }
 
 // edits is how many letters differ, an exchange of neighbours counting once; words of very different length are 3 apart.
 func edits(a, b string) int {

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// The bounds of a policy file. The parser's time grows with the square of the keys of a mapping and of a run of blank
+// The bounds of a file. The parser's time grows with the square of the keys of a mapping and of a run of blank
 // lines, and its stack with the depth.
 const (
 	maxBytes  = 1 << 20
@@ -25,43 +25,44 @@ const (
 	maxDepth  = 100
 )
 
-// kind is what a node of the tree is.
-type kind uint8
+// Kind is what a node of the tree is.
+type Kind uint8
 
+// The kinds.
 const (
-	nullKind    kind = iota
-	refusedKind      // cannot stand in a policy; text says why
-	textKind
-	numberKind
-	boolKind
-	listKind
-	mappingKind
+	Null    Kind = iota
+	Refused      // cannot stand in a file; Text says why
+	Text
+	Number
+	Bool
+	List
+	Mapping
 )
 
 var kindNames = []string{"nothing", "nothing", "text", "a number", "true or false", "a list", "a mapping"}
 
 // String is the kind as a problem names it.
-func (k kind) String() string { return kindNames[k] }
+func (k Kind) String() string { return kindNames[k] }
 
-// node is a value of a policy file. An alias is the node that it stands for.
-type node struct {
-	kind    kind
-	text    string // of a scalar, as written; quotes and escapes resolved
-	plain   bool   // a scalar without quotes
-	at      mark
-	items   []*node
-	entries []entry
+// Node is a value of a file. An alias is the node that it stands for.
+type Node struct {
+	Kind    Kind
+	Text    string // of a scalar, as written; quotes and escapes resolved
+	Plain   bool   // a scalar without quotes
+	At      Mark
+	Items   []*Node
+	Entries []Entry
 }
 
-// entry is one field of a mapping.
-type entry struct {
-	name  string
-	at    mark // of the name
-	value *node
+// Entry is one field of a mapping.
+type Entry struct {
+	Name  string
+	At    Mark // of the name
+	Value *Node
 }
 
 // parseYAML makes a tree of text; nil if it cannot, and doc says why.
-func parseYAML(doc *document, text []byte) *node {
+func parseYAML(doc *Document, text []byte) *Node {
 	if !bounded(doc, text) {
 		return nil
 	}
@@ -69,30 +70,30 @@ func parseYAML(doc *document, text []byte) *node {
 	if root == nil {
 		return nil
 	}
-	if root.kind == refusedKind {
-		doc.refuse(root.at, "", "", "%s", root.text)
+	if root.Kind == Refused {
+		doc.Refuse(root.At, "", "", "%s", root.Text)
 		return nil
 	}
-	if root.kind != mappingKind {
-		doc.refuse(root.at, "", "", "a policy is a mapping of fields, such as 'service: checkout', not %s", root.kind)
+	if root.Kind != Mapping {
+		doc.Refuse(root.At, "", "", "a %s is a mapping of fields, such as '%s', not %s", doc.language.Noun, doc.language.Example, root.Kind)
 		return nil
 	}
-	root.at.end = len(doc.lines)
+	root.At.End = len(doc.lines)
 	return root
 }
 
 // Private
 
-func bounded(doc *document, text []byte) bool {
+func bounded(doc *Document, text []byte) bool {
 	refuse := func(line int, format string, args ...any) bool {
-		doc.refuse(mark{line, 1, line}, "", "", format, args...)
+		doc.Refuse(Mark{line, 1, line}, "", "", format, args...)
 		return false
 	}
 	if len(text) > maxBytes {
-		return refuse(1, "the file is larger than %d bytes: that is no policy", maxBytes)
+		return refuse(1, "the file is larger than %d bytes: that is no %s", maxBytes, doc.language.Noun)
 	}
 	if len(doc.lines) > maxLines {
-		return refuse(maxLines, "the file has more than %d lines: that is no policy", maxLines)
+		return refuse(maxLines, "the file has more than %d lines: that is no %s", maxLines, doc.language.Noun)
 	}
 	blank := 0
 	for i, line := range doc.lines {
@@ -110,12 +111,12 @@ func bounded(doc *document, text []byte) bool {
 }
 
 // parseTree gives the one document of the text; nil if there is none, and doc says why.
-func parseTree(doc *document, text string) (root *node) {
+func parseTree(doc *Document, text string) (root *Node) {
 	defer func() {
 		// The parser panics on some texts that are no YAML; where, it does not say.
 		if recover() != nil {
 			doc.unread = true
-			doc.refuse(mark{1, 1, 1}, "", "", "this cannot be read as YAML")
+			doc.Refuse(Mark{1, 1, 1}, "", "", "this cannot be read as YAML")
 			root = nil
 		}
 	}()
@@ -133,23 +134,23 @@ func parseTree(doc *document, text string) (root *node) {
 		switch {
 		case d.Body == nil || d.Body.Type() == ast.DirectiveType:
 		case body != nil:
-			doc.refuse(place(d.Start), "", "", "a second document begins here: write one policy per file")
+			doc.Refuse(place(d.Start), "", "", "a second document begins here: write one %s per file", doc.language.Noun)
 			return nil
 		default:
 			body = d.Body
 		}
 	}
 	if body == nil {
-		doc.refuse(mark{1, 1, 1}, "", "", "the policy is empty: it begins with service, environment, sources, target, checks and strategy")
+		doc.Refuse(Mark{1, 1, 1}, "", "", "the %s is empty: it begins with %s", doc.language.Noun, doc.language.Opening)
 		return nil
 	}
-	b := builder{doc: doc, anchors: map[string]*node{}}
+	b := builder{doc: doc, anchors: map[string]*Node{}}
 	return b.build(body)
 }
 
-func boundedTokens(doc *document, tokens token.Tokens) bool {
+func boundedTokens(doc *Document, tokens token.Tokens) bool {
 	if len(tokens) > maxTokens {
-		doc.refuse(place(tokens[maxTokens]), "", "", "the file has more than %d words and signs: that is no policy", maxTokens)
+		doc.Refuse(place(tokens[maxTokens]), "", "", "the file has more than %d words and signs: that is no %s", maxTokens, doc.language.Noun)
 		return false
 	}
 	headers, flow := 0, 0
@@ -166,11 +167,11 @@ func boundedTokens(doc *document, tokens token.Tokens) bool {
 			columns = append(columns, column)
 		}
 		if flow+len(columns) > maxDepth {
-			doc.refuse(place(t), "", "", "nested more than %d levels deep: that is no policy", maxDepth)
+			doc.Refuse(place(t), "", "", "nested more than %d levels deep: that is no %s", maxDepth, doc.language.Noun)
 			return false
 		}
 		if headers > 1 {
-			doc.refuse(place(t), "", "", "a second document begins here: write one policy per file")
+			doc.Refuse(place(t), "", "", "a second document begins here: write one %s per file", doc.language.Noun)
 			return false
 		}
 	}
@@ -193,18 +194,18 @@ func opensBlock(t *token.Token) (column int, opens bool) {
 // unquoted is a condition or the like that YAML takes for something else.
 var unquoted = regexp.MustCompile("^([\\w-]+\\s*:|-)\\s*([>|@`%!&*][^'\"]*)$")
 
-func refuseSyntax(doc *document, err error) {
+func refuseSyntax(doc *Document, err error) {
 	doc.unread = true
-	at, text := mark{1, 1, 1}, "this cannot be read as YAML"
+	at, text := Mark{1, 1, 1}, "this cannot be read as YAML"
 	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		at, text = place(syntax.Token), syntax.Message
 	}
 	cure := ""
-	if at.line <= len(doc.lines) {
-		if hit := unquoted.FindStringSubmatch(strings.TrimSpace(doc.lines[at.line-1])); hit != nil && literalSecret(doc.lines[at.line-1], true) < 0 {
+	if at.Line <= len(doc.lines) {
+		if hit := unquoted.FindStringSubmatch(strings.TrimSpace(doc.lines[at.Line-1])); hit != nil && literalSecret(doc.lines[at.Line-1], true) < 0 {
 			cure = fmt.Sprintf(": put it in quotes, as in \"%s\"", strings.TrimSpace(hit[2]))
 		}
-		if strings.HasPrefix(strings.TrimLeft(doc.lines[at.line-1], " "), "\t") {
+		if strings.HasPrefix(strings.TrimLeft(doc.lines[at.Line-1], " "), "\t") {
 			cure = ": indent with spaces, not with tabs"
 		}
 	}
@@ -212,60 +213,60 @@ func refuseSyntax(doc *document, err error) {
 	if i := strings.Index(text, ": \""); i >= 0 {
 		text = text[:i]
 	}
-	doc.refuse(at, "", "", "this is no YAML: %s%s", text, cure)
+	doc.Refuse(at, "", "", "this is no YAML: %s%s", text, cure)
 }
 
 // builder makes our tree of the parser's.
 type builder struct {
-	doc     *document
-	anchors map[string]*node
+	doc     *Document
+	anchors map[string]*Node
 }
 
-func (b *builder) build(from ast.Node) *node {
-	n := &node{at: extent(from)}
+func (b *builder) build(from ast.Node) *Node {
+	n := &Node{At: extent(from)}
 	switch from := from.(type) {
 	case *ast.NullNode:
 	case *ast.StringNode:
-		n.kind, n.text, n.plain = textKind, from.Value, from.Token.Type == token.StringType
-		if n.plain && anyNumber.MatchString(n.text) {
-			n.kind = numberKind // larger than the parser's, or with an exponent
+		n.Kind, n.Text, n.Plain = Text, from.Value, from.Token.Type == token.StringType
+		if n.Plain && anyNumber.MatchString(n.Text) {
+			n.Kind = Number // larger than the parser's, or with an exponent
 		}
 	case *ast.LiteralNode:
-		n.kind, n.text = textKind, from.Value.Value
+		n.Kind, n.Text = Text, from.Value.Value
 	case *ast.BoolNode:
-		n.kind, n.text, n.plain = boolKind, strings.ToLower(from.Token.Value), true
+		n.Kind, n.Text, n.Plain = Bool, strings.ToLower(from.Token.Value), true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		n.kind, n.text, n.plain = numberKind, from.GetToken().Value, true
+		n.Kind, n.Text, n.Plain = Number, from.GetToken().Value, true
 	case *ast.SequenceNode:
-		n.kind = listKind
+		n.Kind = List
 		for _, item := range from.Values {
-			n.items = append(n.items, b.build(item))
+			n.Items = append(n.Items, b.build(item))
 		}
 	case *ast.MappingNode:
-		n.kind = mappingKind
+		n.Kind = Mapping
 		b.fields(n, from.Values)
 	case *ast.MappingValueNode:
-		n.kind = mappingKind
+		n.Kind = Mapping
 		b.fields(n, []*ast.MappingValueNode{from})
 	case *ast.AnchorNode:
 		return b.anchor(n, from)
 	case *ast.AliasNode:
 		return b.alias(n, from)
 	case *ast.TagNode:
-		n.kind = refusedKind
-		n.text = fmt.Sprintf("tags such as %s are not used in policies: take it out", cut(from.GetToken().Value))
+		n.Kind = Refused
+		n.Text = fmt.Sprintf("tags such as %s are not used in %s: take it out", Cut(from.GetToken().Value), b.doc.language.Plural)
 	default:
-		n.kind = refusedKind
-		n.text = "this is not used in policies"
+		n.Kind = Refused
+		n.Text = "this is not used in " + b.doc.language.Plural
 	}
 	return n
 }
 
-func (b *builder) fields(n *node, values []*ast.MappingValueNode) {
-	if len(values) > 0 && n.at.line == values[0].GetToken().Position.Line && values[0].Key != nil {
+func (b *builder) fields(n *Node, values []*ast.MappingValueNode) {
+	if len(values) > 0 && n.At.Line == values[0].GetToken().Position.Line && values[0].Key != nil {
 		// A block mapping is said to begin at its first colon; it begins at the name before it.
-		if key := place(values[0].Key.GetToken()); key.line == n.at.line && key.column < n.at.column {
-			n.at.column = key.column
+		if key := place(values[0].Key.GetToken()); key.Line == n.At.Line && key.Column < n.At.Column {
+			n.At.Column = key.Column
 		}
 	}
 	for _, value := range values {
@@ -273,27 +274,27 @@ func (b *builder) fields(n *node, values []*ast.MappingValueNode) {
 		if explicit, ok := key.(*ast.MappingKeyNode); ok {
 			key = explicit.Value
 		}
-		e := entry{at: extent(value.Key), value: b.build(value.Value)}
+		e := Entry{At: extent(value.Key), Value: b.build(value.Value)}
 		switch key := key.(type) {
 		case *ast.StringNode:
-			e.name = key.Value
+			e.Name = key.Value
 		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
-			e.name = key.GetToken().Value
+			e.Name = key.GetToken().Value
 		case *ast.MergeKeyNode:
-			b.doc.refuse(e.at, "", "", "merge keys (<<) are not used in policies: write the fields out, or let an alias stand for the whole value")
+			b.doc.Refuse(e.At, "", "", "merge keys (<<) are not used in %s: write the fields out, or let an alias stand for the whole value", b.doc.language.Plural)
 			continue
 		default:
-			b.doc.refuse(e.at, "", "", "the name of a field is plain text")
+			b.doc.Refuse(e.At, "", "", "the name of a field is plain text")
 			continue
 		}
-		n.entries = append(n.entries, e)
+		n.Entries = append(n.Entries, e)
 	}
 }
 
-func (b *builder) anchor(n *node, from *ast.AnchorNode) *node {
+func (b *builder) anchor(n *Node, from *ast.AnchorNode) *Node {
 	name := from.Name.GetToken().Value
 	if b.anchors[name] != nil {
-		b.doc.refuse(n.at, "", "", "there is an anchor &%s already", name)
+		b.doc.Refuse(n.At, "", "", "there is an anchor &%s already", name)
 	}
 	if from.Value == nil {
 		return n
@@ -303,40 +304,40 @@ func (b *builder) anchor(n *node, from *ast.AnchorNode) *node {
 	return built
 }
 
-func (b *builder) alias(n *node, from *ast.AliasNode) *node {
+func (b *builder) alias(n *Node, from *ast.AliasNode) *Node {
 	name := from.Value.GetToken().Value
 	if known := b.anchors[name]; known != nil {
 		return known
 	}
-	n.kind = refusedKind
-	n.text = fmt.Sprintf("there is no anchor &%s before this alias", cut(name))
+	n.Kind = Refused
+	n.Text = fmt.Sprintf("there is no anchor &%s before this alias", Cut(name))
 	return n
 }
 
-func place(t *token.Token) mark {
+func place(t *token.Token) Mark {
 	if t == nil || t.Position == nil {
-		return mark{1, 1, 1}
+		return Mark{1, 1, 1}
 	}
 	line := max(t.Position.Line, 1)
-	return mark{line, max(t.Position.Column, 1), line}
+	return Mark{line, max(t.Position.Column, 1), line}
 }
 
 // extent is where a node begins, and its last line.
-func extent(n ast.Node) mark {
+func extent(n ast.Node) Mark {
 	at := place(n.GetToken())
 	ast.Walk(ends{&at}, n)
 	return at
 }
 
 // ends finds the last line of a node.
-type ends struct{ at *mark }
+type ends struct{ at *Mark }
 
 // Visit makes ends an ast.Visitor.
 func (e ends) Visit(n ast.Node) ast.Visitor {
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		// A text of several lines is one token, and some begin with the break before them.
 		last := t.Position.Line + strings.Count(strings.TrimSpace(t.Origin), "\n")
-		e.at.end = max(e.at.end, last)
+		e.at.End = max(e.at.End, last)
 	}
 	return e
 }

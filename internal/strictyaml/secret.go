@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"errors"
@@ -16,11 +16,11 @@ import (
 const maxSecret = 64 << 10
 
 // secret resolves {env: NAME} or {file: PATH}. Whatever else stands there is refused and shown nowhere.
-func (d *decoder) secret(n *node, v reflect.Value, path string) {
+func (d *Decoder) secret(n *Node, v reflect.Value, path string) {
 	var ref adg.Secret
-	known := n.kind == mappingKind && len(n.entries) == 1 && n.entries[0].value.kind == textKind && n.entries[0].value.text != ""
+	known := n.Kind == Mapping && len(n.Entries) == 1 && n.Entries[0].Value.Kind == Text && n.Entries[0].Value.Text != ""
 	if known {
-		switch text := n.entries[0].value.text; n.entries[0].name {
+		switch text := n.Entries[0].Value.Text; n.Entries[0].Name {
 		case "env":
 			// What cannot be a name is a secret in the wrong place.
 			ref.Env, known = text, variableName.MatchString(text)
@@ -31,13 +31,13 @@ func (d *decoder) secret(n *node, v reflect.Value, path string) {
 		}
 	}
 	if !known {
-		d.doc.mask(n.at)
-		d.doc.refuse(n.at, path, "", "%s is a secret, which is named here and never written: {env: NAME} or {file: PATH}", last(path))
+		d.doc.Mask(n.At)
+		d.doc.Refuse(n.At, path, "", "%s is a secret, which is named here and never written: {env: NAME} or {file: PATH}", last(path))
 		return
 	}
 	value, err := d.resolve(ref, path)
 	if err != nil {
-		d.doc.refuse(n.at, path, "", "%s: %s", last(path), err)
+		d.doc.Refuse(n.At, path, "", "%s: %s", last(path), err)
 		return
 	}
 	v.Set(reflect.ValueOf(ref.With(value)))
@@ -47,7 +47,7 @@ func (d *decoder) secret(n *node, v reflect.Value, path string) {
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-func (d *decoder) resolve(ref adg.Secret, path string) (string, error) {
+func (d *Decoder) resolve(ref adg.Secret, path string) (string, error) {
 	if ref.Env != "" {
 		value, found := "", false
 		if d.env != nil {
@@ -55,9 +55,9 @@ func (d *decoder) resolve(ref adg.Secret, path string) (string, error) {
 		}
 		switch {
 		case !found:
-			return "", fmt.Errorf("the environment variable %s is not set", cut(ref.Env))
+			return "", fmt.Errorf("the environment variable %s is not set", Cut(ref.Env))
 		case value == "":
-			return "", fmt.Errorf("the environment variable %s is empty", cut(ref.Env))
+			return "", fmt.Errorf("the environment variable %s is empty", Cut(ref.Env))
 		}
 		return value, nil
 	}
@@ -66,7 +66,7 @@ func (d *decoder) resolve(ref adg.Secret, path string) (string, error) {
 		return "", err
 	}
 	if open {
-		d.doc.doubt(path, "everybody on this machine can read the secret in %s: chmod 600 it", cut(ref.File))
+		d.doc.Doubt(path, "everybody on this machine can read the secret in %s: chmod 600 it", Cut(ref.File))
 	}
 	return value, nil
 }
@@ -78,7 +78,7 @@ func readSecret(path string) (value string, open bool, err error) {
 		return "", false, err
 	}
 	if !info.Mode().IsRegular() {
-		return "", false, fmt.Errorf("%s is no regular file", cut(path))
+		return "", false, fmt.Errorf("%s is no regular file", Cut(path))
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -89,11 +89,11 @@ func readSecret(path string) (value string, open bool, err error) {
 		return "", false, err
 	}
 	if len(text) > maxSecret {
-		return "", false, fmt.Errorf("%s is larger than %d bytes: that is no secret", cut(path), maxSecret)
+		return "", false, fmt.Errorf("%s is larger than %d bytes: that is no secret", Cut(path), maxSecret)
 	}
 	value = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if value == "" {
-		return "", false, fmt.Errorf("%s is empty", cut(path))
+		return "", false, fmt.Errorf("%s is empty", Cut(path))
 	}
 	return value, info.Mode().Perm()&0o004 != 0, nil
 }

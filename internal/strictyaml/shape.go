@@ -1,19 +1,17 @@
-package config
+package strictyaml
 
 import (
 	"encoding"
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/deployguardian/adg"
 )
 
-// shape is what policies see of a struct. It is read from tags:
+// shape is what files see of a struct. It is read from tags:
 //
 //	yaml:"name"       the field's name; ",inline" gives the fields of a struct to the one around it
 //	doc:"…"           what the field is for
-//	default:"…"       what is taken where the policy says nothing, as a policy would write it
+//	default:"…"       what is taken where the file says nothing, as a file would write it
 //	need:"required"   the field must be there; need:"positive" it must be above zero; need:"filled" a list has entries;
 //	                  several with commas between
 //	choices:"a,b"     the texts that are allowed
@@ -45,58 +43,17 @@ type field struct {
 	choices  []string
 }
 
-// form is how values of a Go type are written in a policy.
-type form uint8
-
-const (
-	noForm form = iota // cannot be written
-	rawForm
-	secretForm
-	textualForm // one of textuals
-	enumForm    // a text that the type reads itself
-	pointerForm
-	structForm
-	mapForm
-	listForm
-	textForm
-	boolForm
-	wholeForm
-	numberForm
-)
-
-var (
-	nodeType            = reflect.TypeFor[*node]()
-	secretType          = reflect.TypeFor[adg.Secret]()
-	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
-
-func formOf(t reflect.Type) form {
-	switch {
-	case t == nodeType:
-		return rawForm
-	case t == secretType:
-		return secretForm
-	case reflect.PointerTo(t).Implements(textUnmarshalerType):
-		if _, found := textuals[t]; found {
-			return textualForm
-		}
-		return enumForm
+// ValueOf is the value of the field of a struct that files call by that name; false if it has none, or is no struct.
+func ValueOf(options any, name string) (any, bool) {
+	v := reflect.ValueOf(options)
+	if v.Kind() != reflect.Struct {
+		return nil, false
 	}
-	if _, found := textuals[t]; found {
-		return textualForm
+	f, found := shapeOf(v.Type()).field(name)
+	if !found {
+		return nil, false
 	}
-	if t.Kind() == reflect.Map && t.Key().Kind() != reflect.String {
-		return noForm
-	}
-	return forms[t.Kind()]
-}
-
-// forms are those of the kinds that a policy can write.
-var forms = map[reflect.Kind]form{
-	reflect.Pointer: pointerForm, reflect.Struct: structForm, reflect.Map: mapForm, reflect.Slice: listForm,
-	reflect.String: textForm, reflect.Bool: boolForm, reflect.Float32: numberForm, reflect.Float64: numberForm,
-	reflect.Int: wholeForm, reflect.Int8: wholeForm, reflect.Int16: wholeForm, reflect.Int32: wholeForm, reflect.Int64: wholeForm,
-	reflect.Uint: wholeForm, reflect.Uint8: wholeForm, reflect.Uint16: wholeForm, reflect.Uint32: wholeForm, reflect.Uint64: wholeForm,
+	return v.FieldByIndex(f.index).Interface(), true
 }
 
 func shapeOf(t reflect.Type) shape {

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
@@ -13,24 +13,25 @@ import (
 // maxProblems is how many problems are listed: who has more reads the first ones first.
 const maxProblems = 200
 
-// mark is a place in the text: where something begins, and its last line.
-type mark struct{ line, column, end int }
+// Mark is a place in the text: where something begins, and its last line.
+type Mark struct{ Line, Column, End int }
 
-// document is the text of a policy file, what is known of the places in it, and what is wrong there.
-type document struct {
-	name   string
-	lines  []string
-	values map[string]mark // where the value of a field stands, by path
-	keys   map[string]mark // where its name stands
-	masked map[int]int     // line → the column from which on it is not shown
-	hidden map[int]int     // the same, with what the line itself tells; filled as lines are shown
-	unread bool            // whether the text is no YAML, so that only its lines tell what is secret
-	wrong  []Problem
-	doubts []Problem
-	more   int // problems past maxProblems
+// Document is the text of a file, what is known of the places in it, and what is wrong there.
+type Document struct {
+	language Language
+	name     string
+	lines    []string
+	values   map[string]Mark // where the value of a field stands, by path
+	keys     map[string]Mark // where its name stands
+	masked   map[int]int     // line → the column from which on it is not shown
+	hidden   map[int]int     // the same, with what the line itself tells; filled as lines are shown
+	unread   bool            // whether the text is no YAML, so that only its lines tell what is secret
+	wrong    []Problem
+	doubts   []Problem
+	more     int // problems past maxProblems
 }
 
-func newDocument(name string, text []byte) *document {
+func newDocument(l Language, name string, text []byte) *Document {
 	lines := strings.Split(string(text), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimSuffix(line, "\r")
@@ -38,11 +39,14 @@ func newDocument(name string, text []byte) *document {
 	if n := len(lines); n > 1 && lines[n-1] == "" {
 		lines = lines[:n-1]
 	}
-	return &document{name: name, lines: lines, values: map[string]mark{}, keys: map[string]mark{}, masked: map[int]int{}, hidden: map[int]int{}}
+	return &Document{language: l, name: name, lines: lines, values: map[string]Mark{}, keys: map[string]Mark{}, masked: map[int]int{}, hidden: map[int]int{}}
 }
 
-// refuse puts on record that something is wrong at a place.
-func (doc *document) refuse(at mark, path, suggestion, format string, args ...any) {
+// Name is what problems call the file.
+func (doc *Document) Name() string { return doc.name }
+
+// Refuse puts on record that something is wrong at a place.
+func (doc *Document) Refuse(at Mark, path, suggestion, format string, args ...any) {
 	if len(doc.wrong) == maxProblems {
 		doc.more++
 		return
@@ -50,66 +54,79 @@ func (doc *document) refuse(at mark, path, suggestion, format string, args ...an
 	doc.wrong = append(doc.wrong, doc.problem(at, path, suggestion, format, args...))
 }
 
-// refuseField puts on record that something is wrong with a field.
-func (doc *document) refuseField(path, format string, args ...any) {
-	doc.refuse(doc.value(path), path, "", format, args...)
+// RefuseField puts on record that something is wrong with a field.
+func (doc *Document) RefuseField(path, format string, args ...any) {
+	doc.Refuse(doc.Value(path), path, "", format, args...)
 }
 
-// doubt puts on record that something is probably not what was meant with a field.
-func (doc *document) doubt(path, format string, args ...any) {
+// Doubt puts on record that something is probably not what was meant with a field.
+func (doc *Document) Doubt(path, format string, args ...any) {
 	if len(doc.doubts) < maxProblems {
-		doc.doubts = append(doc.doubts, doc.problem(doc.value(path), path, "", format, args...))
+		doc.doubts = append(doc.doubts, doc.problem(doc.Value(path), path, "", format, args...))
 	}
 }
 
-// failed tells whether anything is wrong.
-func (doc *document) failed() bool { return len(doc.wrong) > 0 }
+// Failed tells whether anything is wrong.
+func (doc *Document) Failed() bool { return len(doc.wrong) > 0 }
 
-// failedAt tells whether anything is wrong with a field or something in it.
-func (doc *document) failedAt(path string) bool {
-	return slices.ContainsFunc(doc.wrong, func(p Problem) bool { return p.Path == path || inside(p.Path, path) })
+// FailedAt tells whether anything is wrong with a field or something in it.
+func (doc *Document) FailedAt(path string) bool {
+	return slices.ContainsFunc(doc.wrong, func(p Problem) bool { return p.Path == path || Inside(p.Path, path) })
 }
 
-// has tells whether the text sets a field.
-func (doc *document) has(path string) bool {
+// Has tells whether the text sets a field.
+func (doc *Document) Has(path string) bool {
 	_, found := doc.values[path]
 	return found
 }
 
-// value is where a field's value stands, or that of the nearest field around it; the start of the file in the end.
-func (doc *document) value(path string) mark {
+// Value is where a field's value stands, or that of the nearest field around it; the start of the file in the end.
+func (doc *Document) Value(path string) Mark {
 	for {
 		if at, found := doc.values[path]; found {
 			return at
 		}
 		if path == "" {
-			return mark{1, 1, 1}
+			return Mark{1, 1, 1}
 		}
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
 }
 
-// find is where text stands in a field's value, the value itself if it is written in another way there.
-func (doc *document) find(path, text string) mark {
-	at := doc.value(path)
-	for line := at.line; line <= at.end && line <= len(doc.lines); line++ {
+// Key is where a field's name stands, its value if it has none.
+func (doc *Document) Key(path string) Mark {
+	if at, found := doc.keys[path]; found {
+		return at
+	}
+	return doc.Value(path)
+}
+
+// UnreadAround tells whether one of the fields around a path could not be read, so that its defaults stand in for it.
+func (doc *Document) UnreadAround(path string) bool {
+	return slices.ContainsFunc(doc.wrong, func(p Problem) bool { return p.Path != "" && Inside(path, p.Path) })
+}
+
+// Find is where text stands in a field's value, the value itself if it is written in another way there.
+func (doc *Document) Find(path, text string) Mark {
+	at := doc.Value(path)
+	for line := at.Line; line <= at.End && line <= len(doc.lines); line++ {
 		from := 0
-		if line == at.line {
-			from = byteColumn(doc.lines[line-1], at.column)
+		if line == at.Line {
+			from = byteColumn(doc.lines[line-1], at.Column)
 		}
 		if i := strings.Index(doc.lines[line-1][from:], text); i >= 0 {
-			return mark{line, 1 + utf8.RuneCountInString(doc.lines[line-1][:from+i]), line}
+			return Mark{line, 1 + utf8.RuneCountInString(doc.lines[line-1][:from+i]), line}
 		}
 	}
 	return at
 }
 
-// mask hides everything from a place to the end of its last line, in whatever is shown of the text.
-func (doc *document) mask(at mark) {
-	for line := at.line; line <= max(at.end, at.line); line++ {
+// Mask hides everything from a place to the end of its last line, in whatever is shown of the text.
+func (doc *Document) Mask(at Mark) {
+	for line := at.Line; line <= max(at.End, at.Line); line++ {
 		column := 1
-		if line == at.line {
-			column = at.column
+		if line == at.Line {
+			column = at.Column
 		}
 		if old, found := doc.masked[line]; !found || column < old {
 			doc.masked[line] = column
@@ -117,8 +134,8 @@ func (doc *document) mask(at mark) {
 	}
 }
 
-// problems is what is wrong, in the order of the file.
-func (doc *document) problems() Problems {
+// Problems is what is wrong, in the order of the file.
+func (doc *Document) Problems() Problems {
 	if doc.more > 0 {
 		last := doc.wrong[len(doc.wrong)-1]
 		last.Text, last.Suggestion = fmt.Sprintf("and %d more problems", doc.more), ""
@@ -127,8 +144,8 @@ func (doc *document) problems() Problems {
 	return doc.shown(doc.wrong)
 }
 
-// warnings is what is doubtful, in the order of the file.
-func (doc *document) warnings() []Problem { return doc.shown(doc.doubts) }
+// Warnings is what is doubtful, in the order of the file.
+func (doc *Document) Warnings() []Problem { return doc.shown(doc.doubts) }
 
 // Private
 
@@ -147,16 +164,16 @@ var (
 	namedOrNested = regexp.MustCompile(`^(?:[&*][\w-]+\s*)?(?:$|#|\{)`)
 )
 
-func (doc *document) problem(at mark, path, suggestion, format string, args ...any) Problem {
-	line := min(max(at.line, 1), len(doc.lines))
-	column := min(max(at.column, 1), utf8.RuneCountInString(doc.lines[line-1])+1)
+func (doc *Document) problem(at Mark, path, suggestion, format string, args ...any) Problem {
+	line := min(max(at.Line, 1), len(doc.lines))
+	column := min(max(at.Column, 1), utf8.RuneCountInString(doc.lines[line-1])+1)
 	return Problem{
 		File: doc.name, Line: line, Column: column, Path: path, Text: adg.Printable(fmt.Sprintf(format, args...)), Suggestion: suggestion,
 	}
 }
 
 // shown completes problems with their lines: only now is it known what must not be shown.
-func (doc *document) shown(problems []Problem) []Problem {
+func (doc *Document) shown(problems []Problem) []Problem {
 	for i, p := range problems {
 		problems[i].Source, problems[i].Caret = doc.show(p.Line, p.Column)
 	}
@@ -170,7 +187,7 @@ func (doc *document) shown(problems []Problem) []Problem {
 }
 
 // show is the part of a line around a column, as it may be shown, and where the column is in it.
-func (doc *document) show(line, column int) (string, int) {
+func (doc *Document) show(line, column int) (string, int) {
 	text := doc.lines[line-1]
 	if len(text) > maxShown {
 		return "", 1
@@ -197,7 +214,7 @@ func (doc *document) show(line, column int) (string, int) {
 }
 
 // secretFrom is the column from which on a line is not shown, past its end for most.
-func (doc *document) secretFrom(line int) int {
+func (doc *Document) secretFrom(line int) int {
 	if hide, found := doc.hidden[line]; found {
 		return hide
 	}
@@ -233,8 +250,8 @@ func literalSecret(line string, unread bool) int {
 	return from
 }
 
-// inside tells whether a path is of something in the field at outer.
-func inside(path, outer string) bool {
+// Inside tells whether a path is of something in the field at outer.
+func Inside(path, outer string) bool {
 	return outer == "" || len(path) > len(outer) && strings.HasPrefix(path, outer) && (path[len(outer)] == '.' || path[len(outer)] == '[')
 }
 

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"strings"
@@ -16,19 +16,19 @@ func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
 		{"2d", 2 * day}, {"1w", 7 * day}, {"1w2d", 9 * day}, {" 5 m ", 5 * time.Minute}, {"250ms", 250 * time.Millisecond}, {"0s", 0},
 		{"1s500ms", 1500 * time.Millisecond}, {"366d", 366 * day},
 	} {
-		if got, err := parseDuration(one.text); err != nil || got != one.want {
+		if got, err := ParseDuration(one.text); err != nil || got != one.want {
 			t.Errorf("%q: %s, %v", one.text, got, err)
 		}
 	}
 	for _, text := range []string{"", " ", "5", "5 minutes", "-5m", "+5m", "1m1h", "1m1m", "5M", "h", ".5h", "1.h", "367d", "99999999999w", "1e3s", "1h30", "0x5s", "五m"} {
-		if got, err := parseDuration(text); err == nil {
+		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("%q is read as %s", text, got)
 		}
 	}
 }
 
 func TestPercentagesAreReadAsPeopleWriteThem(t *testing.T) {
-	for text, want := range map[string]percent{"5%": 5, "5 %": 5, "0.5%": 0.5, " 100% ": 100, "0%": 0} {
+	for text, want := range map[string]Percent{"5%": 5, "5 %": 5, "0.5%": 0.5, " 100% ": 100, "0%": 0} {
 		if got, err := parsePercent(text); err != nil || got != want {
 			t.Errorf("%q: %g, %v", text, got, err)
 		}
@@ -46,7 +46,7 @@ func TestSuggestionsAreNear(t *testing.T) {
 		"servcie": "service", "Service": "service", "env": "environment", "source": "sources", "chekcs": "checks", "bakes": "bake", "fro": "for", "ulr": "url",
 		"colour": "", "x": "", "": "", "zzz": "", strings.Repeat("service", 50): "service", "check-everything": "",
 	} {
-		if got := nearest(word, choices); got != want {
+		if got := Nearest(word, choices); got != want {
 			t.Errorf("%.20q: %q, not %q", word, got, want)
 		}
 	}
@@ -57,16 +57,16 @@ func FuzzTimes(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		d, err := parseDuration(text)
+		d, err := ParseDuration(text)
 		if err != nil {
 			return
 		}
 		if d < 0 || d > longest {
 			t.Errorf("%q is %s", text, d)
 		}
-		again, err := parseDuration(short(d))
+		again, err := ParseDuration(Short(d))
 		if err == nil && again != d {
-			t.Errorf("%q is %s, written as %q, read as %s", text, d, short(d), again)
+			t.Errorf("%q is %s, written as %q, read as %s", text, d, Short(d), again)
 		}
 	})
 }
