@@ -32,6 +32,7 @@ type Policy struct {
 	FourEyes    bool          `json:"four_eyes,omitempty"` // who started it may not approve it
 	OnInterrupt OnInterrupt   `json:"on_interrupt"`
 	Notify      []string      `json:"notify,omitempty"` // names of notifiers
+	Target      string        `json:"target,omitempty"` // name of a registered target; empty: the one of the policy's file
 	Digest      string        `json:"digest,omitempty"` // of the text that the policy was read from
 }
 

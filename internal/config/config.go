@@ -63,13 +63,25 @@ func Load(path string, drivers Drivers, env Lookup) (File, error) {
 	return Parse(path, text, drivers, env)
 }
 
+// ParseRegistered reads a policy as a server takes it: what it measures, changes and tells is registered there by an
+// admin, and the policy only names it. The instances of the file are those of known.
+func ParseRegistered(name string, text []byte, known Connections) (File, error) {
+	return parse(name, text, func(doc *strictyaml.Document, root *strictyaml.Node) File { return readRegistered(doc, root, known) })
+}
+
 // Parse reads the text of a policy file; name is what problems call it. Files that hold secrets are read from where
 // the process runs. The error is adg.Invalid and holds Problems, all of them.
 func Parse(name string, text []byte, drivers Drivers, env Lookup) (File, error) {
+	return parse(name, text, func(doc *strictyaml.Document, root *strictyaml.Node) File { return read(doc, root, drivers, env) })
+}
+
+// Private
+
+func parse(name string, text []byte, read func(*strictyaml.Document, *strictyaml.Node) File) (File, error) {
 	file := File{Path: name}
 	doc, root := language.Parse(name, text)
 	if root != nil {
-		file = read(doc, root, drivers, env)
+		file = read(doc, root)
 	}
 	if problems := doc.Problems(); len(problems) > 0 {
 		return File{}, adg.Errorf(adg.Invalid, "%w", problems)
@@ -79,8 +91,6 @@ func Parse(name string, text []byte, drivers Drivers, env Lookup) (File, error) 
 	file.Warnings, file.Promise = doc.Warnings(), promise(file.Policy)
 	return file, nil
 }
-
-// Private
 
 // read makes a file of a tree; what is wrong stands in doc afterwards.
 func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env Lookup) File {
@@ -92,10 +102,15 @@ func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env 
 	file.Sources = o.sources(w.Sources)
 	file.Target = o.target(w.Target)
 	file.Notifiers = o.notifiers(w.Notify)
-	t := translator{doc: doc, wire: w, sources: file.Sources, notifiers: file.Notifiers}
-	file.Policy = t.policy()
-	if !doc.Failed() {
-		lint(doc, file, w)
-	}
+	file.finish(doc, w)
 	return file
+}
+
+// finish makes the policy of what was read, its instances known.
+func (f *File) finish(doc *strictyaml.Document, w policy) {
+	t := translator{doc: doc, wire: w, sources: f.Sources, notifiers: f.Notifiers}
+	f.Policy = t.policy()
+	if !doc.Failed() {
+		lint(doc, *f, w)
+	}
 }

@@ -18,6 +18,7 @@ type Decoder struct {
 	l      Language
 	doc    *Document
 	env    Lookup
+	forms  SecretForms
 	values int
 	hiding bool // whether the values of unknown fields may be secrets
 	shapes map[reflect.Type]shape
@@ -26,7 +27,16 @@ type Decoder struct {
 
 // NewDecoder makes a decoder for the tree of a document; env is where secrets are looked up.
 func NewDecoder(doc *Document, env Lookup) *Decoder {
-	return &Decoder{l: doc.language, doc: doc, env: env, shapes: map[reflect.Type]shape{}, blanks: map[reflect.Type]reflect.Value{}}
+	d := &Decoder{l: doc.language, doc: doc, env: env, shapes: map[reflect.Type]shape{}, blanks: map[reflect.Type]reflect.Value{}}
+	d.forms = SecretForms{"env": d.fromEnv, "file": d.fromFile}
+	return d
+}
+
+// NewDecoderWith makes a decoder that takes secrets in these forms and no others.
+func NewDecoderWith(doc *Document, forms SecretForms) *Decoder {
+	d := NewDecoder(doc, nil)
+	d.forms = forms
+	return d
 }
 
 // Decode lays n over *into, which gets the defaults of its tags first.

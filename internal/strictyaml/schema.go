@@ -1,7 +1,6 @@
 package strictyaml
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -146,32 +145,7 @@ func (l Language) plain(text string) any {
 	if n == nil || doc.Failed() {
 		return text
 	}
-	return plainNode(n)
-}
-
-func plainNode(n *Node) any {
-	switch n.Kind {
-	case List:
-		items := make([]any, len(n.Items))
-		for i, item := range n.Items {
-			items[i] = plainNode(item)
-		}
-		return items
-	case Mapping:
-		fields := map[string]any{}
-		for _, e := range n.Entries {
-			fields[e.Name] = plainNode(e.Value)
-		}
-		return fields
-	case Number:
-		return json.Number(n.Text)
-	case Bool:
-		return n.Text == "true"
-	case Text:
-		return n.Text
-	case Null, Refused:
-	}
-	return nil
+	return Plain(n, nil)
 }
 
 // written is a default as a file would write it; empty for what is not worth saying.

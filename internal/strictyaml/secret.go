@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/deployguardian/adg"
@@ -15,58 +17,85 @@ import (
 // maxSecret is how large the file of a secret may be.
 const maxSecret = 64 << 10
 
-// secret resolves {env: NAME} or {file: PATH}. Whatever else stands there is refused and shown nowhere.
+// SecretForms are the forms in which a file may name a secret, and how each is resolved: {form: text} at a path. An
+// error is shown, so it must not hold the secret.
+type SecretForms map[string]func(path, text string) (string, error)
+
+// secret resolves {env: NAME}, {file: PATH}, or what else the decoder's forms are. Whatever else stands there is refused
+// and shown nowhere.
 func (d *Decoder) secret(n *Node, v reflect.Value, path string) {
+	var resolve func(path, text string) (string, error)
 	var ref adg.Secret
-	known := n.Kind == Mapping && len(n.Entries) == 1 && n.Entries[0].Value.Kind == Text && n.Entries[0].Value.Text != ""
-	if known {
-		switch text := n.Entries[0].Value.Text; n.Entries[0].Name {
+	text := ""
+	if n.Kind == Mapping && len(n.Entries) == 1 && n.Entries[0].Value.Kind == Text && n.Entries[0].Value.Text != "" {
+		form := n.Entries[0].Name
+		text, resolve = n.Entries[0].Value.Text, d.forms[form]
+		switch form {
 		case "env":
-			// What cannot be a name is a secret in the wrong place.
-			ref.Env, known = text, variableName.MatchString(text)
+			ref.Env = text
+			if !variableName.MatchString(text) { // what cannot be a name is a secret in the wrong place
+				resolve = nil
+			}
 		case "file":
 			ref.File = text
-		default:
-			known = false
 		}
 	}
-	if !known {
+	if resolve == nil {
 		d.doc.Mask(n.At)
-		d.doc.Refuse(n.At, path, "", "%s is a secret, which is named here and never written: {env: NAME} or {file: PATH}", last(path))
+		d.doc.Refuse(n.At, path, "", "%s is a secret, which is named here and never written: %s", last(path), d.forms)
 		return
 	}
-	value, err := d.resolve(ref, path)
+	value, err := resolve(path, text)
 	if err != nil {
+		if ref.Env == "" && ref.File == "" {
+			d.doc.Mask(n.At)
+		}
 		d.doc.Refuse(n.At, path, "", "%s: %s", last(path), err)
 		return
 	}
 	v.Set(reflect.ValueOf(ref.With(value)))
 }
 
+// String is the forms as somebody writes them.
+func (f SecretForms) String() string {
+	examples := map[string]string{"env": "{env: NAME}", "file": "{file: PATH}", "keep": `{keep: "true"}`, "value": "{value: SECRET}"}
+	var all []string
+	for _, form := range slices.Sorted(maps.Keys(f)) {
+		if example, shown := examples[form]; shown {
+			all = append(all, example)
+		}
+	}
+	return strings.Join(all, " or ")
+}
+
+// FromFile reads the secret in a file, without the line's end. open tells whether everybody on this machine may read it.
+func FromFile(path string) (value string, open bool, err error) { return readSecret(path) }
+
 // Private
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-func (d *Decoder) resolve(ref adg.Secret, path string) (string, error) {
-	if ref.Env != "" {
-		value, found := "", false
-		if d.env != nil {
-			value, found = d.env(ref.Env)
-		}
-		switch {
-		case !found:
-			return "", fmt.Errorf("the environment variable %s is not set", Cut(ref.Env))
-		case value == "":
-			return "", fmt.Errorf("the environment variable %s is empty", Cut(ref.Env))
-		}
-		return value, nil
+func (d *Decoder) fromEnv(_, name string) (string, error) {
+	value, found := "", false
+	if d.env != nil {
+		value, found = d.env(name)
 	}
-	value, open, err := readSecret(ref.File)
+	switch {
+	case !found:
+		return "", fmt.Errorf("the environment variable %s is not set", Cut(name))
+	case value == "":
+		return "", fmt.Errorf("the environment variable %s is empty", Cut(name))
+	}
+	return value, nil
+}
+
+func (d *Decoder) fromFile(path, file string) (string, error) {
+	value, open, err := readSecret(file)
 	if err != nil {
 		return "", err
 	}
 	if open {
-		d.doc.Doubt(path, "everybody on this machine can read the secret in %s: chmod 600 it", Cut(ref.File))
+		d.doc.Doubt(path, "everybody on this machine can read the secret in %s: chmod 600 it", Cut(file))
 	}
 	return value, nil
 }

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/deployguardian/adg/internal/strictyaml"
+)
+
+// Connections are what an admin registered, as far as a policy may use it.
+type Connections struct {
+	Sources   []Instance
+	Targets   []Instance
+	Notifiers []Instance
+}
+
+// Private
+
+func readRegistered(doc *strictyaml.Document, root *strictyaml.Node, known Connections) File {
+	file := File{Path: doc.Name(), Sources: known.Sources}
+	for i, e := range root.Entries {
+		if e.Name == "sources" {
+			doc.Mask(e.Value.At)
+			doc.Refuse(e.At, "sources", "", "a server has its sources registered by an admin: take this out, and name in each check one of %s", named(known.Sources))
+			root.Entries = slices.Delete(slices.Clone(root.Entries), i, i+1)
+			break
+		}
+	}
+	if root.Kind == strictyaml.Mapping {
+		root.Entries = append(root.Entries, strictyaml.Entry{Name: "sources", Value: &strictyaml.Node{Kind: strictyaml.Mapping}})
+	}
+	var w policy
+	strictyaml.NewDecoderWith(doc, nil).Decode(root, &w, "")
+	if w.Target != nil {
+		file.Target = registered(doc, w.Target, "target", "target", known.Targets)
+	}
+	for i, n := range w.Notify {
+		if n == nil {
+			continue
+		}
+		if one := registered(doc, n, fmt.Sprintf("notify[%d]", i), "notifier", known.Notifiers); one.Name != "" {
+			file.Notifiers = append(file.Notifiers, one)
+		}
+	}
+	file.finish(doc, w)
+	file.Policy.Target = file.Target.Name
+	return file
+}
+
+// registered finds the connection that a policy names.
+func registered(doc *strictyaml.Document, n *strictyaml.Node, path, what string, known []Instance) Instance {
+	if n.Kind != strictyaml.Text {
+		doc.Mask(n.At)
+		doc.Refuse(n.At, path, "", "a server has its %ss registered by an admin: name one of %s", what, named(known))
+		return Instance{}
+	}
+	i := slices.IndexFunc(known, func(one Instance) bool { return one.Name == n.Text })
+	if i < 0 {
+		doc.Refuse(n.At, path, strictyaml.Nearest(n.Text, names(known)), "there is no %s %q for this service and environment: there are %s", what, strictyaml.Cut(n.Text), named(known))
+		return Instance{}
+	}
+	return known[i]
+}
+
+func names(all []Instance) []string {
+	made := make([]string, len(all))
+	for i, one := range all {
+		made[i] = one.Name
+	}
+	return made
+}
+
+func named(all []Instance) string {
+	if len(all) == 0 {
+		return "none yet: ask an admin"
+	}
+	return strictyaml.Choices(names(all))
+}
