@@ -48,7 +48,7 @@ func TestSecretsOfAConnectionAreReplacedWhereverTheyStand(t *testing.T) {
 		t.Errorf("sealed: %v", sealed)
 	}
 	opened, err := stored.Open(drivers(), config.SecretForms{
-		"sealed": func(path, text string) (string, error) { return "opened " + text, nil },
+		"sealed": func(_, text string) (string, error) { return "opened " + text, nil },
 		"env":    func(_, name string) (string, error) { return "value of " + name, nil },
 	})
 	if err != nil {
