@@ -1,0 +1,259 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/seal"
+	"github.com/deployguardian/adg/internal/strictyaml"
+)
+
+// Connection is a source, a target or a notifier with its credentials, registered for some services and environments.
+// Its options may hold $service and $environment, which stand for the deployment's: one connection serves many.
+type Connection struct {
+	Seam         string   `json:"seam"` // source, target or notifier
+	Name         string   `json:"name"`
+	Type         string   `json:"type"`
+	Options      string   `json:"options"`      // JSON; secrets are sealed, or named
+	Services     []string `json:"services"`     // exact, or a prefix with a final '*'; none: all
+	Environments []string `json:"environments"` // the same
+	Version      int64    `json:"-"`
+}
+
+// Secrets are what connections may name of the server's own: an admin of the API is not one of the machine.
+type Secrets struct {
+	Env       func(name string) (string, bool) // environment; nil: none
+	EnvPrefix string                           // which variables, by the beginning of their names
+	Dir       string                           // the folder whose files may be named; empty: none
+}
+
+// Covers tells whether a service in an environment may use the connection.
+func (k Connection) Covers(service, environment string) bool {
+	return matchesAny(k.Services, service) && matchesAny(k.Environments, environment)
+}
+
+// PutConnection registers a connection, or changes it: version is the one that is there, 0 for a new one. Options are
+// YAML or JSON, in which a secret is {value: SECRET}, {env: NAME}, {file: NAME}, or {keep: "true"} for the one that is
+// sealed there already. It comes back as Connection does it.
+func (c *Control) PutConnection(ctx context.Context, who Caller, k Connection, version int64) (Connection, error) {
+	entry := adg.AuditEntry{Action: "connection.put", Resource: k.resource(), Detail: map[string]string{"type": k.Type}}
+	if err := c.allowed(ctx, who, WriteConnections, adg.Scope{}, entry); err != nil {
+		return k, err
+	}
+	if err := k.validPatterns(); err != nil {
+		return k, err
+	}
+	var before map[string]string
+	if version != 0 {
+		old, _, err := read[Connection](ctx, c, kindConnection, k.key())
+		if err != nil {
+			return k, err
+		}
+		if before, err = c.sealedIn(old); err != nil {
+			return k, err
+		}
+	}
+	stored, err := k.plain().Rewritten(c.o.Drivers, c.sealing(ctx, k, before))
+	if err != nil {
+		return k, err
+	}
+	k.Options = string(stored.Options)
+	d, err := c.put(ctx, who, kindConnection, k.key(), k, version, entry)
+	if err != nil {
+		return k, err
+	}
+	k.Version = d.Version
+	return c.shown(k)
+}
+
+// Connection is one connection; sealed secrets are shown as {keep: "true"}, so that what was read can be written.
+func (c *Control) Connection(ctx context.Context, who Caller, seam, name string) (Connection, error) {
+	k := Connection{Seam: seam, Name: name}
+	if err := c.allowed(ctx, who, ReadConnections, adg.Scope{}, adg.AuditEntry{Action: "connection.get", Resource: k.resource()}); err != nil {
+		return k, err
+	}
+	k, version, err := read[Connection](ctx, c, kindConnection, k.key())
+	if err != nil {
+		return k, err
+	}
+	k.Version = version
+	return c.shown(k)
+}
+
+// Connections are all of them, by seam and name.
+func (c *Control) Connections(ctx context.Context, who Caller) ([]Connection, error) {
+	if err := c.allowed(ctx, who, ReadConnections, adg.Scope{}, adg.AuditEntry{Action: "connection.list", Resource: "connection"}); err != nil {
+		return nil, err
+	}
+	every, versions, err := all[Connection](ctx, c.o.Store, kindConnection, "")
+	for i := range every {
+		every[i].Version = versions[i]
+		if err == nil {
+			every[i], err = c.shown(every[i])
+		}
+	}
+	return every, err
+}
+
+// DropConnection forgets a connection. Deployments under way that use it go blind or cannot act: they say so.
+func (c *Control) DropConnection(ctx context.Context, who Caller, seam, name string, version int64) error {
+	k := Connection{Seam: seam, Name: name}
+	entry := adg.AuditEntry{Action: "connection.drop", Resource: k.resource()}
+	if err := c.allowed(ctx, who, WriteConnections, adg.Scope{}, entry); err != nil {
+		return err
+	}
+	return c.drop(ctx, who, kindConnection, k.key(), version, entry)
+}
+
+// Private
+
+const kindConnection = "connection"
+
+func (k Connection) key() string      { return k.Seam + "/" + k.Name }
+func (k Connection) resource() string { return kindConnection + "/" + k.key() }
+
+func (k Connection) plain() config.Connection {
+	return config.Connection{Seam: k.Seam, Name: k.Name, Type: k.Type, Options: []byte(k.Options)}
+}
+
+func (k Connection) validPatterns() error {
+	for what, patterns := range map[string][]string{"service": k.Services, "environment": k.Environments} {
+		if len(patterns) > 1000 {
+			return adg.Errorf(adg.Invalid, "a connection names at most 1,000 %ss: use a prefix, as in team-*", what)
+		}
+		for _, p := range patterns {
+			if name := strings.TrimSuffix(p, "*"); name != "" && adg.ValidName(what, strings.TrimRight(name, "-._")) != nil || p == "" {
+				return adg.Errorf(adg.Invalid, "%q names no %s: write a name, or a prefix with a final *", strictyaml.Cut(p), what)
+			}
+		}
+	}
+	return nil
+}
+
+// sealing are the changes that make of what a caller writes what is stored.
+func (c *Control) sealing(ctx context.Context, k Connection, before map[string]string) map[string]func(path, text string) (any, error) {
+	return map[string]func(path, text string) (any, error){
+		"value": func(path, text string) (any, error) {
+			if c.o.Keyring == nil {
+				return nil, adg.Errorf(adg.Invalid, "this server has no key to seal secrets with: give it one (seal: in its configuration), or name the secret: {env: NAME}")
+			}
+			sealed, err := c.o.Keyring.Seal(ctx, k.place(path), adg.NewSecret(text))
+			return map[string]string{"sealed": sealed}, err
+		},
+		"keep": func(path, _ string) (any, error) {
+			sealed, found := before[path]
+			if !found {
+				return nil, adg.Errorf(adg.Invalid, "there is no secret here to keep")
+			}
+			return map[string]string{"sealed": sealed}, nil
+		},
+		"env":  func(_, name string) (any, error) { return map[string]string{"env": name}, c.mayName("env", name) },
+		"file": func(_, name string) (any, error) { return map[string]string{"file": name}, c.mayName("file", name) },
+	}
+}
+
+func (k Connection) place(path string) seal.Place {
+	return seal.Place{Kind: kindConnection, Key: k.key() + "/" + path}
+}
+
+// mayName refuses secrets of the server's that no connection may see.
+func (c *Control) mayName(form, name string) error {
+	s := c.o.Secrets
+	switch {
+	case form == "env" && (s.Env == nil || !strings.HasPrefix(name, s.EnvPrefix)):
+		return adg.Errorf(adg.Invalid, "connections may name environment variables that begin with %s only", cmp.Or(s.EnvPrefix, "(none)"))
+	case form == "file" && (s.Dir == "" || !filepath.IsLocal(name)):
+		return adg.Errorf(adg.Invalid, "connections may name files in the server's folder of secrets only, by their names in it")
+	}
+	return nil
+}
+
+// sealedIn are the sealed secrets of a stored connection, by their places.
+func (c *Control) sealedIn(k Connection) (map[string]string, error) {
+	found := map[string]string{}
+	_, err := k.plain().Rewritten(c.o.Drivers, map[string]func(path, text string) (any, error){
+		"sealed": func(path, text string) (any, error) { found[path] = text; return nil, nil },
+		"env":    func(string, string) (any, error) { return nil, nil },
+		"file":   func(string, string) (any, error) { return nil, nil },
+	})
+	return found, err
+}
+
+// shown is a stored connection as callers see it.
+func (c *Control) shown(k Connection) (Connection, error) {
+	shown, err := k.plain().Rewritten(c.o.Drivers, map[string]func(path, text string) (any, error){
+		"sealed": func(string, string) (any, error) { return map[string]string{"keep": "true"}, nil },
+		"env":    func(_, name string) (any, error) { return map[string]string{"env": name}, nil },
+		"file":   func(_, name string) (any, error) { return map[string]string{"file": name}, nil },
+	})
+	k.Options = string(shown.Options)
+	return k, err
+}
+
+// opened resolves the secrets of a stored connection.
+func (c *Control) opened(ctx context.Context, k Connection) (config.Instance, error) {
+	return k.plain().Open(c.o.Drivers, config.SecretForms{
+		"sealed": func(path, text string) (string, error) {
+			if c.o.Keyring == nil {
+				return "", adg.Errorf(adg.Unavailable, "the server has lost its key: what was sealed with it cannot be opened")
+			}
+			secret, err := c.o.Keyring.Open(ctx, k.place(path), text)
+			return secret.Reveal(), err
+		},
+		"env": func(_, name string) (string, error) {
+			if err := c.mayName("env", name); err != nil {
+				return "", err
+			}
+			value, found := c.o.Secrets.Env(name)
+			if !found || value == "" {
+				return "", adg.Errorf(adg.Invalid, "the server's environment has no %s", name)
+			}
+			return value, nil
+		},
+		"file": func(_, name string) (string, error) {
+			if err := c.mayName("file", name); err != nil {
+				return "", err
+			}
+			value, _, err := strictyaml.FromFile(filepath.Join(c.o.Secrets.Dir, name))
+			return value, err
+		},
+	})
+}
+
+// usable are the connections that a service in an environment may use, as a policy is checked against them.
+func (c *Control) usable(ctx context.Context, service, environment string) (config.Connections, error) {
+	every, _, err := all[Connection](ctx, c.o.Store, kindConnection, "")
+	var known config.Connections
+	for _, k := range every {
+		if !k.Covers(service, environment) {
+			continue
+		}
+		// The policy is checked against the options; their secrets do not matter.
+		nothing := func(string, string) (string, error) { return "x", nil }
+		one, err := k.plain().Open(c.o.Drivers, config.SecretForms{"sealed": nothing, "env": nothing, "file": nothing})
+		if err != nil {
+			return known, err
+		}
+		switch k.Seam {
+		case "source":
+			known.Sources = append(known.Sources, one)
+		case "target":
+			known.Targets = append(known.Targets, one)
+		case "notifier":
+			known.Notifiers = append(known.Notifiers, one)
+		}
+	}
+	return known, err
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
+		prefix, open := strings.CutSuffix(p, "*")
+		return p == name || open && strings.HasPrefix(name, prefix)
+	})
+}

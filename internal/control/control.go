@@ -1,0 +1,178 @@
+// Package control is what people and pipelines may ask of a server, whichever way they reach it: each operation checks
+// that the caller may, puts it on record in the audit log, and does it.
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/seal"
+)
+
+// Permission is a verb on a kind of resource.
+type Permission string
+
+// The permissions that operations ask for.
+const (
+	ReadDeployments    Permission = "deployment.read"
+	StartDeployments   Permission = "deployment.start"
+	CommandDeployments Permission = "deployment.command"
+	ApproveDeployments Permission = "deployment.approve"
+	ReadPolicies       Permission = "policy.read"
+	WritePolicies      Permission = "policy.write"
+	ApprovePolicies    Permission = "policy.approve"
+	MarkReleases       Permission = "release.mark"
+	WriteHolds         Permission = "hold.write"
+	WriteStops         Permission = "stop.write"
+	WriteFreezes       Permission = "freeze.write"
+	ReadConnections    Permission = "connection.read"
+	WriteConnections   Permission = "connection.write"
+	ReadAudit          Permission = "audit.read"
+	WriteModels        Permission = "model.write"
+)
+
+// Caller is who asks. May is nil where the caller has the permission within the scope, all of it; else Unauthorized, and
+// it says what is missing. An empty scope is everything.
+type Caller interface {
+	Name() string    // for the record: a person, or a token of theirs
+	Person() string  // who stands behind it: two tokens of one person are one
+	Address() string // where the request comes from
+	May(p Permission, scope adg.Scope) error
+}
+
+// Starter checks and stores deployments.
+type Starter interface {
+	Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error)
+}
+
+// Options are what a Control works with.
+type Options struct {
+	Store   adg.Store
+	Starter Starter
+	Drivers config.Drivers
+	Keyring *seal.Keyring // nil: connections cannot hold secrets, only name them
+	Secrets Secrets       // what connections may name
+	Host    adg.Host      // for the drivers: Dir is the parent of theirs, Commands whether they may start programs
+	Log     *slog.Logger
+}
+
+// Control does what callers ask for. All methods are safe for concurrent use. A caller who may not is answered with the
+// code Unauthorized, and the refusal is on record.
+type Control struct {
+	o Options
+}
+
+// New makes a control.
+func New(o Options) *Control {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Control{o: o}
+}
+
+// Private
+
+// allowed refuses a caller who may not, on record.
+func (c *Control) allowed(ctx context.Context, who Caller, p Permission, scope adg.Scope, entry adg.AuditEntry) error {
+	err := who.May(p, scope)
+	if err == nil {
+		return nil
+	}
+	entry = c.entry(who, entry)
+	entry.Service, entry.Environment, entry.Outcome, entry.Reason = scope.Service, scope.Environment, adg.AuditDenied, err.Error()
+	if _, recorded := c.o.Store.AppendAudit(ctx, entry); recorded != nil {
+		c.o.Log.ErrorContext(ctx, "a refusal is not on record", "actor", who.Name(), "action", entry.Action, "error", recorded)
+	}
+	return err
+}
+
+// done puts an action on record before it is done, does it, and puts on record if it failed.
+func (c *Control) done(ctx context.Context, who Caller, entry adg.AuditEntry, do func() error) error {
+	entry = c.entry(who, entry)
+	entry.Outcome = adg.AuditDone
+	if _, err := c.o.Store.AppendAudit(ctx, entry); err != nil {
+		return err
+	}
+	err := do()
+	if err != nil {
+		entry.Outcome, entry.Reason = adg.AuditFailed, err.Error()
+		if _, recorded := c.o.Store.AppendAudit(context.WithoutCancel(ctx), entry); recorded != nil {
+			c.o.Log.ErrorContext(ctx, "a failure is not on record", "actor", entry.Actor, "action", entry.Action, "error", recorded)
+		}
+	}
+	return err
+}
+
+// entry fills in who it was.
+func (c *Control) entry(who Caller, e adg.AuditEntry) adg.AuditEntry {
+	e.Actor, e.From = who.Name(), who.Address()
+	return e
+}
+
+// put writes one document with its line in the audit log.
+func (c *Control) put(ctx context.Context, who Caller, kind, key string, value any, version int64, entry adg.AuditEntry) (adg.Document, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return adg.Document{}, adg.Errorf(adg.Internal, "writing %s %s: %w", kind, key, err)
+	}
+	entry = c.entry(who, entry)
+	entry.Outcome = adg.AuditDone
+	stored, err := c.o.Store.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: kind, Key: key, Data: data}, If: version}}, entry)
+	if err != nil {
+		return adg.Document{}, err
+	}
+	return stored[0], nil
+}
+
+// drop drops one document with its line in the audit log.
+func (c *Control) drop(ctx context.Context, who Caller, kind, key string, version int64, entry adg.AuditEntry) error {
+	entry = c.entry(who, entry)
+	entry.Outcome = adg.AuditDone
+	_, err := c.o.Store.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: kind, Key: key}, If: version, Drop: true}}, entry)
+	return err
+}
+
+// read reads a document of ours.
+func read[T any](ctx context.Context, c *Control, kind, key string) (value T, version int64, err error) {
+	d, err := c.o.Store.Document(ctx, kind, key)
+	if err != nil {
+		return value, 0, err
+	}
+	return value, d.Version, decode(d, &value)
+}
+
+// all reads every document of ours of one kind.
+func all[T any](ctx context.Context, store adg.Documents, kind, prefix string) (values []T, versions []int64, err error) {
+	f := adg.DocumentFilter{Kind: kind, Prefix: prefix, Limit: 1000}
+	for {
+		page, err := store.ListDocuments(ctx, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, d := range page {
+			var value T
+			if err := decode(d, &value); err != nil {
+				return nil, nil, err
+			}
+			values, versions = append(values, value), append(versions, d.Version)
+		}
+		if len(page) < f.Limit {
+			return values, versions, nil
+		}
+		f.After = page[len(page)-1].Key
+	}
+}
+
+func decode(d adg.Document, into any) error {
+	if err := json.Unmarshal(d.Data, into); err != nil {
+		return adg.Errorf(adg.Internal, "%s %s in the store cannot be read: %w", d.Kind, d.Key, err)
+	}
+	return nil
+}
+
+// newID is an id that nobody guesses.
+func newID() string { return rand.Text() }
