@@ -9,7 +9,7 @@ import (
 // internal/store/storetest. All methods are safe for concurrent use; a cancelled context changes nothing. What does
 // not exist is NotFound.
 //
-//nolint:interfacebloat // it is ten small interfaces, each of which is enough for whoever uses it
+//nolint:interfacebloat // it is thirteen small interfaces, each of which is enough for whoever uses it
 type Store interface {
 	Clock
 	Deployments
@@ -20,6 +20,9 @@ type Store interface {
 	Commands
 	Outbox
 	Line
+	EventLog
+	Documents
+	AuditLog
 	Close() error
 }
 
@@ -154,6 +157,17 @@ type Releases interface {
 	PutHold(ctx context.Context, h ReleaseHold) error
 	// LiftHold is NotFound where there is none.
 	LiftHold(ctx context.Context, service, environment, identity string) error
+	// ListHolds are the holds in force, by service, environment and identity.
+	ListHolds(ctx context.Context, f ReleaseFilter) ([]ReleaseHold, error)
+	// ListReleases are the releases that something is known of; what was recorded last comes first.
+	ListReleases(ctx context.Context, f ReleaseFilter) ([]ReleaseRecord, error)
+}
+
+// ReleaseFilter selects releases or holds; zero fields select all.
+type ReleaseFilter struct {
+	Service     string
+	Environment string
+	Limit       int // at most 1,000; zero: 100
 }
 
 // Commands are what humans ask for.
@@ -187,8 +201,52 @@ type Outbox interface {
 
 // Line is what stands above single deployments.
 type Line interface {
+	// Fleet is the state of everything else; Stopped is of the stops that hold for the deployment, the widest of them.
 	Fleet(ctx context.Context, environment, deployment string) (Fleet, error)
-	// StopLine keeps ADG from acting anywhere until ResumeLine.
-	StopLine(ctx context.Context, actor, reason string) error
-	ResumeLine(ctx context.Context, actor string) error
+	// StopLine keeps ADG from acting within a scope until ResumeLine. The same scope again puts another reason on record.
+	// Stop.At is the store's.
+	StopLine(ctx context.Context, s Stop) error
+	// ResumeLine ends the stop of exactly that scope, or is NotFound.
+	ResumeLine(ctx context.Context, scope Scope, actor string) error
+	// Stops are the stops in force, the widest first.
+	Stops(ctx context.Context) ([]Stop, error)
+}
+
+// Scope is a part of what ADG guards: a service, an environment, one in the other. Empty fields mean all.
+type Scope struct {
+	Service     string `json:"service,omitempty"`
+	Environment string `json:"environment,omitempty"`
+}
+
+// Stop keeps ADG from acting within a scope.
+type Stop struct {
+	Scope
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Event is a fact as it stands in the one order that all replicas agree on.
+type Event struct {
+	Cursor int64 `json:"cursor"` // rises, with gaps
+	Fact   Fact  `json:"fact"`
+}
+
+// EventFilter selects events, oldest first; zero fields select all.
+type EventFilter struct {
+	After       int64 // only events with a larger cursor
+	Deployment  string
+	Service     string
+	Environment string
+	Kinds       []FactKind
+	Limit       int // at most 1,000; zero: 100
+}
+
+// EventLog is the facts of all deployments.
+type EventLog interface {
+	// Events are the next ones, and the cursor to go on after: nothing that is stored later has a cursor up to there, so
+	// that a reader who goes on misses nothing and sees nothing twice. What does not match the filter is passed over.
+	Events(ctx context.Context, f EventFilter) (events []Event, next int64, err error)
+	// LastEvent is the cursor after which only what is stored from now on comes.
+	LastEvent(ctx context.Context) (int64, error)
 }
