@@ -132,7 +132,7 @@ func TestStoppedLineKeepsAnAutomaticRollbackUntilAHumanActs(t *testing.T) {
 		s.value = badV2
 		d := s.start(policy())
 		s.until(d.ID, adg.Rolling)
-		if err := s.store.StopLine(t.Context(), "dave", "the metrics are wrong"); err != nil {
+		if err := s.store.StopLine(t.Context(), adg.Stop{Actor: "dave", Reason: "the metrics are wrong"}); err != nil {
 			t.Fatal(err)
 		}
 		s.until(d.ID, adg.RollbackPending)

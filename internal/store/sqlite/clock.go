@@ -60,3 +60,19 @@ func timeOf(nanos int64) time.Time {
 	}
 	return time.Unix(0, nanos).UTC()
 }
+
+// ending is when something ends, as it is stored: the zero time is never.
+func ending(t time.Time) int64 {
+	if t.IsZero() {
+		return forever
+	}
+	return nanos(t)
+}
+
+// endOf is the time that ending has stored.
+func endOf(nanos int64) time.Time {
+	if nanos == forever {
+		return time.Time{}
+	}
+	return timeOf(nanos)
+}

@@ -59,7 +59,7 @@ func (s *Store) Baselines(ctx context.Context, deployment string) ([]adg.Baselin
 
 // Facts are those of a deployment, oldest first.
 func (s *Store) Facts(ctx context.Context, deployment string) ([]adg.Fact, error) {
-	return listed(ctx, s, deployment, "SELECT fact FROM facts WHERE deployment = ? ORDER BY n LIMIT ?", func(f adg.Fact) adg.Fact { return f })
+	return listed(ctx, s, deployment, "SELECT fact FROM facts WHERE deployment = ? ORDER BY n LIMIT ?", same[adg.Fact])
 }
 
 // Compact forgets in small transactions, so that ticks need not wait for it. The evidence of decisions that changed

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -16,14 +17,38 @@ func (s *Store) Fleet(ctx context.Context, environment, deployment string) (adg.
 	return f, explain(s.dir, err)
 }
 
-// StopLine stops the line, or puts another reason on record.
-func (s *Store) StopLine(ctx context.Context, actor, reason string) error {
-	return s.setLine(ctx, true, actor, reason)
+// StopLine stops what is within a scope, in place of the stop of the same scope that there is.
+func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
+	return s.write(ctx, true, func(t *tx) error {
+		now := nanos(s.clock.now())
+		if _, err := t.endStop(stop.Scope, stop.Actor, now); err != nil {
+			return err
+		}
+		_, err := t.exec("INSERT INTO stops (service, environment, actor, reason, at) VALUES (?, ?, ?, ?, ?)",
+			stop.Service, stop.Environment, stop.Actor, stop.Reason, now)
+		return err
+	})
 }
 
-// ResumeLine lets a line run; one that does already goes on.
-func (s *Store) ResumeLine(ctx context.Context, actor string) error {
-	return s.setLine(ctx, false, actor, "")
+// ResumeLine ends the stop of a scope.
+func (s *Store) ResumeLine(ctx context.Context, scope adg.Scope, actor string) error {
+	return s.write(ctx, true, func(t *tx) error {
+		ended, err := t.endStop(scope, actor, nanos(s.clock.now()))
+		if err == nil && ended == 0 {
+			err = adg.Errorf(adg.NotFound, "nobody has stopped just this (service %q, environment %q): resume one of the stops that are in force", scope.Service, scope.Environment)
+		}
+		return err
+	})
+}
+
+// Stops are the stops in force.
+func (s *Store) Stops(ctx context.Context) ([]adg.Stop, error) {
+	return collect(ctx, s, func(rows *sql.Rows) (stop adg.Stop, err error) {
+		var at int64
+		err = rows.Scan(&stop.Service, &stop.Environment, &stop.Actor, &stop.Reason, &at)
+		stop.At = timeOf(at)
+		return stop, err
+	}, "SELECT service, environment, actor, reason, at FROM stops WHERE ended IS NULL ORDER BY "+widestFirst+", service, environment LIMIT ?", maxRows)
 }
 
 // Private
@@ -33,11 +58,18 @@ const (
 	turnedBadWithin = 5 * time.Minute
 )
 
+// widestFirst: everything, an environment, a service, a service in an environment.
+const widestFirst = "service <> '', environment <> ''"
+
 const fleetQuery = `
 SELECT
 	(SELECT count(*) FROM slots WHERE at > ?1),
 	(SELECT count(DISTINCT service) FROM deployments WHERE environment = ?2 AND bad_since > ?3),
-	coalesce((SELECT actor || iif(reason = '', '', ': ' || reason) FROM line WHERE n = (SELECT max(n) FROM line) AND stopped), ''),
+	coalesce((
+		SELECT actor || iif(reason = '', '', ': ' || reason) FROM stops
+		WHERE ended IS NULL AND service IN ('', (SELECT service FROM deployments WHERE id = ?4)) AND environment IN ('', ?2)
+		ORDER BY ` + widestFirst + ` LIMIT 1
+	), ''),
 	coalesce((
 		SELECT o.id FROM deployments d
 		JOIN deployments o INDEXED BY deployments_live ON o.service = d.service AND o.environment = d.environment AND o.live = 1
@@ -45,9 +77,7 @@ SELECT
 		ORDER BY o.n LIMIT 1
 	), '')`
 
-func (s *Store) setLine(ctx context.Context, stopped bool, actor, reason string) error {
-	return s.write(ctx, true, func(t *tx) error {
-		_, err := t.exec("INSERT INTO line (at, stopped, actor, reason) VALUES (?, ?, ?, ?)", nanos(s.clock.now()), stopped, actor, reason)
-		return err
-	})
+// endStop tells how many stops have ended: one or none.
+func (t *tx) endStop(scope adg.Scope, actor string, now int64) (int64, error) {
+	return t.exec("UPDATE stops SET ended = ?, ended_by = ? WHERE service = ? AND environment = ? AND ended IS NULL", now, actor, scope.Service, scope.Environment)
 }

@@ -35,7 +35,7 @@ func TestForeignKeysAreOnInEveryConnection(t *testing.T) {
 	on(second)
 	on(s.writer.conn)
 	for _, c := range []*sql.Conn{first, second} {
-		if _, err := c.ExecContext(t.Context(), "DELETE FROM line"); err == nil {
+		if _, err := c.ExecContext(t.Context(), "DELETE FROM stops"); err == nil {
 			t.Error("a connection for reading can write")
 		}
 	}
@@ -100,7 +100,7 @@ func TestReadingAlongSeesWhatIsWrittenAndWritesNothing(t *testing.T) {
 		t.Errorf("read %d measurements, %v", len(all), err)
 	}
 	for what, err := range map[string]error{
-		"StopLine": reader.StopLine(t.Context(), "a", "b"),
+		"StopLine": reader.StopLine(t.Context(), adg.Stop{Actor: "a", Reason: "b"}),
 		"Ask":      reader.Ask(t.Context(), adg.Command{ID: "c", Deployment: "d0"}),
 	} {
 		if adg.CodeOf(err) != adg.Conflict || !strings.Contains(err.Error(), "reading only") {

@@ -145,7 +145,8 @@ func exercise(t *testing.T, s *Store) {
 		}
 		must(t, do(all[0]))
 	}
-	must(t, s.StopLine(ctx, "a", "b"))
+	must(t, s.StopLine(ctx, adg.Stop{Actor: "a", Reason: "b"}))
+	must(t, s.ResumeLine(ctx, adg.Scope{}, "a"))
 	must(t, s.LiftHold(ctx, "s0", "bench", "v2"))
 	_, err = s.Compact(ctx, time.Now())
 	must(t, err)

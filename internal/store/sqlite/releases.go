@@ -58,7 +58,32 @@ func (s *Store) LiftHold(ctx context.Context, service, environment, identity str
 	})
 }
 
+// ListHolds are the holds in force.
+func (s *Store) ListHolds(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseHold, error) {
+	query, args := within("SELECT hold FROM holds WHERE until > ?", []any{nanos(s.clock.now())}, f)
+	return collect(ctx, s, decoding(same[adg.ReleaseHold]), query+" ORDER BY service, environment, identity LIMIT ?", append(args, bounded(f.Limit, 100, 1000))...)
+}
+
+// ListReleases are the releases that something is known of.
+func (s *Store) ListReleases(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseRecord, error) {
+	query, args := within("SELECT record FROM standings WHERE true", nil, f)
+	return collect(ctx, s, decoding(same[adg.ReleaseRecord]), query+" ORDER BY n DESC LIMIT ?", append(args, bounded(f.Limit, 100, 1000))...)
+}
+
 // Private
+
+// within adds the conditions of a filter to a query.
+func within(query string, args []any, f adg.ReleaseFilter) (string, []any) {
+	if f.Service != "" {
+		query, args = query+" AND service = ?", append(args, f.Service)
+	}
+	if f.Environment != "" {
+		query, args = query+" AND environment = ?", append(args, f.Environment)
+	}
+	return query, args
+}
+
+func same[T any](v T) T { return v }
 
 func (t *tx) mark(r adg.ReleaseRecord) error {
 	record, err := encode(r)
@@ -77,13 +102,9 @@ func (t *tx) putHold(h adg.ReleaseHold, now time.Time, replace bool) error {
 	if err != nil {
 		return err
 	}
-	until := int64(forever)
-	if !h.Until.IsZero() {
-		until = nanos(h.Until)
-	}
 	_, err = t.exec(`INSERT INTO holds (service, environment, identity, until, hold) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT DO UPDATE SET until = excluded.until, hold = excluded.hold WHERE ?7 OR until <= ?6 OR until < excluded.until`,
-		h.Service, h.Environment, h.Identity, until, hold, nanos(now), replace)
+		h.Service, h.Environment, h.Identity, ending(h.Until), hold, nanos(now), replace)
 	return err
 }
 

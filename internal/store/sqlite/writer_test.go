@@ -89,13 +89,13 @@ func TestFailureInABatchUndoesItsOwnWritesOnly(t *testing.T) {
 		s := opened(t, t.TempDir(), Options{})
 		sad := errors.New("no")
 		failed := together(t, s, 9, func(i int, t *tx) error {
-			if _, err := t.exec("INSERT INTO line (at, stopped, actor, reason) VALUES (1, 0, ?, '')", fmt.Sprint(i)); err != nil || i%3 != 1 {
+			if _, err := t.exec("INSERT INTO stops (service, environment, actor, reason, at) VALUES (?1, '', ?1, '', 1)", fmt.Sprint(i)); err != nil || i%3 != 1 {
 				return err
 			}
 			return sad
 		})
 		got := ""
-		must(t, s.reads.QueryRowContext(t.Context(), "SELECT group_concat(actor, '') FROM (SELECT actor FROM line ORDER BY actor)").Scan(&got))
+		must(t, s.reads.QueryRowContext(t.Context(), "SELECT group_concat(actor, '') FROM (SELECT actor FROM stops ORDER BY actor)").Scan(&got))
 		if got != "023568busy" {
 			t.Errorf("written by %s", got)
 		}
@@ -113,7 +113,7 @@ func TestWriteWhoseContextEndsWhileItWaitsIsNotMade(t *testing.T) {
 		free := occupy(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan error)
-		go func() { stopped <- s.StopLine(ctx, "mallory", "too late") }()
+		go func() { stopped <- s.StopLine(ctx, adg.Stop{Actor: "mallory", Reason: "too late"}) }()
 		synctest.Wait()
 		cancel()
 		err := <-stopped
@@ -132,7 +132,7 @@ func TestClosingEndsWhatWaitsAndKeepsWhatWasBegun(t *testing.T) {
 		s := opened(t, dir, Options{})
 		free := occupy(t, s)
 		stopped, ended := make(chan error), make(chan error)
-		go func() { stopped <- s.StopLine(t.Context(), "carol", "too late") }()
+		go func() { stopped <- s.StopLine(t.Context(), adg.Stop{Actor: "carol", Reason: "too late"}) }()
 		synctest.Wait()
 		go func() { ended <- s.Close() }()
 		if err := <-stopped; adg.CodeOf(err) != adg.Unavailable {
@@ -169,7 +169,7 @@ func occupy(t *testing.T, s *Store) (free func()) {
 	go func() {
 		done <- s.write(t.Context(), false, func(t *tx) error {
 			<-over
-			_, err := t.exec("INSERT INTO line (at, stopped, actor, reason) VALUES (1, 1, 'busy', '')")
+			_, err := t.exec("INSERT INTO stops (service, environment, actor, reason, at) VALUES ('', '', 'busy', '', 1)")
 			return err
 		})
 	}()

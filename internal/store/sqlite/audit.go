@@ -1,0 +1,134 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// AppendAudit puts entries on record. Bytes that are no text are replaced before the digest is made.
+func (s *Store) AppendAudit(ctx context.Context, entries ...adg.AuditEntry) ([]adg.AuditEntry, error) {
+	entries, err := legible(entries)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	var stored []adg.AuditEntry
+	err = s.write(ctx, true, func(t *tx) (err error) {
+		stored, err = t.audit(entries, s.clock.now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stored, nil
+}
+
+// Audit are the entries that a filter selects.
+func (s *Store) Audit(ctx context.Context, f adg.AuditFilter) ([]adg.AuditEntry, error) {
+	query, args := auditQuery(f)
+	return collect(ctx, s, scanAudit, query, args...)
+}
+
+// Private
+
+const auditColumns = "seq, at, actor, address, action, resource, service, environment, outcome, reason, detail, prev, digest"
+
+// legible gives copies of the entries with what JSON cannot hold replaced: read back they have the same digest.
+func legible(entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	entries = slices.Clone(entries)
+	for i := range entries {
+		entries[i].At = time.Time{} // it is the store's: one that cannot be written is no error
+	}
+	text, err := encode(entries)
+	if err != nil {
+		return nil, err
+	}
+	return decode[[]adg.AuditEntry](text)
+}
+
+// audit appends legible entries to the chain.
+func (t *tx) audit(entries []adg.AuditEntry, now time.Time) ([]adg.AuditEntry, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	seq, prev := int64(0), ""
+	err := t.row([]any{&seq, &prev}, "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1")
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	stored := make([]adg.AuditEntry, len(entries))
+	for i, e := range entries {
+		seq++
+		e.Seq, e.At = seq, now
+		e = e.Chained(prev)
+		detail, err := encode(e.Detail)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := t.exec("INSERT INTO audit ("+auditColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			e.Seq, nanos(e.At), e.Actor, e.From, e.Action, e.Resource, e.Service, e.Environment, e.Outcome.String(), e.Reason, detail, e.Prev, e.Digest); err != nil {
+			return nil, err
+		}
+		prev, stored[i] = e.Digest, e
+	}
+	return stored, nil
+}
+
+func auditQuery(f adg.AuditFilter) (query string, args []any) {
+	where, order := []string{"true"}, "seq"
+	add := func(condition string, values ...any) {
+		where, args = append(where, condition), append(args, values...)
+	}
+	equal := func(column, value string) {
+		if value != "" {
+			add(column+" = ?", value)
+		}
+	}
+	switch {
+	case !f.Newest:
+		add("seq > ?", f.After)
+	case f.After > 0:
+		add("seq < ?", f.After)
+	}
+	equal("actor", f.Actor)
+	equal("resource", f.Resource)
+	equal("service", f.Service)
+	equal("environment", f.Environment)
+	if area, all := strings.CutSuffix(f.Action, "."); all && f.Action != "" {
+		add("action > ? AND action < ?", f.Action, area+"/") // '/' is next to '.'
+	} else {
+		equal("action", f.Action)
+	}
+	if !f.From.IsZero() {
+		add("at >= ?", nanos(f.From))
+	}
+	if !f.To.IsZero() {
+		add("at <= ?", nanos(f.To))
+	}
+	if f.Newest {
+		order = "seq DESC"
+	}
+	return "SELECT " + auditColumns + " FROM audit WHERE " + strings.Join(where, " AND ") + " ORDER BY " + order + " LIMIT ?",
+		append(args, bounded(f.Limit, 100, 1000))
+}
+
+func scanAudit(rows *sql.Rows) (e adg.AuditEntry, err error) {
+	var at int64
+	var outcome, detail string
+	if err := rows.Scan(&e.Seq, &at, &e.Actor, &e.From, &e.Action, &e.Resource, &e.Service, &e.Environment, &outcome, &e.Reason, &detail, &e.Prev, &e.Digest); err != nil {
+		return e, err
+	}
+	e.At = timeOf(at)
+	if e.Detail, err = decode[map[string]string](detail); err != nil {
+		return e, err
+	}
+	return e, e.Outcome.UnmarshalText([]byte(outcome))
+}

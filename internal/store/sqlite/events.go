@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/deployguardian/adg"
+)
+
+// Events are facts in the order in which the one writer stored them. Facts are never forgotten, so their numbers only
+// rise.
+func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int64, error) {
+	// Read before the facts: what is stored in between is left for the next page.
+	last, err := s.LastEvent(ctx)
+	if err != nil {
+		return nil, f.After, err
+	}
+	query, args, err := s.eventQuery(ctx, f)
+	if err != nil {
+		return nil, f.After, err
+	}
+	limit := bounded(f.Limit, 100, 1000)
+	events, err := collect(ctx, s, func(rows *sql.Rows) (e adg.Event, err error) {
+		var fact string
+		if err := rows.Scan(&e.Cursor, &fact); err != nil {
+			return e, err
+		}
+		e.Fact, err = decode[adg.Fact](fact)
+		return e, err
+	}, query, append(args, last, limit)...)
+	switch {
+	case err != nil:
+		return nil, f.After, err
+	case len(events) == limit:
+		return events, events[limit-1].Cursor, nil
+	}
+	return events, last, nil
+}
+
+// LastEvent is the number of the last fact.
+func (s *Store) LastEvent(ctx context.Context) (last int64, err error) {
+	err = s.reads.QueryRowContext(ctx, "SELECT coalesce(max(n), 0) FROM facts").Scan(&last)
+	return last, explain(s.dir, err)
+}
+
+// Private
+
+// eventQuery selects the facts after the cursor; it wants the last one's number and a limit in the end.
+func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string, args []any, err error) {
+	where, args := []string{"n > ?"}, []any{f.After}
+	add := func(condition string, values ...any) {
+		where, args = append(where, condition), append(args, values...)
+	}
+	if f.Deployment != "" {
+		n, err := s.number(ctx, s.reads, f.Deployment)
+		if err != nil {
+			return "", nil, err
+		}
+		add("deployment = ?", n)
+	}
+	if f.Service != "" {
+		add("service = ?", f.Service)
+	}
+	if f.Environment != "" {
+		add("environment = ?", f.Environment)
+	}
+	if len(f.Kinds) > 0 {
+		names := each(f.Kinds, func(k adg.FactKind) any { return k.String() })
+		add("fact ->> 'kind' IN (?"+strings.Repeat(", ?", len(names)-1)+")", names...)
+	}
+	return "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ") + " AND n <= ? ORDER BY n LIMIT ?", args, nil
+}
