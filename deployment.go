@@ -58,6 +58,8 @@ type Deployment struct {
 
 // Spec is what was asked for.
 type Spec struct {
+	// ID is the deployment's, where the caller has one: the same ID again is a Conflict. Empty: a new one is made.
+	ID       string   `json:"id,omitempty"`
 	Release  Release  `json:"release"`
 	LastGood *Release `json:"last_good,omitempty"` // where a rollback goes; nil: nowhere, and a human is told at the start
 	Policy   Policy   `json:"policy"`
@@ -66,6 +68,7 @@ type Spec struct {
 	Steered    []string    `json:"steered,omitempty"`
 	Actor      string      `json:"actor"` // who asked
 	Reason     string      `json:"reason,omitempty"`
+	Emergency  string      `json:"emergency,omitempty"` // why no freeze window holds it up; empty: they do
 	Created    time.Time   `json:"created"`
 	Trace      string      `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }

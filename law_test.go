@@ -74,6 +74,7 @@ var rules = []rule{
 	{"internal/notify/notifytest", []string{"."}},
 	{"internal/notify/*", []string{".", "internal/remote", "internal/process"}},
 	{"internal/contexts", []string{"."}},
+	{"internal/control", []string{".", "internal/config", "internal/freeze", "internal/seal", "internal/strictyaml", "internal/target", "internal/trace"}},
 	{"internal/config", []string{".", "internal/strictyaml"}},
 	{"internal/strictyaml", []string{"."}},
 	{"internal/report", []string{"."}},
@@ -92,7 +93,7 @@ var rules = []rule{
 
 // pure are the packages that decide: no clock, no context, no I/O.
 var pure = []string{"internal/judge", "internal/judge/sequential", "internal/judge/bounds", "internal/judge/traffic", "internal/judge/histogram",
-	"internal/judge/ranks", "internal/freeze", "internal/verdict", "internal/rollout", "internal/predict"}
+	"internal/judge/ranks", "internal/verdict", "internal/rollout", "internal/predict"}
 
 var impure = []string{"context", "net", "os", "io/fs", "database/sql", "log", "syscall", "math/rand", "time.Now", "time.Since", "time.Until",
 	"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.AfterFunc", "time.Sleep"}

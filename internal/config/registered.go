@@ -14,6 +14,23 @@ type Connections struct {
 	Notifiers []Instance
 }
 
+// About is what a policy says it is for; empty where it does not say so plainly.
+func About(text []byte) (service, environment string) {
+	_, root := language.Parse("policy", text)
+	if root == nil {
+		return "", ""
+	}
+	for _, e := range root.Entries {
+		if e.Value.Kind == strictyaml.Text && e.Name == "service" {
+			service = e.Value.Text
+		}
+		if e.Value.Kind == strictyaml.Text && e.Name == "environment" {
+			environment = e.Value.Text
+		}
+	}
+	return service, environment
+}
+
 // Private
 
 func readRegistered(doc *strictyaml.Document, root *strictyaml.Node, known Connections) File {

@@ -51,13 +51,14 @@ type Starter interface {
 
 // Options are what a Control works with.
 type Options struct {
-	Store   adg.Store
-	Starter Starter
-	Drivers config.Drivers
-	Keyring *seal.Keyring // nil: connections cannot hold secrets, only name them
-	Secrets Secrets       // what connections may name
-	Host    adg.Host      // for the drivers: Dir is the parent of theirs, Commands whether they may start programs
-	Log     *slog.Logger
+	Store     adg.Store
+	Starter   Starter
+	Drivers   config.Drivers
+	Keyring   *seal.Keyring // nil: connections cannot hold secrets, only name them
+	Secrets   Secrets       // what connections may name
+	Predictor Predictor     // nil: nothing is predicted
+	Host      adg.Host      // for the drivers: Dir is the parent of theirs, Commands whether they may start programs
+	Log       *slog.Logger
 }
 
 // Control does what callers ask for. All methods are safe for concurrent use. A caller who may not is answered with the
@@ -115,9 +116,9 @@ func (c *Control) entry(who Caller, e adg.AuditEntry) adg.AuditEntry {
 
 // put writes one document with its line in the audit log.
 func (c *Control) put(ctx context.Context, who Caller, kind, key string, value any, version int64, entry adg.AuditEntry) (adg.Document, error) {
-	data, err := json.Marshal(value)
+	data, err := marshal(value)
 	if err != nil {
-		return adg.Document{}, adg.Errorf(adg.Internal, "writing %s %s: %w", kind, key, err)
+		return adg.Document{}, err
 	}
 	entry = c.entry(who, entry)
 	entry.Outcome = adg.AuditDone
@@ -165,6 +166,14 @@ func all[T any](ctx context.Context, store adg.Documents, kind, prefix string) (
 		}
 		f.After = page[len(page)-1].Key
 	}
+}
+
+func marshal(value any) ([]byte, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil, adg.Errorf(adg.Internal, "writing a document: %w", err)
+	}
+	return data, nil
 }
 
 func decode(d adg.Document, into any) error {

@@ -1,5 +1,5 @@
 // Package freeze knows when deployments may not begin: once, such as over the holidays, or every week, such as from
-// Friday afternoon to Monday morning. It is pure.
+// Friday afternoon to Monday morning.
 package freeze
 
 import (

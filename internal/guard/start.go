@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/freeze"
 	"github.com/deployguardian/adg/internal/risk"
 	"github.com/deployguardian/adg/internal/rollout"
 )
@@ -35,7 +37,7 @@ func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error
 		return adg.Deployment{}, err
 	}
 	spec.Created = now
-	d := adg.Deployment{ID: newID(spec), Spec: spec}
+	d := adg.Deployment{ID: cmp.Or(spec.ID, newID(spec)), Spec: spec}
 	target, err := g.world.Target(ctx, d)
 	if err != nil {
 		return d, err
@@ -244,7 +246,27 @@ func (g *Guard) gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error)
 	if err != nil {
 		return nil, err
 	}
-	return []adg.Gate{hold, turn}, nil
+	frozen, err := g.freezeGate(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return []adg.Gate{hold, turn, frozen}, nil
+}
+
+// freezeGate is shut while a freeze window holds. A deployment that was begun as an emergency is not held up.
+func (g *Guard) freezeGate(ctx context.Context, d adg.Deployment) (adg.Gate, error) {
+	if why := d.Spec.Emergency; why != "" {
+		return adg.Gate{Name: "freeze", Open: adg.GateOpen, Text: "an emergency, by " + d.Spec.Actor + ": " + why}, nil
+	}
+	windows, _, err := freeze.Load(ctx, g.store)
+	if err != nil {
+		return adg.Gate{}, err
+	}
+	now, err := g.store.Now(ctx)
+	if err != nil {
+		return adg.Gate{}, err
+	}
+	return freeze.Gate(windows, d.Spec.Policy.Service, d.Spec.Policy.Environment, now), nil
 }
 
 // holdGate refuses a release that is on hold.

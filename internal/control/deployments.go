@@ -1,0 +1,248 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+	"time"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/trace"
+)
+
+// Start is what a caller wants deployed.
+type Start struct {
+	Release     adg.Release
+	Environment string
+	Previous    string // the version that a rollback goes to; empty: the last good one on record, else what is live and healthy
+	Reason      string
+	Features    map[string]float64 // what the caller knows about the change, for the prediction
+	Paths       []string           // what it touches, as far as the caller says
+	Authors     []string
+	Emergency   string // why no freeze window may hold it up; empty: they do
+	Key         string // the same key and the same request again is the same deployment; empty: a new one
+}
+
+// Predictor says what to expect of a deployment before it starts.
+type Predictor interface {
+	Expect(ctx context.Context, spec adg.Spec, s Start) (*adg.Prediction, error)
+}
+
+// StartDeployment starts a deployment under the policy in force. The same idempotency key by the same person again gives
+// the deployment that it began; with another release it is a Conflict.
+func (c *Control) StartDeployment(ctx context.Context, who Caller, s Start) (adg.Deployment, error) {
+	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
+	entry := adg.AuditEntry{
+		Action: "deployment.start", Resource: "deployment/" + scope.Service + "/" + scope.Environment, Service: scope.Service, Environment: scope.Environment, Reason: s.Reason,
+		Detail: map[string]string{"version": s.Release.Version, "artifact": s.Release.Artifact, "emergency": s.Emergency},
+	}
+	if err := c.allowed(ctx, who, StartDeployments, scope, entry); err != nil {
+		return adg.Deployment{}, err
+	}
+	if s.Emergency != "" {
+		if err := c.allowed(ctx, who, WriteFreezes, scope, entry); err != nil {
+			return adg.Deployment{}, err
+		}
+	}
+	spec, err := c.spec(ctx, who, s)
+	if err != nil {
+		return adg.Deployment{}, err
+	}
+	if before, err := c.begun(ctx, spec); err != nil || before.ID != "" {
+		return before, err
+	}
+	var d adg.Deployment
+	err = c.done(ctx, who, entry, func() error {
+		d, err = c.o.Starter.Start(ctx, spec)
+		return err
+	})
+	if adg.CodeOf(err) == adg.Conflict && s.Key != "" {
+		// The same request may have come twice at once.
+		if before, again := c.begun(ctx, spec); again == nil && before.ID != "" {
+			return before, nil
+		}
+	}
+	return d, err
+}
+
+// Plan is what would be stored if the deployment were started now: its policy, its prediction, and where a rollback
+// goes. Nothing is changed.
+func (c *Control) Plan(ctx context.Context, who Caller, s Start) (adg.Spec, error) {
+	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
+	if err := c.allowed(ctx, who, ReadDeployments, scope, adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}); err != nil {
+		return adg.Spec{}, err
+	}
+	spec, err := c.spec(ctx, who, s)
+	if err != nil || spec.LastGood != nil {
+		return spec, err
+	}
+	record, err := c.o.Store.LastGood(ctx, scope.Service, scope.Environment)
+	if err == nil {
+		spec.LastGood = &record.Release
+	}
+	if adg.CodeOf(err) == adg.NotFound {
+		err = nil
+	}
+	return spec, err
+}
+
+// Deployment is one deployment.
+func (c *Control) Deployment(ctx context.Context, who Caller, id string) (adg.Deployment, error) {
+	d, err := c.o.Store.Deployment(ctx, id)
+	if err != nil {
+		return d, hidden(who, err, id)
+	}
+	return d, c.readable(ctx, who, d)
+}
+
+// Deployments are those that the caller may see, the newest first.
+func (c *Control) Deployments(ctx context.Context, who Caller, f adg.DeploymentFilter) (list []adg.Deployment, next string, err error) {
+	limit := f.Limit
+	if limit <= 0 || limit > 1000 {
+		limit = 100
+	}
+	f.Limit = min(2*limit, 1000)
+	for {
+		page, err := c.o.Store.ListDeployments(ctx, f)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, d := range page {
+			f.Before = d.ID
+			if who.May(ReadDeployments, scopeOf(d)) != nil {
+				continue
+			}
+			if list = append(list, d); len(list) == limit {
+				return list, d.ID, nil
+			}
+		}
+		if len(page) < f.Limit {
+			return list, "", nil
+		}
+	}
+}
+
+// Command is what a person wants done with a deployment. The same key again changes nothing.
+func (c *Control) Command(ctx context.Context, who Caller, id string, kind adg.CommandKind, reason, key string) (adg.Deployment, error) {
+	d, err := c.o.Store.Deployment(ctx, id)
+	if err != nil {
+		return d, hidden(who, err, id)
+	}
+	p := CommandDeployments
+	if kind == adg.CommandApprove || kind == adg.CommandReject {
+		p = ApproveDeployments
+	}
+	entry := adg.AuditEntry{
+		Action: "deployment." + kind.String(), Resource: "deployment/" + d.ID, Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment, Reason: reason,
+		Detail: map[string]string{"version": d.Spec.Release.Version, "state": d.Status.State.String()},
+	}
+	if err := c.allowed(ctx, who, p, scopeOf(d), entry); err != nil {
+		return d, err
+	}
+	if key == "" {
+		key = newID()
+	}
+	// The person counts for the second pair of eyes, so that a token does not approve what its owner started.
+	command := adg.Command{ID: digest(who.Person(), d.ID, key), Deployment: d.ID, Kind: kind, Actor: who.Person(), Reason: reason, Trace: trace.Carried(ctx)}
+	if command.At, err = c.o.Store.Now(ctx); err != nil {
+		return d, err
+	}
+	err = c.done(ctx, who, entry, func() error { return c.o.Store.Ask(ctx, command) })
+	return d, err
+}
+
+// Watch calls for a deployment as it is now, and again each time that it has changed, until it has ended, the context
+// ends, or see gives an error. Changes that follow each other closely may be seen as one.
+func (c *Control) Watch(ctx context.Context, who Caller, id string, see func(adg.Deployment) error) error {
+	d, err := c.Deployment(ctx, who, id)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := see(d); err != nil || d.Status.State.Ended() {
+			return err
+		}
+		for seen := d.Version; d.Version == seen; {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(watchEvery):
+			}
+			if d, err = c.o.Store.Deployment(ctx, id); err != nil {
+				return err
+			}
+		}
+		// Rights may have been taken away in the meantime.
+		if err := who.May(ReadDeployments, scopeOf(d)); err != nil {
+			return err
+		}
+	}
+}
+
+// Private
+
+// watchEvery is how often a watched deployment is looked at.
+const watchEvery = 250 * time.Millisecond
+
+func scopeOf(d adg.Deployment) adg.Scope {
+	return adg.Scope{Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment}
+}
+
+func (c *Control) readable(ctx context.Context, who Caller, d adg.Deployment) error {
+	return c.allowed(ctx, who, ReadDeployments, scopeOf(d), adg.AuditEntry{Action: "deployment.get", Resource: "deployment/" + d.ID})
+}
+
+// hidden keeps from who may not see everything whether something exists.
+func hidden(who Caller, err error, id string) error {
+	if adg.CodeOf(err) != adg.NotFound || who.May(ReadDeployments, adg.Scope{}) == nil {
+		return err
+	}
+	return adg.Errorf(adg.NotFound, "there is no deployment %q that you may see", id)
+}
+
+// spec is what the request comes to under the policy in force.
+func (c *Control) spec(ctx context.Context, who Caller, s Start) (adg.Spec, error) {
+	p, err := c.policy(ctx, Policy{Service: s.Release.Service, Environment: s.Environment})
+	if err != nil {
+		return adg.Spec{}, err
+	}
+	file, err := c.parsePolicy(ctx, "policy of "+p.place(), p.Text, adg.Scope{Service: p.Service, Environment: p.Environment})
+	if err != nil {
+		return adg.Spec{}, err
+	}
+	spec := adg.Spec{Release: s.Release, Policy: file.Policy, Actor: who.Person(), Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
+	if s.Previous != "" {
+		spec.LastGood = &adg.Release{Service: s.Release.Service, Version: s.Previous}
+	}
+	if s.Key != "" {
+		spec.ID = strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person(), s.Environment, s.Key)}, "-")
+	}
+	if c.o.Predictor != nil {
+		if spec.Prediction, err = c.o.Predictor.Expect(ctx, spec, s); err != nil {
+			return adg.Spec{}, err
+		}
+	}
+	return spec, nil
+}
+
+// begun is the deployment that an idempotency key began; none is zero.
+func (c *Control) begun(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
+	if spec.ID == "" {
+		return adg.Deployment{}, nil
+	}
+	d, err := c.o.Store.Deployment(ctx, spec.ID)
+	if adg.CodeOf(err) == adg.NotFound {
+		return adg.Deployment{}, nil
+	}
+	if err == nil && d.Spec.Release != spec.Release {
+		err = adg.Errorf(adg.Conflict, "this idempotency key began the deployment of %s as another release: take a new key", d.ID)
+	}
+	return d, err
+}
+
+// digest is a short text that stands for others.
+func digest(words ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
