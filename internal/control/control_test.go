@@ -1,0 +1,352 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/control"
+	"github.com/deployguardian/adg/internal/notify"
+	"github.com/deployguardian/adg/internal/seal"
+	"github.com/deployguardian/adg/internal/source"
+	"github.com/deployguardian/adg/internal/store/sqlite"
+	"github.com/deployguardian/adg/internal/target"
+)
+
+// caller may what may says; a nil one may everything.
+type caller struct {
+	name string
+	may  func(p control.Permission, s adg.Scope) bool
+}
+
+func (c caller) Name() string    { return c.name }
+func (c caller) Person() string  { return strings.TrimPrefix(c.name, "token of ") }
+func (c caller) Address() string { return "192.0.2.1" }
+
+func (c caller) May(p control.Permission, s adg.Scope) error {
+	if c.may == nil || c.may(p, s) {
+		return nil
+	}
+	return adg.Errorf(adg.Unauthorized, "%s may not %s", c.name, p)
+}
+
+func reader(service string) caller {
+	return caller{"reader", func(p control.Permission, s adg.Scope) bool {
+		return strings.HasSuffix(string(p), ".read") && s.Service == service
+	}}
+}
+
+// starter stores what is started, as the guard does.
+type starter struct {
+	store adg.Store
+	specs []adg.Spec
+	err   error
+}
+
+func (s *starter) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
+	if s.err != nil {
+		return adg.Deployment{}, s.err
+	}
+	s.specs = append(s.specs, spec)
+	id := spec.ID
+	if id == "" {
+		id = fmt.Sprintf("d%d", len(s.specs))
+	}
+	if err := s.store.CreateDeployment(ctx, adg.Deployment{ID: id, Spec: spec}); err != nil {
+		return adg.Deployment{}, err
+	}
+	return s.store.Deployment(ctx, id)
+}
+
+type bench struct {
+	*testing.T
+	*control.Control
+	store   *sqlite.Store
+	starter *starter
+	admin   caller
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	local, err := seal.ParseKey(adg.NewSecret(seal.NewKey()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := seal.NewKeyring(local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &starter{store: store}
+	c := control.New(control.Options{
+		Store: store, Starter: s, Keyring: ring, Host: adg.Host{Dir: t.TempDir()},
+		Drivers: config.Drivers{Sources: source.All, Targets: target.All, Notifiers: notify.All},
+		Secrets: control.Secrets{Env: func(name string) (string, bool) {
+			return "https://hooks.slack.com/services/T/B/x", name == "ADG_SECRET_CHAT"
+		}, EnvPrefix: "ADG_SECRET_"},
+	})
+	return &bench{t, c, store, s, caller{name: "ann"}}
+}
+
+func (b *bench) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) refused(err error, code adg.Code, say string) {
+	b.Helper()
+	if err == nil || adg.CodeOf(err) != code || !strings.Contains(err.Error(), say) {
+		b.Errorf("%v (%s), want %s with %q", err, adg.CodeOf(err), code, say)
+	}
+}
+
+// audited are the actions on record with their outcomes.
+func (b *bench) audited() []string {
+	b.Helper()
+	entries, err := b.store.Audit(b.Context(), adg.AuditFilter{Limit: 1000})
+	b.must(err)
+	b.must(adg.VerifyAudit(0, "", entries))
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Actor+" "+e.Action+" "+e.Outcome.String())
+	}
+	return all
+}
+
+// connect registers what the policy of the shop names.
+func (b *bench) connect() {
+	b.Helper()
+	for _, k := range []control.Connection{
+		{Seam: "source", Name: "prom", Type: "prometheus", Options: `{"url": "http://127.0.0.1:1", "bearer_token": {"value": "hunter2"}}`, Environments: []string{"prod*"}},
+		{Seam: "target", Name: "hook", Type: "webhook", Options: `{"url": "http://127.0.0.1:1/$service/$environment"}`},
+		{Seam: "notifier", Name: "chat", Type: "slack", Options: `{"webhook": {"env": "ADG_SECRET_CHAT"}}`},
+	} {
+		_, err := b.PutConnection(b.Context(), b.admin, k, 0)
+		b.must(err)
+	}
+}
+
+const policy = `service: shop
+environment: production
+target: hook
+checks:
+- {name: errors, source: prom, query: 'errors{version="$version"}', fail: "> 5%", critical: true}
+strategy: recreate
+rollback: {trust: auto}
+notify: [chat]
+`
+
+func (b *bench) putPolicy() {
+	b.Helper()
+	b.connect()
+	_, err := b.PutPolicy(b.Context(), b.admin, policy, "first", 0)
+	b.must(err)
+}
+
+func TestSecretsOfConnectionsAreSealedAndNeverShown(t *testing.T) {
+	b := newBench(t)
+	b.connect()
+	k, err := b.Connection(t.Context(), b.admin, "source", "prom")
+	b.must(err)
+	if strings.Contains(k.Options, "hunter2") || !strings.Contains(k.Options, `{"keep":"true"}`) {
+		t.Errorf("shown: %s", k.Options)
+	}
+	stored, err := b.store.Document(t.Context(), "connection", "source/prom")
+	b.must(err)
+	if strings.Contains(string(stored.Data), "hunter2") || !strings.Contains(string(stored.Data), "adg.sealed.v1:") {
+		t.Errorf("stored: %s", stored.Data)
+	}
+	// What was read can be written, and the secret is the same.
+	k.Environments = nil
+	again, err := b.PutConnection(t.Context(), b.admin, k, k.Version)
+	b.must(err)
+	if again.Version != 2 {
+		t.Errorf("version %d", again.Version)
+	}
+	_, err = b.PutConnection(t.Context(), b.admin, k, k.Version)
+	b.refused(err, adg.Conflict, "")
+	for name, options := range map[string]string{
+		"a file of the machine's":   `{"url": "http://x", "bearer_token": {"file": "/etc/shadow"}}`,
+		"a path out of the folder":  `{"url": "http://x", "bearer_token": {"file": "../secret"}}`,
+		"a variable of the machine": `{"url": "http://x", "bearer_token": {"env": "AWS_SECRET_ACCESS_KEY"}}`,
+		"a stolen seal":             `{"url": "http://x", "bearer_token": {"sealed": "adg.sealed.v1:x:y"}}`,
+		"nothing to keep":           `{"url": "http://x", "bearer_token": {"keep": "true"}}`,
+	} {
+		_, err := b.PutConnection(t.Context(), b.admin, control.Connection{Seam: "source", Name: "evil", Type: "prometheus", Options: options}, 0)
+		if adg.CodeOf(err) != adg.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, line := range b.audited() {
+		if strings.Contains(line, "hunter2") {
+			t.Errorf("in the audit log: %s", line)
+		}
+	}
+}
+
+func TestDeploymentReachesOnlyWhatIsRegisteredForIt(t *testing.T) {
+	b := newBench(t)
+	b.connect()
+	w := control.NewWorld(b.Control, control.Wrap{})
+	defer func() { b.must(w.Close()) }()
+	shop := adg.Deployment{Spec: adg.Spec{Policy: adg.Policy{Service: "shop", Environment: "production", Target: "hook"}}}
+	if _, err := w.Source(t.Context(), shop, "prom"); err != nil {
+		t.Error(err)
+	}
+	staging := adg.Deployment{Spec: adg.Spec{Policy: adg.Policy{Service: "shop", Environment: "staging", Target: "gone"}}}
+	_, err := w.Source(t.Context(), staging, "prom")
+	b.refused(err, adg.Unauthorized, "not registered for shop in staging")
+	_, err = w.Target(t.Context(), staging)
+	b.refused(err, adg.NotFound, `no target "gone"`)
+	one, err := w.Target(t.Context(), shop)
+	b.must(err)
+	same, err := w.Target(t.Context(), shop)
+	b.must(err)
+	cart := shop
+	cart.Spec.Policy.Service = "cart"
+	other, err := w.Target(t.Context(), cart)
+	b.must(err)
+	if one != same || one == other {
+		t.Error("a target with $service is shared by services, or opened anew each time")
+	}
+	if _, err := w.Notifier(t.Context(), "chat"); err != nil {
+		t.Error(err)
+	}
+	// A connection that was changed is opened anew.
+	k, err := b.Connection(t.Context(), b.admin, "target", "hook")
+	b.must(err)
+	k.Options = strings.Replace(k.Options, "127.0.0.1:1", "127.0.0.1:2", 1)
+	_, err = b.PutConnection(t.Context(), b.admin, k, k.Version)
+	b.must(err)
+	if changed, err := w.Target(t.Context(), shop); err != nil || changed == one {
+		t.Errorf("the old target is still used: %v", err)
+	}
+	b.must(b.DropConnection(t.Context(), b.admin, "target", "hook", adg.AnyVersion))
+	_, err = w.Target(t.Context(), shop)
+	b.refused(err, adg.NotFound, "registered any more")
+}
+
+func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	weaker := strings.ReplaceAll(strings.ReplaceAll(policy, "auto", "observe"), ", critical: true", "")
+	p, err := b.PutPolicy(t.Context(), b.admin, weaker, "it pages too often", 1)
+	b.must(err)
+	if p.InForce || len(p.Weakens) != 2 {
+		t.Errorf("%+v", p)
+	}
+	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 1 {
+		t.Errorf("in force: %+v %v", p, err)
+	}
+	_, err = b.ApprovePolicy(t.Context(), caller{name: "token of ann"}, "shop", "production", 2, "me again")
+	b.refused(err, adg.Unauthorized, "somebody else")
+	if _, err = b.ApprovePolicy(t.Context(), caller{name: "bob"}, "shop", "production", 2, "agreed"); err != nil {
+		t.Error(err)
+	}
+	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 2 || p.Approved != "bob" {
+		t.Errorf("in force: %+v %v", p, err)
+	}
+	_, err = b.PutPolicy(t.Context(), b.admin, policy, "from an old copy", 1)
+	b.refused(err, adg.Conflict, "version 2 of the policy is the newest")
+	if p, err = b.PutPolicy(t.Context(), b.admin, policy, "back", 2); err != nil || !p.InForce {
+		t.Errorf("a stronger policy waits: %+v %v", p, err)
+	}
+	versions, err := b.PolicyVersions(t.Context(), reader("shop"), "shop", "production")
+	if err != nil || len(versions) != 3 || versions[0].Number != 3 || !versions[0].InForce || versions[1].InForce {
+		t.Errorf("%+v %v", versions, err)
+	}
+	if list, next, err := b.Policies(t.Context(), reader("cart"), "", 10); err != nil || len(list) != 0 || next != "" {
+		t.Errorf("somebody who may not sees %+v %v", list, err)
+	}
+}
+
+func TestSameRequestTwiceIsOneDeployment(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	s := control.Start{Release: adg.Release{Service: "shop", Version: "v2"}, Environment: "production", Key: "build 7", Reason: "release day"}
+	d, err := b.StartDeployment(t.Context(), b.admin, s)
+	b.must(err)
+	again, err := b.StartDeployment(t.Context(), b.admin, s)
+	if err != nil || again.ID != d.ID || len(b.starter.specs) != 1 {
+		t.Errorf("%s and %s: %v", d.ID, again.ID, err)
+	}
+	if d.Spec.Policy.Target != "hook" || d.Spec.Actor != "ann" || d.Spec.Reason != "release day" || !slices.Equal(d.Spec.Policy.Notify, []string{"chat"}) {
+		t.Errorf("%+v", d.Spec)
+	}
+	other := s
+	other.Release.Artifact = "registry/shop:2"
+	_, err = b.StartDeployment(t.Context(), b.admin, other)
+	b.refused(err, adg.Conflict, "another release")
+	if d, err = b.StartDeployment(t.Context(), caller{name: "bob"}, s); err != nil || d.ID == again.ID {
+		t.Errorf("another person's key is taken for this one's: %s %v", d.ID, err)
+	}
+	b.starter.err = errors.New("no last good release")
+	s.Key = ""
+	if _, err := b.StartDeployment(t.Context(), b.admin, s); err == nil {
+		t.Error("a start that failed is no error")
+	}
+	lines := b.audited()
+	if last := lines[len(lines)-2:]; !slices.Equal(last, []string{"ann deployment.start done", "ann deployment.start failed"}) {
+		t.Errorf("on record: %q", lines)
+	}
+}
+
+func TestWhoMayNotIsRefusedOnRecord(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	d, err := b.StartDeployment(t.Context(), b.admin, control.Start{Release: adg.Release{Service: "shop", Version: "v2"}, Environment: "production"})
+	b.must(err)
+	who, before := reader("cart"), len(b.audited())
+	refusals := map[string]error{}
+	_, refusals["start"] = b.StartDeployment(t.Context(), who, control.Start{Release: adg.Release{Service: "shop", Version: "v3"}, Environment: "production"})
+	_, refusals["get"] = b.Deployment(t.Context(), who, d.ID)
+	_, refusals["roll back"] = b.Command(t.Context(), who, d.ID, adg.CommandRollBack, "", "")
+	refusals["stop"] = b.Stop(t.Context(), who, adg.Scope{}, "")
+	_, refusals["connections"] = b.Connections(t.Context(), who)
+	_, refusals["policy"] = b.PutPolicy(t.Context(), who, policy, "", 1)
+	_, refusals["broken policy"] = b.PutPolicy(t.Context(), who, "service: [", "", 1)
+	_, refusals["hold"] = b.PutHold(t.Context(), who, adg.ReleaseHold{Service: "shop", Environment: "production", Identity: "v1"})
+	for name, err := range refusals {
+		if adg.CodeOf(err) != adg.Unauthorized {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if denied := b.audited()[before:]; len(denied) != len(refusals) || slices.ContainsFunc(denied, func(s string) bool { return !strings.HasSuffix(s, "denied") }) {
+		t.Errorf("on record: %q", denied)
+	}
+	if list, _, err := b.Deployments(t.Context(), who, adg.DeploymentFilter{}); err != nil || len(list) != 0 {
+		t.Errorf("sees %d deployments: %v", len(list), err)
+	}
+	if list, _, err := b.Deployments(t.Context(), reader("shop"), adg.DeploymentFilter{}); err != nil || len(list) != 1 {
+		t.Errorf("sees %d deployments: %v", len(list), err)
+	}
+}
+
+func TestCommandsCarryThePersonAndAreNotRepeated(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	d, err := b.StartDeployment(t.Context(), b.admin, control.Start{Release: adg.Release{Service: "shop", Version: "v2"}, Environment: "production"})
+	b.must(err)
+	for range 2 {
+		_, err := b.Command(t.Context(), caller{name: "token of bob"}, d.ID, adg.CommandHold, "wait", "click 1")
+		b.must(err)
+	}
+	work, err := b.store.Take(t.Context(), "test", 1e9, 10)
+	b.must(err)
+	if len(work) != 1 || work[0].Command == nil || work[0].Command.Actor != "bob" || work[0].Command.Reason != "wait" {
+		t.Fatalf("%+v", work)
+	}
+	_, err = b.Command(t.Context(), b.admin, "nothing", adg.CommandHold, "", "")
+	b.refused(err, adg.NotFound, "nothing")
+}
