@@ -76,6 +76,7 @@ var rules = []rule{
 	{"internal/contexts", []string{"."}},
 	{"internal/config", []string{".", "internal/strictyaml"}},
 	{"internal/strictyaml", []string{"."}},
+	{"internal/settings", []string{".", "internal/remote", "internal/seal", "internal/strictyaml"}},
 	{"internal/report", []string{"."}},
 	{"internal/demo/*", []string{".", "internal/demo/..."}},
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},
