@@ -87,8 +87,8 @@ func Write(w io.Writer, h History) error {
 	}
 	names := slices.Sorted(maps.Keys(features))
 	for _, name := range names {
-		if !isFeature(name) {
-			return adg.Errorf(adg.Invalid, "a feature cannot be called %q in a table", cut(name, 60))
+		if err := ValidFeature(name); err != nil {
+			return err
 		}
 	}
 	if len(names) > maxColumns-len(columns) {
@@ -110,6 +110,14 @@ func Write(w io.Writer, h History) error {
 	out.Flush()
 	if err := out.Error(); err != nil {
 		return adg.Errorf(adg.Unavailable, "write the table: %w", err)
+	}
+	return nil
+}
+
+// ValidFeature refuses names that a feature cannot have: they would not be told apart in a table.
+func ValidFeature(name string) error {
+	if !isFeature(name) {
+		return adg.Errorf(adg.Invalid, "a feature cannot be called %q: use 1 to 100 printable characters, and none of the names of a history's own columns (%s)", cut(clean(name), 60), enumerate(columns))
 	}
 	return nil
 }
