@@ -158,22 +158,26 @@ func health(policy adg.Policy, baselines []adg.Baseline, found *adg.Assessment) 
 			features[name] = value
 		}
 	}
-	for _, b := range baselines {
-		at := slices.IndexFunc(policy.Checks, func(c adg.Check) bool { return c.Name == b.Check })
-		if at < 0 || b.Err != "" {
-			continue
-		}
-		c := policy.Checks[at]
-		if c.Counts() && b.Total > 0 && c.Compare != adg.Events {
-			worst("base_error_rate", b.Bad/b.Total)
-		}
-		if c.Histogram != "" {
-			worst("base_latency_s", median(b.Values))
-		}
-		if f := c.Fail; !f.Relative && (f.Operator == adg.Above || f.Operator == adg.AtLeast) {
-			if limit, _ := f.Limits(0); limit > 0 {
-				worst("base_saturation", median(b.Values)/limit)
+	for _, c := range policy.Checks {
+		value := math.NaN() // of the last window, else the usual one before it
+		if at := slices.IndexFunc(baselines, func(b adg.Baseline) bool { return b.Check == c.Name && b.Err == "" }); at >= 0 {
+			b := baselines[at]
+			value = median(b.Values)
+			if c.Counts() && c.Compare != adg.Events {
+				worst("base_error_rate", b.Bad/b.Total)
 			}
+			if c.Histogram != "" {
+				worst("base_latency_s", value)
+			}
+		}
+		if found != nil {
+			at := slices.IndexFunc(found.Judgements, func(j adg.Judgement) bool { return j.Check == c.Name && j.Value != nil })
+			if at >= 0 {
+				value = *found.Judgements[at].Value
+			}
+		}
+		if limit, _ := c.Fail.Limits(0); !c.Fail.Relative && (c.Fail.Operator == adg.Above || c.Fail.Operator == adg.AtLeast) && limit > 0 {
+			worst("base_saturation", value/limit)
 		}
 	}
 	if found == nil || found.Health == adg.HealthUnknown {

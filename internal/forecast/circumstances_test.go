@@ -182,7 +182,12 @@ func TestHealthOfTheLiveReleaseIsTheWorstOfEachKind(t *testing.T) {
 	if diff := cmp.Diff(want, only(circumstances(t, forecast.Past{}, s), names...), near); diff != "" {
 		t.Error(diff)
 	}
-	s.Health.Health, s.Baselines = adg.HealthUnknown, nil
+	queue := 120.0
+	s.Health.Judgements[1] = adg.Judgement{Check: "queue", Verdict: adg.Pass, Value: &queue}
+	if got := circumstances(t, forecast.Past{}, s)["base_saturation"]; got != 1.2 {
+		t.Errorf("of its limit the queue has %g in the last window", got)
+	}
+	s.Health, s.Baselines = &adg.Assessment{Health: adg.HealthUnknown, Judgements: []adg.Judgement{{Verdict: adg.Fail}}}, nil
 	if got := only(circumstances(t, forecast.Past{}, s), names...); len(got) != 0 {
 		t.Errorf("health that nobody knows: %v", got)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/deployguardian/adg"
 )
@@ -39,10 +40,10 @@ func (r Rules) Counted() string {
 		}
 	}
 	text := enumerate(failures)
-	if r.Superseded > 0 {
+	if r.Superseded >= time.Second {
 		text += fmt.Sprintf("; superseded within %s is neither", span(r.Superseded))
 	}
-	if r.Matures > 0 {
+	if r.Matures >= time.Second {
 		text += fmt.Sprintf("; a success is known after %s", span(r.Matures))
 	}
 	return text
