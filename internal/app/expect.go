@@ -13,6 +13,7 @@ import (
 	"github.com/deployguardian/adg/internal/forecast"
 	"github.com/deployguardian/adg/internal/guard"
 	"github.com/deployguardian/adg/internal/learn"
+	"github.com/deployguardian/adg/internal/store/sqlite"
 )
 
 // Private
@@ -38,7 +39,7 @@ func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, sp
 	if o.Known != "" {
 		dir = o.Known
 	}
-	past, err := pastOf(ctx, store, s.policy.Environment, dir)
+	past, err := s.past(ctx, store, dir)
 	if err != nil {
 		return err
 	}
@@ -63,14 +64,26 @@ func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, sp
 	return nil
 }
 
-// pastOf is what is remembered of an environment.
-func pastOf(ctx context.Context, store adg.Store, environment, dir string) (forecast.Past, error) {
-	deployments, err := store.ListDeployments(ctx, adg.DeploymentFilter{Environment: environment, Limit: remembered})
-	if err != nil {
-		return forecast.Past{}, err
+// past is what is remembered of the environment; a dry run remembers what happened in earnest.
+func (s session) past(ctx context.Context, store adg.Store, dir string) (past forecast.Past, err error) {
+	from := adg.Deployments(store)
+	if s.options.Known != "" {
+		known, closed := sqlite.OpenReadOnly(ctx, dir)
+		switch {
+		case adg.CodeOf(closed) == adg.NotFound:
+			return past, nil
+		case closed != nil:
+			return past, closed
+		}
+		defer both(&err, known.Close)
+		from = known
 	}
-	corrections, err := learn.Corrections(correctionsIn(dir))
-	return forecast.Past{Deployments: deployments, Corrections: corrections}, err
+	past.Deployments, err = from.ListDeployments(ctx, adg.DeploymentFilter{Environment: s.policy.Environment, Limit: remembered})
+	if err != nil {
+		return past, err
+	}
+	past.Corrections, err = learn.Corrections(correctionsIn(dir))
+	return past, err
 }
 
 // start is what is known of the deployment that is about to begin.

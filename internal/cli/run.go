@@ -100,9 +100,12 @@ Started again with the same data directory after a crash or an interrupt, it goe
 
 // Private
 
+// pipelines are the variables that systems of continuous integration set.
+var pipelines = []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "BUILDKITE"}
+
 // inPipeline tells by the variables that they set whether a system of continuous integration runs this process.
 func inPipeline() bool {
-	for _, name := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "BUILDKITE"} {
+	for _, name := range pipelines {
 		if value := os.Getenv(name); value != "" && value != "0" && !strings.EqualFold(value, "false") {
 			return true
 		}
