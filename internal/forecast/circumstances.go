@@ -195,8 +195,12 @@ func health(policy adg.Policy, baselines []adg.Baseline, found *adg.Assessment) 
 // considered is how many of the last deployments tell of files and people.
 const considered = 200
 
-// imagined is how many deployments of the usual kind a share of failures is mixed with: few ones prove little.
-const imagined = 4
+const (
+	// imagined is how many deployments of the usual kind a share of failures is mixed with: few ones prove little.
+	imagined = 4
+	// common is the share of failures that is usual where nothing is known yet.
+	common = 0.05
+)
 
 // reputations are what became of the last deployments of the same person, files and authors. Who or what was never seen
 // has none.
@@ -232,7 +236,7 @@ func reputations(before []earlier, s Start) map[string]float64 {
 	}
 	for name, t := range map[string]tally{"actor_fail": actor, "file_fail": files, "author_fail": authors} {
 		if t.n > 0 {
-			features[name] = (t.failed + imagined*all.failed/all.n) / (t.n + imagined)
+			features[name] = t.share(all.share(common))
 		}
 	}
 	return features
@@ -245,6 +249,9 @@ func (t *tally) add(failed bool) {
 	t.n++
 	t.failed += number(failed)
 }
+
+// share is that of the failures, mixed with what is usual.
+func (t tally) share(usual float64) float64 { return (t.failed + imagined*usual) / (t.n + imagined) }
 
 // meet tells whether two sorted lists have something in common.
 func meet(a, b []string) bool {

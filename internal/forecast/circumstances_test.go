@@ -70,7 +70,7 @@ func TestCircumstancesAreWhatBecameOfTheOthers(t *testing.T) {
 	names := []string{"hour", "dow", "h_since_last_deploy", "h_deploys_24h", "h_reverts_7d", "under_way", "deploy_no", "h_sub_fail", "actor_deploys", "actor_fail"}
 	want := map[string]float64{
 		"hour": 2, "dow": 0, "h_since_last_deploy": 5, "h_deploys_24h": 2, "h_reverts_7d": 2, "under_way": 1, "deploy_no": 6, "h_sub_fail": 0.4,
-		"actor_deploys": 7, "actor_fail": 0.75, // three of four that are known
+		"actor_deploys": 7, "actor_fail": (3 + 4*3.2/8) / 8, // three of four that are known, as of all
 	}
 	if diff := cmp.Diff(want, only(circumstances(t, past, shop(nil)), names...), near); diff != "" {
 		t.Error(diff)
@@ -99,7 +99,8 @@ func TestAHumansCorrectionChangesTheCircumstances(t *testing.T) {
 func TestFilesAuthorsAndPeopleHaveAReputationOfTheirOwn(t *testing.T) {
 	var past forecast.Past
 	add := func(d adg.Deployment) { past.Deployments = append(past.Deployments, d) }
-	for i := range 8 { // of ten known ones two failed: the usual share is a fifth
+	const usual = (2 + 4*0.05) / (10 + 4) // of ten known ones two failed
+	for i := range 8 {
 		add(deployed("cart", time.Duration(100+i)*time.Hour, adg.Succeeded))
 	}
 	for i := range past.Deployments {
@@ -111,9 +112,9 @@ func TestFilesAuthorsAndPeopleHaveAReputationOfTheirOwn(t *testing.T) {
 	s := shop(nil)
 	s.Paths, s.Authors = forecast.Marks([]string{"pay.go", "new.go"}, 9), forecast.Marks([]string{"a1"}, 9)
 	want := map[string]float64{
-		"file_fail":   (1 + 4*0.2) / (1 + 4), // that of the other service is another file, and what was blocked was not tried
-		"author_fail": (2 + 4*0.2) / (2 + 4),
-		"actor_fail":  (2 + 4*0.2) / (2 + 4),
+		"file_fail":   (1 + 4*usual) / (1 + 4), // that of the other service is another file, and what was blocked was not tried
+		"author_fail": (2 + 4*usual) / (2 + 4),
+		"actor_fail":  (2 + 4*usual) / (2 + 4),
 	}
 	if diff := cmp.Diff(want, only(circumstances(t, past, s), "file_fail", "author_fail", "actor_fail"), near); diff != "" {
 		t.Error(diff)
