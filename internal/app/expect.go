@@ -24,20 +24,21 @@ const remembered = 1000
 // beforeTime bounds how long the health of the live release is asked for before a prediction goes without it.
 const beforeTime = 30 * time.Second
 
-// expect predicts a deployment before it begins, where the policy or the person who runs it asks for that. What cannot
-// be measured is said and left out.
+// expect predicts a deployment before it begins, where the policy or the person who runs it asks for that, or where a
+// model was trained. What cannot be measured is said and left out.
 func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, spec *adg.Spec) error {
 	o := s.options
-	if !s.policy.Risk.Asks() && o.Repository == "" && o.Payload == "" && len(o.Features) == 0 {
+	dir := o.DataDir
+	if o.Known != "" {
+		dir = o.Known
+	}
+	asked := s.policy.Risk.Asks() || o.Repository != "" || o.Payload != "" || len(o.Features) > 0
+	if _, _, err := modelsIn(dir).Get(""); !asked && adg.CodeOf(err) == adg.NotFound {
 		return nil
 	}
 	now, err := store.Now(ctx)
 	if err != nil {
 		return err
-	}
-	dir := o.DataDir
-	if o.Known != "" {
-		dir = o.Known
 	}
 	past, err := s.past(ctx, store, dir)
 	if err != nil {

@@ -57,7 +57,7 @@ func (t translator) policy() adg.Policy {
 func (t translator) risk() adg.RiskPolicy {
 	w := t.wire.Risk
 	r := adg.RiskPolicy{Warn: w.Warn, Approve: w.Approve, Block: w.Block, Steer: adg.Steering{Bake: w.Steer.Bake, Steps: w.Steer.Steps, Strict: w.Steer.Strict}}
-	if l := w.Labels; t.doc.has("risk.labels") {
+	if l := w.Labels; t.doc.Has("risk.labels") {
 		r.Labels = &adg.Labels{
 			RolledBack: l.RolledBack, Blocked: l.Blocked, Hotfixed: l.Hotfixed, Incident: l.Incident, Superseded: l.Superseded, Matures: l.Matures,
 		}

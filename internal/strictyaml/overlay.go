@@ -22,16 +22,18 @@ type Leaf struct {
 func (l Language) Leaves(t reflect.Type) []Leaf { return l.leaves(t, "") }
 
 // Override lays a text over the field of *into at a path, over whatever it holds. A field that is text takes it as it
-// is, a secret is named (or is the text itself, if whole), a list of texts may do without its brackets, everything else
-// is written as in the file. Source is what problems call the text.
-func (l Language) Override(source, text string, whole bool, into any, path string, env Lookup) *Document {
+// is, a list of texts may do without its brackets, everything else is written as in the file. Source is what problems
+// call the text. One that may be secret itself is what a secret's field holds, and is shown in no problem.
+func (l Language) Override(source, text string, secret bool, into any, path string, env Lookup) *Document {
 	v, parent := reflect.ValueOf(into).Elem(), ""
 	names := strings.Split(path, ".")
-	shown := text
-	if whole {
-		shown = ""
+	doc := newDocument(l, source, []byte(text))
+	if secret {
+		doc.Mask(Mark{1, 1, len(doc.lines)})
 	}
-	doc := newDocument(l, source, []byte(shown))
+	if !bounded(doc, []byte(text)) {
+		return doc
+	}
 	d := NewDecoder(doc, env)
 	for _, name := range names[:len(names)-1] {
 		f, found := d.shape(v.Type()).field(name)
@@ -48,7 +50,7 @@ func (l Language) Override(source, text string, whole bool, into any, path strin
 		return doc
 	}
 	field := v.FieldByIndex(f.index)
-	if whole && l.formOf(f.typ) == secretForm {
+	if secret && l.formOf(f.typ) == secretForm {
 		if text == "" {
 			doc.Refuse(Mark{1, 1, 1}, path, "", "%s is empty", f.name)
 			return doc
@@ -110,9 +112,6 @@ func (l Language) node(doc *Document, t reflect.Type, text string) *Node {
 			return listed(text)
 		}
 	case noForm, rawForm, secretForm, pointerForm, structForm, mapForm, boolForm, wholeForm, numberForm:
-	}
-	if !bounded(doc, []byte(text)) {
-		return nil
 	}
 	return parseTree(doc, text)
 }
