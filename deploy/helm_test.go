@@ -237,7 +237,7 @@ func rendered(t *testing.T, values ...string) objects {
 
 func template(t *testing.T, values ...string) ([]byte, error) {
 	t.Helper()
-	args := []string{"template", "adg", "helm/adg", "--namespace", "guard"}
+	args := []string{"template", "adg", "helm/adg", "--namespace", "guard", "--kube-version", "1.30.0"}
 	for _, v := range values {
 		args = append(args, "--set", v)
 	}
