@@ -77,6 +77,7 @@ var rules = []rule{
 	{"internal/control", []string{".", "internal/config", "internal/freeze", "internal/seal", "internal/strictyaml", "internal/target", "internal/trace"}},
 	{"internal/config", []string{".", "internal/strictyaml"}},
 	{"internal/strictyaml", []string{"."}},
+	{"internal/settings", []string{".", "internal/remote", "internal/seal", "internal/strictyaml"}},
 	{"internal/report", []string{"."}},
 	{"internal/demo/*", []string{".", "internal/demo/..."}},
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},

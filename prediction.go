@@ -19,9 +19,20 @@ type Prediction struct {
 	Model         string         `json:"model"`             // fingerprint of the model
 	Contributions []Contribution `json:"contributions"`     // what made it differ from Base, the largest first
 	Missing       []string       `json:"missing,omitempty"` // features that nothing was known of
+	Counted       string         `json:"counted,omitempty"` // what counted as a failure in what was learned from, in words
 	// Features are what was known, by name: the outcome will be learned with them.
 	Features map[string]float64 `json:"features,omitempty"`
+	// Paths and Authors stand for the files that the release changes and the people who made it, at most MaxPaths and
+	// MaxAuthors of them: by them later deployments know what became of those files and people. They are hashes.
+	Paths   []string `json:"paths,omitempty"`
+	Authors []string `json:"authors,omitempty"`
 }
+
+// The bounds of what a prediction remembers of a change.
+const (
+	MaxPaths   = 200
+	MaxAuthors = 50
+)
 
 // Contribution is what one feature did to a prediction.
 type Contribution struct {
@@ -36,10 +47,32 @@ type RiskPolicy struct {
 	Approve RiskLimit `json:"approve,omitzero"` // a human approves before the first step
 	Block   RiskLimit `json:"block,omitzero"`   // it does not begin
 	Steer   Steering  `json:"steer,omitzero"`
+	Labels  *Labels   `json:"labels,omitempty"` // what counts as a failure; nil: DefaultLabels
 }
 
-// IsZero tells whether predictions are asked for nothing.
+// IsZero tells whether the policy says nothing of risks.
 func (r RiskPolicy) IsZero() bool { return r == RiskPolicy{} }
+
+// Asks tells whether a prediction is needed: what counts as a failure is for later.
+func (r RiskPolicy) Asks() bool {
+	r.Labels = nil
+	return !r.IsZero()
+}
+
+// Labels say how a deployment counts once it is learned from: as failed, as a success, or as neither.
+type Labels struct {
+	RolledBack bool          `json:"rolled_back"`       // it was rolled back, with blame
+	Blocked    bool          `json:"blocked"`           // a gate refused it; not the prediction, which would prove itself right
+	Hotfixed   time.Duration `json:"hotfixed_within"`   // a fix had to follow within this; zero: that counts for nothing
+	Incident   bool          `json:"incident"`          // its rollback failed, or somebody linked an incident to it
+	Superseded time.Duration `json:"superseded_within"` // replaced within this is too soon to tell; zero: never
+	Matures    time.Duration `json:"matures"`           // silence for so long is a success; zero: at once
+}
+
+// DefaultLabels are those of a policy that says nothing of them. What a gate refused was never tried: it is neither.
+func DefaultLabels() Labels {
+	return Labels{RolledBack: true, Hotfixed: 4 * time.Hour, Incident: true, Superseded: 15 * time.Minute, Matures: 7 * 24 * time.Hour}
+}
 
 // Steering is how far the risk changes how a deployment is made. The risk is the predicted probability of failure
 // divided by that of the deployments so far: 3 is three times the usual one. Each number is the most that it may become
@@ -139,6 +172,21 @@ func (r RiskPolicy) validate() error {
 		if factor != 0 && !(factor >= 1 && factor <= 100) {
 			return Errorf(Invalid, "risk: steer: %s is a factor from 1 to 100, not %g", name, factor)
 		}
+	}
+	if l := r.Labels; l != nil {
+		return l.validate()
+	}
+	return nil
+}
+
+func (l Labels) validate() error {
+	for name, d := range map[string]time.Duration{"hotfixed_within": l.Hotfixed, "superseded_within": l.Superseded, "matures": l.Matures} {
+		if d < 0 {
+			return Errorf(Invalid, "risk: labels: %s is a time of 0 or more, not %s", name, d)
+		}
+	}
+	if !l.RolledBack && !l.Blocked && l.Hotfixed == 0 && !l.Incident {
+		return Errorf(Invalid, "risk: labels: nothing counts as a failure, so there is nothing to learn: let one of rolled_back, blocked, hotfixed_within and incident")
 	}
 	return nil
 }

@@ -1,8 +1,11 @@
 package adg_test
 
 import (
+	"encoding/json"
 	"math"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/deployguardian/adg"
 )
@@ -47,5 +50,41 @@ func TestRiskLimitIsAboutTheBoundThatItNames(t *testing.T) {
 	}
 	if !(adg.RiskLimit{Below: 0.1}).Holds(adg.Prediction{Success: math.NaN()}) {
 		t.Error("a probability that is no number is good news")
+	}
+}
+
+func TestLabelsAskForNoPrediction(t *testing.T) {
+	labels := adg.DefaultLabels()
+	r := adg.RiskPolicy{Labels: &labels}
+	if r.Asks() || r.IsZero() {
+		t.Errorf("labels alone: asks %v, is nothing %v", r.Asks(), r.IsZero())
+	}
+	if r.Warn.Below = 0.9; !r.Asks() || r.Labels == nil {
+		t.Errorf("a limit asks for none, or asking took the labels away: %+v", r)
+	}
+	text, err := json.Marshal(adg.Policy{Risk: adg.RiskPolicy{Labels: &labels}})
+	var again adg.Policy
+	if err == nil {
+		err = json.Unmarshal(text, &again)
+	}
+	if err != nil || again.Risk.Labels == nil || *again.Risk.Labels != labels {
+		t.Errorf("written as %s, read as %+v, %v", text, again.Risk.Labels, err)
+	}
+}
+
+func TestLabelsHaveToLeaveSomethingToLearn(t *testing.T) {
+	for name, c := range map[string]struct {
+		labels adg.Labels
+		wrong  string
+	}{
+		"the usual ones":         {adg.DefaultLabels(), ""},
+		"incidents alone":        {adg.Labels{Incident: true}, ""},
+		"nothing is a failure":   {adg.Labels{Matures: time.Hour}, "nothing counts as a failure"},
+		"a time before the past": {adg.Labels{Incident: true, Matures: -1}, "matures is a time of 0 or more"},
+	} {
+		err := adg.Policy{Risk: adg.RiskPolicy{Labels: &c.labels}}.WithDefaults().Validate()
+		if said := err != nil && strings.Contains(err.Error(), "risk: labels"); said != (c.wrong != "") || said && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

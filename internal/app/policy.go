@@ -15,6 +15,7 @@ import (
 	"github.com/deployguardian/adg/internal/change"
 	"github.com/deployguardian/adg/internal/cli"
 	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/forecast"
 	"github.com/deployguardian/adg/internal/guard"
 )
 
@@ -84,12 +85,24 @@ func (a *App) reference(dir string, root *cobra.Command) error {
 	return doc.GenMarkdownTreeCustom(root, dir, func(string) string { return "" }, func(link string) string { return strings.ToLower(link) })
 }
 
-// features is the page of what ADG measures of a change.
+// features is the page of what predictions are made from.
 func features() []byte {
 	var page bytes.Buffer
-	page.WriteString("# What ADG measures of a change\n\nThe features of `adg predict --repo`; a missing one is normal. [Predicting](../predicting.md) says what they are for.\n\n| name | unit | from | |\n|---|---|---|---|\n")
-	for _, m := range change.Catalogue() {
-		fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", m.Name, m.Unit, m.Source, m.Text)
+	page.WriteString("# What predictions are made from\n\n" +
+		"A missing feature is normal. What changes is measured with `--repo` or told with `--payload`; of the deployment `adg run` finds most\n" +
+		"by itself, and what is from the pipeline comes with `--feature`, or under `features` in a payload. Other numbers are learned, too:\n" +
+		"names that stand on neither list are noted. [Predicting](../predicting.md) says what they are for.\n")
+	for _, list := range []struct {
+		title string
+		all   []change.Measure
+	}{
+		{"The change", change.Catalogue()},
+		{"The deployment", forecast.Catalogue()},
+	} {
+		fmt.Fprintf(&page, "\n## %s\n\n| name | unit | from | |\n|---|---|---|---|\n", list.title)
+		for _, m := range list.all {
+			fmt.Fprintf(&page, "| `%s` | %s | %s | %s |\n", m.Name, m.Unit, m.Source, m.Text)
+		}
 	}
 	return page.Bytes()
 }

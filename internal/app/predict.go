@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -32,7 +34,9 @@ func (a *App) predict(ctx context.Context, o cli.PredictOptions) (cli.Predicted,
 		p.Notes = c.Notes
 	}
 	maps.Copy(features, o.Features)
-	p.Prediction, err = foretell(modelsIn(o.DataDir), o.Model, o.Service, features, now)
+	var notes []string
+	p.Prediction, notes, err = foretell(modelsIn(o.DataDir), o.Model, o.Service, features, now)
+	p.Notes = append(p.Notes, notes...)
 	return p, err
 }
 
@@ -47,6 +51,13 @@ func (a *App) train(ctx context.Context, o cli.TrainOptions) (models.Item, error
 		h, err := learn.ReadCSV(f, learn.CSV{})
 		if err := errors.Join(err, f.Close()); err != nil {
 			return models.Item{}, fmt.Errorf("%s: %w", name, err)
+		}
+		histories = append(histories, h)
+	}
+	if o.Records {
+		h, err := a.ownHistory(ctx, o.DataDir)
+		if err != nil {
+			return models.Item{}, err
 		}
 		histories = append(histories, h)
 	}
@@ -101,8 +112,14 @@ func (a *App) correct(ctx context.Context, dataDir string, c learn.Correction) (
 
 func modelsIn(dataDir string) models.Folder { return models.Folder(filepath.Join(dataDir, "models")) }
 
-// remembered is how many deployments of an environment a prediction looks back at.
-const remembered = 1000
+// ownHistory are the deployments of a data directory, each labelled by the policy that it ran under.
+func (a *App) ownHistory(ctx context.Context, dataDir string) (learn.History, error) {
+	all, corrections, err := a.records(ctx, dataDir)
+	if err != nil {
+		return learn.History{}, err
+	}
+	return learn.ReadRecords(all, corrections, learn.Options{Now: time.Now()}) //nolint:forbidigo // until then they were watched
+}
 
 func correctionsIn(dataDir string) string { return filepath.Join(dataDir, "corrections.jsonl") }
 
@@ -110,17 +127,33 @@ func correctionsIn(dataDir string) string { return filepath.Join(dataDir, "corre
 func changeOf(ctx context.Context, o cli.PredictOptions) (*change.Change, error) {
 	switch {
 	case o.Payload != "":
-		text, err := os.ReadFile(o.Payload)
-		if err != nil {
-			return nil, err
-		}
-		c, err := change.FromPayload(text, nil)
+		c, err := told(o.Payload)
 		return &c, err
 	case o.Repository != "":
 		c, err := measure(ctx, o.Repository, filepath.Join(o.DataDir, "changes.index"), o.From, o.To, o.Progress)
 		return &c, err
 	}
 	return nil, nil
+}
+
+// told is the change that a pipeline describes in a file.
+func told(path string) (change.Change, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return change.Change{}, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, change.MaxPayloadBytes+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return change.Change{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	c, err := change.FromPayload(text, nil)
+	for name := range c.Measures {
+		err = errors.Join(err, learn.ValidFeature(name))
+	}
+	if err != nil {
+		return change.Change{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }
 
 // measure measures a change, with the history that was read before where it is kept.
@@ -148,80 +181,22 @@ func measure(ctx context.Context, dir, kept, from, to string, progress func(done
 	return c, os.WriteFile(kept, text, 0o600)
 }
 
-// foretell asks the model that is named, or in use; without one, what public data teach.
-func foretell(folder models.Folder, id, service string, features map[string]float64, now time.Time) (adg.Prediction, error) {
+// foretell asks the model that is named, or in use; without one, what public data teach. It notes which features nobody
+// knows.
+func foretell(folder models.Folder, id, service string, features map[string]float64, now time.Time) (adg.Prediction, []string, error) {
 	m, item, err := folder.Get(id)
 	switch {
 	case err == nil:
 	case id == "" && adg.CodeOf(err) == adg.NotFound:
 		m, item.ID = forecast.Untaught(features), "public data"
 	default:
-		return adg.Prediction{}, err
+		return adg.Prediction{}, nil, err
 	}
-	return forecast.Predict(m, item.ID, service, features, now), nil
-}
-
-// expect predicts a deployment before it begins, where the policy or the person who runs it asks for that. What cannot
-// be measured is said and left out.
-func (s session) expect(ctx context.Context, store adg.Store, spec *adg.Spec) error {
-	o := s.options
-	if s.policy.Risk.IsZero() && o.Repository == "" && len(o.Features) == 0 {
-		return nil
-	}
-	now, err := store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	past, err := store.ListDeployments(ctx, adg.DeploymentFilter{Environment: s.policy.Environment, Limit: remembered})
-	if err != nil {
-		return err
-	}
-	features := forecast.Circumstances(past, s.policy.Service, now)
-	dir := o.DataDir
-	if o.Known != "" {
-		dir = o.Known
-	}
-	if o.Repository != "" {
-		from, to, err := s.ends(ctx, store, spec)
-		if err != nil {
-			return err
-		}
-		c, err := measure(ctx, o.Repository, filepath.Join(dir, "changes.index"), from, to, nil)
-		if err != nil {
-			s.view.Say("warning: the change is not measured: " + err.Error())
-		}
-		maps.Copy(features, c.Measures)
-	}
-	maps.Copy(features, o.Features)
-	p, err := foretell(modelsIn(dir), "", s.policy.Service, features, now)
-	if err != nil {
-		return err
-	}
-	spec.Prediction = &p
-	s.view.Say(fmt.Sprintf("success is expected with %.0f %% (%.0f to %.0f %%); usual is %.0f %%; %s", 100*p.Success, 100*p.Low, 100*p.High, 100*p.Base, p.Standing))
-	return nil
-}
-
-// ends are what the repository calls the release that is live and the new one: their commits, or their versions.
-func (s session) ends(ctx context.Context, store adg.Store, spec *adg.Spec) (from, to string, err error) {
-	good := spec.LastGood
-	if good == nil {
-		record, err := store.LastGood(ctx, s.policy.Service, s.policy.Environment)
-		if err != nil && adg.CodeOf(err) != adg.NotFound {
-			return "", "", err
-		}
-		if err == nil {
-			good = &record.Release
+	var notes []string
+	for _, name := range forecast.Unknown(features) {
+		if !slices.Contains(item.Card.Features, name) {
+			notes = append(notes, fmt.Sprintf("%s is not a known feature, learned all the same", name))
 		}
 	}
-	name := func(r adg.Release) string {
-		if r.Commit != "" {
-			return r.Commit
-		}
-		return r.Version
-	}
-	if good != nil {
-		from = name(*good)
-	}
-	return from, name(spec.Release), nil
+	return forecast.Predict(m, item.ID, service, features, now), notes, nil
 }

@@ -163,7 +163,7 @@ func begin(ctx context.Context, store adg.Store, g *guard.Guard, s session) (adg
 	if s.options.Previous != "" {
 		spec.LastGood = &adg.Release{Service: s.policy.Service, Version: s.options.Previous}
 	}
-	if err := s.expect(ctx, store, &spec); err != nil {
+	if err := s.expect(ctx, store, g, &spec); err != nil {
 		return adg.Deployment{}, err
 	}
 	return g.Start(ctx, spec)

@@ -19,7 +19,7 @@ type Change struct {
 	To        string             `json:"to,omitempty"`   // commit of the new one
 	Committed time.Time          `json:"committed,omitzero"`
 	Oldest    time.Time          `json:"oldest,omitzero"` // when the oldest of the commits was made; the age of the batch counts from here
-	Measures  map[string]float64 `json:"measures"`        // by name, see Catalogue
+	Measures  map[string]float64 `json:"measures"`        // by name, see Catalogue; and what else a pipeline told
 	Missing   []string           `json:"missing,omitempty"`
 	Notes     []string           `json:"notes,omitempty"`   // for people: why something is missing, or only nearly right
 	Paths     []string           `json:"paths,omitempty"`   // files that people changed, after renames; untrusted text

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -14,6 +15,7 @@ import (
 const (
 	MaxPayloadBytes   = 32 << 20
 	maxPayloadEntries = 100_000
+	maxTold           = 200
 )
 
 // Payload is what a pipeline knows of a change without a repository at hand. Only files, or only commits, is fine too.
@@ -27,6 +29,8 @@ type Payload struct {
 	VersionsSkipped *int            `json:"versions_skipped,omitempty"`
 	CommitsUndone   int             `json:"commits_undone,omitempty"`
 	Incomplete      bool            `json:"incomplete,omitempty"` // there are more files or commits than are listed
+
+	Features map[string]float64 `json:"features,omitempty"` // what else the pipeline knows, by name: tests_failed
 }
 
 // PayloadFile is one file that differs between the two releases.
@@ -159,6 +163,9 @@ func (p Payload) evidence(key []byte) (*evidence, error) {
 			e.next.at = max(e.next.at, seconds(c.At))
 		}
 	}
+	if len(p.Features) > maxTold {
+		return nil, adg.Errorf(adg.Invalid, "the pipeline tells %d features, at most %d are read", len(p.Features), maxTold)
+	}
 	e.undone = p.CommitsUndone
 	e.unrelated = len(p.Commits) == 0
 	return e, nil
@@ -204,6 +211,7 @@ func (p Payload) correct(e *evidence) {
 	if p.VersionsSkipped != nil && *p.VersionsSkipped >= 0 {
 		s.set("versions_skipped", float64(*p.VersionsSkipped))
 	}
+	maps.Copy(s.values, p.Features)
 }
 
 func seconds(t time.Time) int64 { return max(t.Unix(), 0) }

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -104,11 +105,34 @@ func TestABadPayloadIsRefusedWithAReason(t *testing.T) {
 		{"two objects", `{}{}`, "after top-level value"},
 		{"a file without a path", `{"files":[{"added":1}]}`, "needs a path"},
 		{"lines below zero", `{"files":[{"path":"a\u001b[0m","added":-1}]}`, `"a\u001b[0m"`},
+		{"a feature that is no number", `{"features":{"tests_failed":"two"}}`, "cannot unmarshal string"},
+		{"a feature that is infinite", `{"features":{"tests_failed":1e999}}`, "cannot unmarshal number"},
+		{"too many features", `{"features":{` + strings.TrimSuffix(manyFeatures(), ",") + `}}`, "201 features"},
 		{"a status that is not known", `{"files":[{"path":"a","status":"eaten"}]}`, "status"},
 	} {
 		_, err := FromPayload([]byte(c.json), nil)
 		if adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func manyFeatures() string {
+	var out strings.Builder
+	for i := range 201 {
+		fmt.Fprintf(&out, `"f%d":1,`, i)
+	}
+	return out.String()
+}
+
+func TestWhatElseAPipelineKnowsGoesWithItsMeasures(t *testing.T) {
+	got, err := FromPayload([]byte(`{"files":[{"path":"a.go","added":1}],"features":{"tests_failed":2,"exp":40}}`), nil)
+	if err != nil || got.Measures["tests_failed"] != 2 || got.Measures["exp"] != 40 || got.Measures["la"] != 1 {
+		t.Errorf("%v %v", got.Measures, err)
+	}
+	for _, name := range got.Missing {
+		if name == "exp" {
+			t.Error("what the pipeline tells is missing")
 		}
 	}
 }

@@ -70,3 +70,33 @@ func TestWhatIsTypedWrongIsAUsageError(t *testing.T) {
 		})
 	}
 }
+
+func TestPipelinesAreToldFromPeopleByTheirVariables(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want bool
+	}{
+		"a person":              {nil, false},
+		"nearly all of them":    {map[string]string{"CI": "true"}, true},
+		"Jenkins":               {map[string]string{"JENKINS_URL": "https://ci.example.com"}, true},
+		"somebody says no":      {map[string]string{"CI": "false"}, false},
+		"somebody says zero":    {map[string]string{"CI": "0"}, false},
+		"no, and Azure says so": {map[string]string{"CI": "false", "TF_BUILD": "True"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, variable := range pipelines {
+				t.Setenv(variable, c.set[variable])
+			}
+			automatic := false
+			exit := Main(context.Background(), "v0", []string{"run", "-f", "p.yaml", "--version", "1"}, Terminal{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, Calls{
+				Run: func(_ context.Context, o RunOptions, _ View, _ Person) (adg.Deployment, error) {
+					automatic = o.Automatic
+					return adg.Deployment{Status: adg.Status{State: adg.Succeeded}}, nil
+				},
+			})
+			if exit != 0 || automatic != c.want {
+				t.Errorf("exit code %d, automatic: %v", exit, automatic)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -31,6 +32,7 @@ type PredictOptions struct {
 // TrainOptions are the arguments of `adg predict train`.
 type TrainOptions struct {
 	Histories  []string // tables as adg learn writes them
+	Records    bool     // learn from the deployments of the data directory, too
 	Repository string   // that their commits are in; empty: changes are not measured
 	DataDir    string
 	Seed       uint64
@@ -101,13 +103,22 @@ func predictFlags(cmd *cobra.Command, t Terminal, calls PredictCalls) {
 	_ = cmd.MarkFlagFilename("payload", "json")
 }
 
+// mostFeatures is how many features a person or a pipeline may name.
+const mostFeatures = 100
+
 func named(features []string) (map[string]float64, error) {
 	all := map[string]float64{}
+	if len(features) > mostFeatures {
+		return nil, adg.Errorf(adg.Invalid, "--feature is there %d times, at most %d are taken", len(features), mostFeatures)
+	}
 	for _, f := range features {
 		name, text, _ := strings.Cut(f, "=")
 		v, err := strconv.ParseFloat(text, 64)
-		if err != nil || name == "" {
+		if err != nil || name == "" || math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, adg.Errorf(adg.Invalid, "--feature %q: write a name and a number, as in tests_failed=2", f)
+		}
+		if err := learn.ValidFeature(name); err != nil {
+			return nil, fmt.Errorf("--feature: %w", err)
 		}
 		all[name] = v
 	}
@@ -117,6 +128,9 @@ func named(features []string) (map[string]float64, error) {
 func showPrediction(t Terminal, p Predicted) {
 	_, _ = fmt.Fprintf(t.Out, "success with %.1f %% (%.1f to %.1f %%); usual is %.1f %%\n", 100*p.Success, 100*p.Low, 100*p.High, 100*p.Base)
 	_, _ = fmt.Fprintln(t.Out, flat(p.Standing))
+	if p.Counted != "" {
+		_, _ = fmt.Fprintln(t.Out, "counted as failed: "+flat(p.Counted))
+	}
 	for _, c := range p.Contributions {
 		_, _ = fmt.Fprintf(t.Out, "%+6.1f points: %s\n", c.Points, flat(c.Text))
 	}
@@ -132,14 +146,18 @@ func predictTrain(t Terminal, calls PredictCalls) *cobra.Command {
 	var o TrainOptions
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "train HISTORY...",
-		Short: "Train a model on histories as adg learn writes them",
-		Long: `Train a model on histories as adg learn writes them, and keep it in the data directory. With --repo what each deployment
-changed is measured, where its commits are known. The model's card tells how good its predictions of this history were,
+		Use:   "train [HISTORY...] [--records]",
+		Short: "Train a model on histories as adg learn writes them, and on the deployments that were guarded here",
+		Long: `Train a model on histories as adg learn writes them, and with --records on the deployments of the data directory, with what
+was known before each; keep it in the data directory. With --repo what each deployment changed is measured, where its
+commits are known. The model's card tells what counted as a failure, and how good its predictions of this history were,
 each made before the outcome was known. The newest model is used, unless another one is pinned.`,
-		Example: `  adg learn tags . -o history.csv && adg predict train history.csv --repo .`,
-		Args:    cobra.MinimumNArgs(1),
+		Example: `  adg learn tags . -o history.csv && adg predict train history.csv --repo .
+  adg predict train history.csv --records`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && !o.Records {
+				return adg.Errorf(adg.Invalid, "train on what? name histories that adg learn wrote, or --records for the deployments that were guarded here")
+			}
 			o.Histories = args
 			meter := newMeter(t)
 			o.Progress = func(done, all int) { meter.say(fmt.Sprintf("%d of %d deployments", done, all)) }
@@ -153,6 +171,7 @@ each made before the outcome was known. The newest model is used, unless another
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Repository, "repo", "", "`directory` of the git repository that the deployments' commits are in")
+	flags.BoolVar(&o.Records, "records", false, "learn from the deployments of the data directory, too, by what their policies count as failures")
 	flags.Uint64Var(&o.Seed, "seed", 1, "`number` that the trees' randomness comes from")
 	flags.BoolVar(&asJSON, "json", false, "print the card as JSON")
 	dataDirFlag(cmd, &o.DataDir)
@@ -259,6 +278,9 @@ func showModel(t Terminal, i models.Item, asJSON bool) error {
 	_, _ = fmt.Fprintf(t.Out, "model %s: %s\n", i.ID, c.Standing())
 	_, _ = fmt.Fprintf(t.Out, "its predictions of the last %d deployments, made before they were known: AUC %s, log-loss %s, Brier skill %s, calibration error %s\n",
 		c.Judged, score(c.Score.AUC), score(c.Score.LogLoss), score(c.Score.BrierSkill), score(c.Score.ECE))
+	if c.Counted != "" {
+		_, _ = fmt.Fprintln(t.Out, "counted as failed: "+flat(c.Counted))
+	}
 	_, _ = fmt.Fprintf(t.Out, "features: %s\ndata: %s, seed %d\n", flat(strings.Join(c.Features, ", ")), c.Fingerprint, c.Seed)
 	showPlot(t, c.Plot)
 	return nil

@@ -83,6 +83,7 @@ func (l *lesson) begin() error {
 
 // end gives the history to its place and the summary to people.
 func (l *lesson) end(t Terminal, h learn.History) error {
+	h = h.Stated()
 	var table bytes.Buffer
 	if err := learn.Write(&table, h); err != nil {
 		return err
@@ -221,8 +222,9 @@ func learnRecords(t Terminal, calls PredictCalls) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "records",
 		Short: "Read the deployments that were guarded from this data directory",
-		Long: `Read the deployments that were guarded from this data directory, with what was known before each. Rolled back or not
-restored is a failure; what was never tried to its end, or taken back without blame, is not known. Outcomes that somebody
+		Long: `Read the deployments that were guarded from this data directory, with what was known before each. What counts as a failure
+is said by the policy that each ran under (risk: labels), unless a flag says it: rolled back, not restored, or hotfixed,
+if neither does. What was never tried to its end, or taken back without blame, is not known. Outcomes that somebody
 corrected count as corrected.`,
 		Example: `  adg learn records -o own.csv && adg predict train history.csv own.csv`,
 		Args:    cobra.NoArgs,
@@ -232,7 +234,7 @@ corrected count as corrected.`,
 				if err != nil {
 					return learn.History{}, err
 				}
-				return learn.ReadRecords(all, corrections, l.Options)
+				return learn.ReadRecords(all, corrections, l.said(cmd))
 			})
 		},
 	}
@@ -241,21 +243,67 @@ corrected count as corrected.`,
 	return cmd
 }
 
+// said are the options without what no flag says: that is the policies' to say.
+func (l *lesson) said(cmd *cobra.Command) learn.Options {
+	o := l.Options
+	for name, rule := range map[string]*time.Duration{"hotfix-within": &o.Rules.Hotfix, "superseded-within": &o.Rules.Superseded, "matures": &o.Rules.Matures} {
+		if !cmd.Flags().Changed(name) {
+			*rule = 0
+		}
+	}
+	return o
+}
+
+// word is what `adg learn correct` is told.
+type word struct {
+	learn.Correction
+	outcome string
+	failed  bool
+}
+
+// correction makes of the flags what goes on record. An incident is a failure unless somebody says otherwise.
+func (w word) correction() (learn.Correction, error) {
+	c := w.Correction
+	switch {
+	case w.failed && w.outcome != "":
+		return c, adg.Errorf(adg.Invalid, "--failed says that it came out as an incident: take it or --outcome, not both")
+	case w.outcome != "":
+		if err := c.Outcome.UnmarshalText([]byte(w.outcome)); err != nil {
+			return c, err
+		}
+	case w.failed, c.Incident != "":
+		c.Outcome = learn.Incident
+	default:
+		return c, adg.Errorf(adg.Invalid, "how did it come out? say --outcome, or --failed, or link the --incident")
+	}
+	switch {
+	case c.Reason != "":
+	case c.Incident != "":
+		c.Reason = "an incident was linked"
+	default:
+		return c, adg.Errorf(adg.Invalid, "why? --reason puts it on record")
+	}
+	c.At = time.Now().UTC() //nolint:forbidigo // when somebody said so
+	return c, nil
+}
+
 func learnCorrect(t Terminal, calls Calls) *cobra.Command {
-	var c learn.Correction
-	var outcome, dir string
+	var w word
+	var dir string
 	cmd := &cobra.Command{
-		Use:   "correct DEPLOYMENT --outcome OUTCOME --reason WHY",
+		Use:   "correct DEPLOYMENT --outcome OUTCOME --reason WHY | --incident LINK",
 		Short: "Put on record how a deployment really came out",
 		Long: `Put on record how a deployment of this data directory really came out: an incident that showed later, a rollback that had
 another cause. The last word counts for what is learned; all of them stay, with who said so and why.`,
-		Example: `  adg learn correct shop-1.4.2-x7k2 --outcome incident --reason "INC-311: lost orders, found two days later"`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  adg learn correct shop-1.4.2-x7k2 --incident https://pager.example.com/311 --failed
+  adg learn correct shop-1.4.2-x7k2 --outcome success --reason "the network failed, not the release"`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.Outcome.UnmarshalText([]byte(outcome)); err != nil {
+			c, err := w.correction()
+			if err != nil {
 				return err
 			}
-			c.Deployment, c.At = args[0], time.Now().UTC() //nolint:forbidigo // when somebody said so
+			c.Deployment = args[0]
 			id, err := calls.Correct(cmd.Context(), dir, c)
 			if err != nil {
 				return err
@@ -273,12 +321,12 @@ another cause. The last word counts for what is learned; all of them stay, with 
 	}
 	flags := cmd.Flags()
 	outcomes := []string{"success", "rolled-back", "blocked", "hotfixed", "incident", "superseded", "unknown"}
-	flags.StringVar(&outcome, "outcome", "", "`outcome`: "+strings.Join(outcomes, ", "))
-	flags.StringVar(&c.Reason, "reason", "", "why, for the record")
-	actorFlag(cmd, &c.Actor)
+	flags.StringVar(&w.outcome, "outcome", "", "`outcome`: "+strings.Join(outcomes, ", "))
+	flags.BoolVar(&w.failed, "failed", false, "it failed: the outcome is incident")
+	flags.StringVar(&w.Incident, "incident", "", "`link` to an incident that the deployment caused, or its name")
+	flags.StringVar(&w.Reason, "reason", "", "why, for the record")
+	actorFlag(cmd, &w.Actor)
 	dataDirFlag(cmd, &dir)
-	_ = cmd.MarkFlagRequired("outcome")
-	_ = cmd.MarkFlagRequired("reason")
 	_ = cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(outcomes, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

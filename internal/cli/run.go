@@ -24,7 +24,9 @@ type RunOptions struct {
 	DryRun   bool
 
 	Repository string // of git, in which the change is measured for a prediction; empty: none
+	Payload    string // file with what a pipeline knows of the change, in place of a repository
 	Features   map[string]float64
+	Automatic  bool // a pipeline runs it, not a person
 }
 
 func runCommand(t Terminal, calls Calls) *cobra.Command {
@@ -53,6 +55,10 @@ Started again with the same data directory after a crash or an interrupt, it goe
 			if o.Features, err = named(features); err != nil {
 				return err
 			}
+			if o.Repository != "" && o.Payload != "" {
+				return adg.Errorf(adg.Invalid, "the change is measured in a repository or told by a payload, not both")
+			}
+			o.Automatic = inPipeline()
 			if o.DryRun { // what did not happen must not count as experience
 				o.Known, o.DataDir = o.DataDir, filepath.Join(o.DataDir, "dry-run-"+strings.ToLower(rand.Text()[:8]))
 			}
@@ -79,6 +85,7 @@ Started again with the same data directory after a crash or an interrupt, it goe
 	flags.StringVar(&o.Release.Commit, "commit", "", "commit that the release was built from")
 	flags.StringVar(&o.Release.Schema, "schema", "", "revision of the database schema that the release needs")
 	flags.StringVar(&o.Repository, "repo", "", "`directory` of the git repository in which the change is measured, for the prediction of success")
+	flags.StringVar(&o.Payload, "payload", "", "`file` with what a pipeline knows of the change, as JSON, for the prediction; GitHub's answer to a comparison is one")
 	flags.StringArrayVar(&features, "feature", nil, "what else is known for the prediction, as `name=number`: tests_failed=2; may be repeated")
 	flags.StringVar(&o.Reason, "reason", "", "why, for the record")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "measure and decide, but change nothing at the target, tell nobody, and keep the records apart")
@@ -86,10 +93,25 @@ Started again with the same data directory after a crash or an interrupt, it goe
 	dataDirFlag(cmd, &o.DataDir)
 	outputFlag(cmd, &output)
 	mustBeFile(cmd, "file", "yaml", "yml")
+	_ = cmd.MarkFlagDirname("repo")
+	mustBeFile(cmd, "payload", "json")
 	return cmd
 }
 
 // Private
+
+// pipelines are the variables that systems of continuous integration set.
+var pipelines = []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "BUILDKITE"}
+
+// inPipeline tells by the variables that they set whether a system of continuous integration runs this process.
+func inPipeline() bool {
+	for _, name := range pipelines {
+		if value := os.Getenv(name); value != "" && value != "0" && !strings.EqualFold(value, "false") {
+			return true
+		}
+	}
+	return false
+}
 
 func outputFlag(cmd *cobra.Command, output *string) {
 	cmd.Flags().StringVarP(output, "output", "o", "text", "`format`: text or json")

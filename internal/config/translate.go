@@ -26,11 +26,7 @@ func (t translator) policy() adg.Policy {
 	p := adg.Policy{
 		Service: w.Service, Environment: w.Environment, Variables: w.Variables,
 		Strategy: t.strategy(), Rollback: t.rollback(),
-		Risk: adg.RiskPolicy{
-			Warn: w.Risk.Warn, Approve: w.Risk.Approve, Block: w.Risk.Block,
-			Steer: adg.Steering{Bake: w.Risk.Steer.Bake, Steps: w.Risk.Steer.Steps, Strict: w.Risk.Steer.Strict},
-		},
-		Alpha:    float64(w.Alpha) / 100,
+		Risk: t.risk(), Alpha: float64(w.Alpha) / 100,
 		Scoring:  adg.Scoring{Healthy: w.Scoring.Healthy, Degraded: w.Scoring.Degraded},
 		Interval: w.Interval, WarmUp: w.WarmUp, Settle: w.Settle, History: w.History, Deadline: w.Deadline,
 		AtDeadline: w.AtDeadline, UnknownHold: w.UnknownHold, GateTimeout: w.GateTimeout,
@@ -57,6 +53,17 @@ func (t translator) policy() adg.Policy {
 }
 
 // Private
+
+func (t translator) risk() adg.RiskPolicy {
+	w := t.wire.Risk
+	r := adg.RiskPolicy{Warn: w.Warn, Approve: w.Approve, Block: w.Block, Steer: adg.Steering{Bake: w.Steer.Bake, Steps: w.Steer.Steps, Strict: w.Steer.Strict}}
+	if l := w.Labels; t.doc.Has("risk.labels") {
+		r.Labels = &adg.Labels{
+			RolledBack: l.RolledBack, Blocked: l.Blocked, Hotfixed: l.Hotfixed, Incident: l.Incident, Superseded: l.Superseded, Matures: l.Matures,
+		}
+	}
+	return r
+}
 
 func (t translator) check(i int) adg.Check {
 	w := t.wire.Checks[i]

@@ -157,6 +157,16 @@ type risk struct {
 	Approve adg.RiskLimit `yaml:"approve" doc:"When a human approves before the first step; also when nothing could be predicted."`
 	Block   adg.RiskLimit `yaml:"block" doc:"When the deployment does not begin. lower and upper say how sure one has to be: upper < 60% blocks what is surely below."`
 	Steer   steer         `yaml:"steer" doc:"How far the risk changes how the deployment is made. Three times the usual probability of failure makes the factors below 3, where they are not limited to less."`
+	Labels  labels        `yaml:"labels" doc:"What counts as a failure when this deployment is learned from."`
+}
+
+type labels struct {
+	RolledBack bool          `yaml:"rolled_back" default:"true" doc:"Whether a rollback does. One without blame (the target, or somebody who cancelled) is neither a failure nor a success."`
+	Blocked    bool          `yaml:"blocked" default:"false" doc:"Whether being refused by a gate does; being blocked for its risk never does. Unless it does, nothing is learned of what was never tried."`
+	Hotfixed   time.Duration `yaml:"hotfixed_within" default:"4h" doc:"A fix that had to follow within this time does: most of its commits say so, or the reason that was given begins with fix or hotfix. 0s: never."`
+	Incident   bool          `yaml:"incident" default:"true" doc:"Whether an incident does: the rollback failed, or somebody linked one (adg learn correct)."`
+	Superseded time.Duration `yaml:"superseded_within" default:"15m" doc:"Replaced within this time is too soon to tell: neither a failure nor a success. 0s: never."`
+	Matures    time.Duration `yaml:"matures" default:"7d" doc:"How long nothing must have happened before a deployment counts as a success."`
 }
 
 type steer struct {

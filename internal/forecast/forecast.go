@@ -30,7 +30,7 @@ func Predict(m *predict.Model, id, service string, features map[string]float64, 
 	p, why := m.Predict(values, service), m.Explain(values, service)
 	answer := adg.Prediction{
 		At: now, Success: 1 - p.Failure, Low: 1 - p.High, High: 1 - p.Low, Base: 1 - p.Experts[0],
-		Outcomes: m.Card.Outcomes, Standing: m.Card.Standing(), Model: id, Missing: why.Missing, Features: features,
+		Outcomes: m.Card.Outcomes, Standing: m.Card.Standing(), Counted: m.Card.Counted, Model: id, Missing: why.Missing, Features: features,
 	}
 	for _, c := range why.Contributions {
 		if math.Abs(c.Points) < least {
@@ -40,53 +40,6 @@ func Predict(m *predict.Model, id, service string, features map[string]float64, 
 		answer.Contributions = append(answer.Contributions, adg.Contribution{Feature: c.Feature, Points: -100 * c.Points, Text: text})
 	}
 	return answer
-}
-
-// Moment are the features that only the time has: hour (0 to 23) and dow (0 for Monday), in UTC.
-func Moment(at time.Time) map[string]float64 {
-	at = at.UTC()
-	return map[string]float64{"hour": float64(at.Hour()), "dow": float64((int(at.Weekday()) + 6) % 7)}
-}
-
-// Circumstances are the features of a deployment that an installation knows by itself: the moment, and what became of the
-// deployments before it in its environment, the newest first. What was blocked is no failure: it was never tried.
-//
-//   - h_since_last_deploy: hours since the service's last one
-//   - h_deploys_24h: deployments of all services within a day
-//   - h_reverts_7d: of all services within seven days, those that were rolled back or could not be
-//   - h_sub_fail: share of the service's that were
-//   - deploy_no: number of the service's deployment
-//   - under_way: deployments of others that have not ended
-func Circumstances(past []adg.Deployment, service string, now time.Time) map[string]float64 {
-	features := Moment(now)
-	own, ownFailed, day, week, live := 0.0, 0.0, 0.0, 0.0, 0.0
-	for _, d := range past {
-		age := now.Sub(d.Spec.Created)
-		failed := d.Status.State == adg.RolledBack || d.Status.State == adg.RollbackFailed
-		if age < 24*time.Hour {
-			day++
-		}
-		if failed && age < 7*24*time.Hour {
-			week++
-		}
-		if d.Spec.Policy.Service != service {
-			if !d.Status.State.Ended() {
-				live++
-			}
-			continue
-		}
-		if own++; own == 1 {
-			features["h_since_last_deploy"] = age.Hours()
-		}
-		if failed {
-			ownFailed++
-		}
-	}
-	features["h_deploys_24h"], features["h_reverts_7d"], features["under_way"], features["deploy_no"] = day, week, live, own+1
-	if own > 0 {
-		features["h_sub_fail"] = ownFailed / own
-	}
-	return features
 }
 
 // Private

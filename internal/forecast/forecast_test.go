@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/change"
 	"github.com/deployguardian/adg/internal/forecast"
@@ -129,25 +127,5 @@ func TestChangesAreMeasuredWhereTheirCommitsAreKnown(t *testing.T) {
 	}
 	if !slices.Contains(m.Names, "la") || !slices.Contains(m.Names, "hour") || m.Card.Outcomes != 7 {
 		t.Errorf("features %q, %d outcomes", m.Names, m.Card.Outcomes)
-	}
-}
-
-func TestCircumstancesAreWhatBecameOfTheOthers(t *testing.T) {
-	now := start.Add(1000 * time.Hour) // a Monday at 02:00
-	deployed := func(service string, ago time.Duration, state adg.State) adg.Deployment {
-		return adg.Deployment{Spec: adg.Spec{Created: now.Add(-ago), Policy: adg.Policy{Service: service}}, Status: adg.Status{State: state}}
-	}
-	got := forecast.Circumstances([]adg.Deployment{
-		deployed("cart", time.Hour, adg.Rolling), deployed("shop", 5*time.Hour, adg.RolledBack), deployed("shop", 30*time.Hour, adg.Blocked),
-		deployed("cart", 50*time.Hour, adg.RollbackFailed), deployed("shop", 400*time.Hour, adg.RolledBack), deployed("shop", 500*time.Hour, adg.Succeeded),
-	}, "shop", now)
-	want := map[string]float64{
-		"hour": 2, "dow": 0, "h_since_last_deploy": 5, "h_deploys_24h": 2, "h_reverts_7d": 2, "under_way": 1, "deploy_no": 5, "h_sub_fail": 0.5,
-	}
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if first := forecast.Circumstances(nil, "shop", now); len(first) != 6 || first["deploy_no"] != 1 {
-		t.Errorf("the first deployment: %v", first)
 	}
 }

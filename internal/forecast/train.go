@@ -34,7 +34,7 @@ func Train(ctx context.Context, h learn.History, o Training) (*predict.Model, er
 	for _, d := range rows {
 		maps.Copy(names, d.Features)
 	}
-	c := course{rules: h.Rules.WithDefaults(), names: sorted(names), known: make([]known, 0, len(rows))}
+	c := course{history: learn.History{Rules: h.Rules.WithDefaults()}, names: sorted(names), known: make([]known, 0, len(rows))}
 	c.learner = predict.NewLearner(c.names, predict.Settings{Seed: o.Seed, Prior: predict.Shipped()})
 	for i, d := range rows {
 		if err := ctx.Err(); err != nil {
@@ -48,7 +48,9 @@ func Train(ctx context.Context, h learn.History, o Training) (*predict.Model, er
 	}
 	c.learn(forever)
 	c.learner.Refit()
-	return c.learner.Model(), nil
+	m := c.learner.Model()
+	m.Card.Counted = h.Counted()
+	return m, nil
 }
 
 // Private
@@ -58,7 +60,7 @@ var forever = time.Unix(math.MaxInt32*100, 0)
 
 // course is a history that is lived through.
 type course struct {
-	rules    learn.Rules
+	history  learn.History // its rules
 	names    []string
 	learner  *predict.Learner
 	known    []known // outcomes that are not learned yet
@@ -99,11 +101,11 @@ func (c *course) add(d learn.Deployment) {
 		values[i] = v
 	}
 	id, _ := c.learner.Add(values, d.Service)
-	failed, labelled := c.rules.Label(d.Outcome)
+	failed, labelled := c.history.Label(d)
 	if !labelled {
 		return
 	}
-	at := d.At.Add(max(c.rules.Matures, 0))
+	at := d.At.Add(max(c.history.Rules.Matures, 0))
 	if failed && !d.FailedAt.IsZero() {
 		at = d.FailedAt
 	}

@@ -54,6 +54,18 @@ func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error
 	return g.store.Deployment(ctx, d.ID)
 }
 
+// Before is how a release that is live alone is doing, and what the policy's checks said of it until now. What a source
+// does not answer, the baselines say. It stores nothing and changes nothing.
+func (g *Guard) Before(ctx context.Context, spec adg.Spec, live adg.Release) (adg.Assessment, []adg.Baseline, error) {
+	now, err := g.store.Now(ctx)
+	if err != nil {
+		return adg.Assessment{}, nil, err
+	}
+	spec.Policy, spec.Created = spec.Policy.WithDefaults(), now
+	found, frozen := g.healthOf(ctx, adg.Deployment{Spec: spec}, live)
+	return found, frozen, context.Cause(ctx)
+}
+
 // Private
 
 // newID sorts by nothing and says what it is of: people read it in chat, in logs and on the command line.
@@ -202,7 +214,7 @@ func (g *Guard) adopt(ctx context.Context, d adg.Deployment, target adg.Target) 
 	if live.Validate() != nil || live.Version == d.Spec.Release.Version {
 		return nil, nil
 	}
-	found := g.healthOf(ctx, d, live)
+	found, _ := g.healthOf(ctx, d, live)
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
@@ -222,7 +234,7 @@ func (g *Guard) adopt(ctx context.Context, d adg.Deployment, target adg.Target) 
 
 // healthOf is how the release that is live alone is doing. What is compared is compared with its own past; a fault that
 // was there then excuses nothing here.
-func (g *Guard) healthOf(ctx context.Context, d adg.Deployment, live adg.Release) adg.Assessment {
+func (g *Guard) healthOf(ctx context.Context, d adg.Deployment, live adg.Release) (adg.Assessment, []adg.Baseline) {
 	d.Spec.LastGood = &live
 	d.Spec.Policy.Checks = slices.Clone(d.Spec.Policy.Checks)
 	all := make([]int, len(d.Spec.Policy.Checks))
@@ -233,7 +245,7 @@ func (g *Guard) healthOf(ctx context.Context, d adg.Deployment, live adg.Release
 	in := adg.Input{Now: d.Spec.Created}
 	frozen := g.freeze(ctx, d, in.Now)
 	g.assess(ctx, d, rollout.Need{Checks: all, Counted: all, Subject: live}, frozen, &in)
-	return *in.Assessment
+	return *in.Assessment, frozen
 }
 
 // gates are what has to be open before a deployment begins.

@@ -110,3 +110,28 @@ func TestReleaseThatSomebodyElseMadeLiveIsNotTakenAwayUnasked(t *testing.T) {
 		}
 	})
 }
+
+func TestHealthOfTheLiveReleaseIsKnownBeforeAnythingBegins(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		live := adg.Release{Service: "shop", Version: "v1"}
+		found, before, err := s.guard.Before(t.Context(), s.spec(policy()), live)
+		if err != nil || found.Health != adg.Healthy || len(before) != 1 || len(before[0].Values) == 0 {
+			t.Errorf("%+v %+v %v", found, before, err)
+		}
+		s.value = func(version string, _ float64) float64 { return map[string]float64{"v1": 0.5}[version] }
+		found, before, err = s.guard.Before(t.Context(), s.spec(policy()), live)
+		if err != nil || found.Health != adg.Unhealthy || len(before) != 1 || before[0].Values[0] != 0.5 {
+			t.Errorf("a release that fails: %+v %+v %v", found, before, err)
+		}
+		s.answer = func(adg.Query) (adg.Answer, error) {
+			return adg.Answer{}, adg.Errorf(adg.Unavailable, "connection refused")
+		}
+		found, before, err = s.guard.Before(t.Context(), s.spec(policy()), live)
+		if err != nil || found.Health != adg.HealthUnknown || len(before) != 1 || before[0].Err == "" {
+			t.Errorf("a source that is down: %+v %+v %v", found, before, err)
+		}
+		if all, err := s.store.ListDeployments(t.Context(), adg.DeploymentFilter{}); err != nil || len(all) > 0 {
+			t.Errorf("%d deployments, %v", len(all), err)
+		}
+	})
+}

@@ -20,6 +20,7 @@ type Correction struct {
 	Outcome    Outcome   `json:"outcome"`
 	Actor      string    `json:"actor"`
 	Reason     string    `json:"reason"`
+	Incident   string    `json:"incident,omitempty"` // where the incident is written down
 	At         time.Time `json:"at"`
 }
 
@@ -27,6 +28,9 @@ type Correction struct {
 func Correct(path string, c Correction) error {
 	if c.Deployment == "" || c.Actor == "" || c.Reason == "" {
 		return adg.Errorf(adg.Invalid, "a correction names the deployment, who makes it, and why")
+	}
+	if c.Incident != cleanTo(c.Incident, maxLink) {
+		return adg.Errorf(adg.Invalid, "an incident is linked by its address or its name, at most %d bytes on one line", maxLink)
 	}
 	line, err := json.Marshal(c)
 	if err != nil {
@@ -74,9 +78,16 @@ func Corrections(path string) ([]Correction, error) {
 // maxCorrections is how many bytes of corrections are read.
 const maxCorrections = 64 << 20
 
+// maxLink bounds the address of an incident.
+const maxLink = 300
+
 // corrected lets the last correction of a deployment count.
 func corrected(d Deployment, c Correction) Deployment {
-	d.Outcome, d.Why = c.Outcome, cleanTo(fmt.Sprintf("corrected by %s on %s: %s", c.Actor, c.At.UTC().Format(time.DateOnly), c.Reason), maxSentence)
+	why := fmt.Sprintf("corrected by %s on %s: %s", c.Actor, c.At.UTC().Format(time.DateOnly), c.Reason)
+	if c.Incident != "" {
+		why += ", incident " + c.Incident
+	}
+	d.Outcome, d.Why = c.Outcome, cleanTo(why, maxSentence)
 	d.FailedAt = time.Time{}
 	switch c.Outcome {
 	case RolledBack, Blocked, Hotfixed, Incident:

@@ -14,7 +14,7 @@ func TestLastCorrectionCountsAndAllStayOnRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "corrections.jsonl")
 	begun := time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC)
 	for i, outcome := range []learn.Outcome{learn.Hotfixed, learn.Incident} {
-		if err := learn.Correct(path, learn.Correction{Deployment: "shop-v2-x", Outcome: outcome, Actor: "ann", Reason: "the pager", At: begun.Add(time.Duration(i+1) * time.Hour)}); err != nil {
+		if err := learn.Correct(path, learn.Correction{Deployment: "shop-v2-x", Outcome: outcome, Actor: "ann", Reason: "the pager", Incident: "https://pager/7", At: begun.Add(time.Duration(i+1) * time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,7 +34,7 @@ func TestLastCorrectionCountsAndAllStayOnRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := h.Deployments[0]; got.Outcome != learn.Incident || got.Why != "corrected by ann on 2026-01-05: the pager" || !got.FailedAt.Equal(begun.Add(2*time.Hour)) {
+	if got := h.Deployments[0]; got.Outcome != learn.Incident || got.Why != "corrected by ann on 2026-01-05: the pager, incident https://pager/7" || !got.FailedAt.Equal(begun.Add(2*time.Hour)) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -44,7 +44,7 @@ func TestCorrectionsSayWhoAndWhy(t *testing.T) {
 	if all, err := learn.Corrections(path); err != nil || len(all) != 0 {
 		t.Errorf("without a file: %v, %v", all, err)
 	}
-	for _, c := range []learn.Correction{{Deployment: "x", Actor: "ann"}, {Deployment: "x", Reason: "r"}, {Actor: "ann", Reason: "r"}} {
+	for _, c := range []learn.Correction{{Deployment: "x", Actor: "ann"}, {Deployment: "x", Reason: "r"}, {Actor: "ann", Reason: "r"}, {Deployment: "x", Actor: "ann", Reason: "r", Incident: "two\nlines"}} {
 		if err := learn.Correct(path, c); adg.CodeOf(err) != adg.Invalid {
 			t.Errorf("%+v: %v", c, err)
 		}

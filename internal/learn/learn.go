@@ -26,6 +26,7 @@ type Deployment struct {
 	Why      string    // one sentence: what the outcome was seen by
 	FailedAt time.Time // when the failure was known; zero where none is
 	Features map[string]float64
+	Counted  string // what counts as a failure of it, as Rules.Counted says it; empty: the history's rules
 }
 
 // Outcome is what became of a deployment.

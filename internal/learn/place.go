@@ -9,6 +9,18 @@ import (
 	"github.com/deployguardian/adg"
 )
 
+// Production tells whether an environment's name says that customers use it: production, prod, prd or live, alone or
+// with other words, as in prod-eu.
+func Production(environment string) bool {
+	name := strings.ToLower(environment)
+	if rank, known := ranks[name]; known {
+		return rank == production
+	}
+	words := nameWords(name)
+	return slices.ContainsFunc(words, func(w string) bool { return ranks[w] == production }) &&
+		!slices.ContainsFunc(words, func(w string) bool { return w == "non" || w == "not" || w == "pre" || w == "no" })
+}
+
 // Private
 
 // places find the files that say what is live, and what their paths tell: patterns with * for one folder or part of a
@@ -78,14 +90,21 @@ func (p places) match(file string) (service, environment string, ok bool) {
 var ranks = map[string]int{
 	"dev": 1, "develop": 1, "development": 1, "sandbox": 1, "test": 2, "testing": 2, "qa": 2, "int": 2, "integration": 2, "ci": 2, "uat": 3,
 	"staging": 4, "stage": 4, "stg": 4, "acceptance": 4, "preprod": 5, "pre-prod": 5, "preproduction": 5, "pre-production": 5,
-	"prod": 6, "production": 6, "prd": 6, "live": 6,
+	"prod": production, "production": production, "prd": production, "live": production,
+}
+
+// production is the rank of what customers use.
+const production = 6
+
+func nameWords(name string) []string {
+	return strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '.' || r == '_' })
 }
 
 // environmentOf guesses an environment from a path: the last folder, or the end of the file's name, that is one.
 func environmentOf(file string) string {
 	parts := strings.Split(strings.TrimSuffix(strings.TrimSuffix(file, ".yaml"), ".yml"), "/")
 	for _, part := range slices.Backward(parts) {
-		words := append([]string{part}, strings.FieldsFunc(part, func(r rune) bool { return r == '-' || r == '.' || r == '_' })...)
+		words := append([]string{part}, nameWords(part)...)
 		for _, word := range words {
 			if ranks[strings.ToLower(word)] > 0 {
 				return word

@@ -19,17 +19,18 @@ type Summary struct {
 	Last         time.Time       `json:"last,omitzero"`
 	Returns      int             `json:"returns"` // deployments that only went back: never counted
 	Young        int             `json:"young"`   // without a failure so far, and too young for a success
+	Counted      string          `json:"counted"` // what counts as a failure, in words
 	Rules        Rules           `json:"-"`
 	Notes        []string        `json:"notes,omitempty"`
 }
 
 // Summary counts the history.
 func (h History) Summary() Summary {
-	s := Summary{Deployments: len(h.Deployments), Outcomes: map[Outcome]int{}, Rules: h.Rules.WithDefaults(), Notes: slices.Clone(h.Notes)}
+	s := Summary{Deployments: len(h.Deployments), Outcomes: map[Outcome]int{}, Rules: h.Rules.WithDefaults(), Notes: slices.Clone(h.Notes), Counted: h.Counted()}
 	services, places := map[string]bool{}, map[string]bool{}
 	for _, d := range h.Deployments {
 		s.Outcomes[d.Outcome]++
-		failed, known := s.Rules.Label(d.Outcome)
+		failed, known := h.Label(d)
 		if known {
 			s.Known++
 		}
@@ -77,8 +78,11 @@ func (s Summary) String() string {
 		out.WriteString(".\n")
 		out.WriteString(s.failures())
 		out.WriteString(s.unknown())
-		fmt.Fprintf(&out, "Rules: a fix within %s makes the version before it hotfixed; replaced within %s is superseded; gone back within %s is a race of pipelines; an outcome is known after %s; %d services that go back within %s are one event.\n",
-			span(s.Rules.Hotfix), span(s.Rules.Superseded), span(s.Rules.Race), span(s.Rules.Matures), s.Rules.Many, span(s.Rules.Event))
+		fmt.Fprintf(&out, "Counted as failed: %s.\n", s.Counted)
+		if s.Counted == s.Rules.Counted() { // else each deployment has its own
+			fmt.Fprintf(&out, "Rules: a fix within %s makes the version before it hotfixed; replaced within %s is superseded; gone back within %s is a race of pipelines; an outcome is known after %s; %d services that go back within %s are one event.\n",
+				span(s.Rules.Hotfix), span(s.Rules.Superseded), span(s.Rules.Race), span(s.Rules.Matures), s.Rules.Many, span(s.Rules.Event))
+		}
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(&out, "Note: %s.\n", note)

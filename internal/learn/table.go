@@ -28,12 +28,14 @@ type CSV struct {
 
 // ReadCSV reads a history from a table, plain or gzipped: one deployment in a row, its first line names the columns.
 // Besides those that Write writes it takes the tables of adg predict evaluate: a time, and a label of 0 or 1; columns
-// named rolled_back, blocked, hotfixed, incident or superseded with 1 in them say more exactly how it ended. Columns
+// named rolled_back, blocked, hotfixed, incident or superseded with 1 in them say more exactly how it ended, and a link or
+// a name in incident is that of one. What counts as a failure is what the rules say, else the row's counted_as_failed. Columns
 // of numbers that are nothing else are features. Errors are Invalid and name the line.
 func ReadCSV(r io.Reader, o CSV) (History, error) {
 	if err := o.Rules.Validate(); err != nil {
 		return History{}, err
 	}
+	recount := len(o.Rules.Count) > 0
 	o.Rules = o.Rules.WithDefaults()
 	plain, err := unzipped(r)
 	if err != nil {
@@ -53,6 +55,7 @@ func ReadCSV(r io.Reader, o CSV) (History, error) {
 	if err != nil {
 		return History{}, err
 	}
+	t.recount = recount
 	for line := 1; ; line, _ = in.FieldPos(0) {
 		bounds.next()
 		record, err := in.Read()
@@ -84,8 +87,8 @@ func Write(w io.Writer, h History) error {
 	}
 	names := slices.Sorted(maps.Keys(features))
 	for _, name := range names {
-		if !isFeature(name) {
-			return adg.Errorf(adg.Invalid, "a feature cannot be called %q in a table", cut(name, 60))
+		if err := ValidFeature(name); err != nil {
+			return err
 		}
 	}
 	if len(names) > maxColumns-len(columns) {
@@ -97,7 +100,7 @@ func Write(w io.Writer, h History) error {
 	}
 	record := make([]string, len(columns)+len(names))
 	for i, d := range h.Deployments {
-		if err := fill(record, names, d, h.Rules); err != nil {
+		if err := fill(record, names, d, h); err != nil {
 			return adg.Errorf(adg.CodeOf(err), "deployment %d: %w", i+1, err)
 		}
 		if err := out.Write(record); err != nil {
@@ -111,11 +114,22 @@ func Write(w io.Writer, h History) error {
 	return nil
 }
 
+// ValidFeature refuses names that a feature cannot have: they would not be told apart in a table.
+func ValidFeature(name string) error {
+	if !isFeature(name) {
+		return adg.Errorf(adg.Invalid, "a feature cannot be called %q: use 1 to 100 printable characters, and none of the names of a history's own columns (%s)", cut(clean(name), 60), enumerate(columns))
+	}
+	return nil
+}
+
 // Private
 
 const maxColumns = 512
 
-var columns = []string{"service", "environment", "from", "to", "from_commit", "to_commit", "at", "actor", "outcome", "failed", "failed_at", "why"}
+var columns = []string{"service", "environment", "from", "to", "from_commit", "to_commit", "at", "actor", "outcome", "failed", "failed_at", "why", countedColumn}
+
+// countedColumn says beside each deployment what counts as a failure of it.
+const countedColumn = "counted_as_failed"
 
 // spellings are the other usual names of columns.
 var spellings = map[string][]string{
@@ -155,7 +169,7 @@ func isFeature(name string) bool {
 		!slices.ContainsFunc(flags, func(f flag) bool { return f.column == name })
 }
 
-func fill(record, names []string, d Deployment, rules Rules) error {
+func fill(record, names []string, d Deployment, h History) error {
 	if !plausible(d.At) || !d.FailedAt.IsZero() && !plausible(d.FailedAt) {
 		return adg.Errorf(adg.Invalid, "%s is no time of a deployment", d.At.UTC().Format(time.RFC3339))
 	}
@@ -164,7 +178,7 @@ func fill(record, names []string, d Deployment, rules Rules) error {
 		return err
 	}
 	failed := ""
-	if bad, known := rules.Label(d.Outcome); known {
+	if bad, known := h.Label(d); known {
 		failed = map[bool]string{true: "1", false: "0"}[bad]
 	}
 	failedAt := ""
@@ -173,7 +187,7 @@ func fill(record, names []string, d Deployment, rules Rules) error {
 	}
 	copy(record, []string{
 		escaped(clean(d.Service)), escaped(clean(d.Environment)), escaped(clean(d.From)), escaped(clean(d.To)), escaped(clean(d.FromCommit)), escaped(clean(d.ToCommit)),
-		d.At.UTC().Format(time.RFC3339Nano), escaped(clean(d.Actor)), string(outcome), failed, failedAt, escaped(cleanTo(d.Why, maxSentence)),
+		d.At.UTC().Format(time.RFC3339Nano), escaped(clean(d.Actor)), string(outcome), failed, failedAt, escaped(cleanTo(d.Why, maxSentence)), escaped(cleanTo(d.Counted, maxSentence)),
 	})
 	for i, name := range names {
 		record[len(columns)+i] = ""
@@ -197,6 +211,7 @@ func unescaped(cell string) string { return strings.TrimPrefix(cell, "'") }
 // table is a table that is being read.
 type table struct {
 	options  CSV
+	recount  bool           // who reads it says what counts as a failure, whatever the table does
 	at       map[string]int // position of each column that is known
 	flags    map[int]Outcome
 	features []int // positions of what may be features
@@ -279,6 +294,12 @@ func (t *table) row(record []string) error {
 	if err := t.outcome(&d, record); err != nil {
 		return err
 	}
+	if !t.recount {
+		d.Counted = strings.Clone(cleanTo(unescaped(t.cell(record, countedColumn)), maxSentence))
+		if _, err := countedIn(d.Counted); err != nil {
+			return fmt.Errorf("%s: %w", countedColumn, err)
+		}
+	}
 	for i, position := range t.features {
 		cell := strings.TrimSpace(record[position])
 		if cell == "" {
@@ -320,8 +341,12 @@ func (t *table) outcome(d *Deployment, record []string) error {
 	}
 	set := map[Outcome]bool{}
 	for i, outcome := range t.flags {
-		v, isNumber := parseNumber(strings.TrimSpace(record[i]))
+		cell := strings.TrimSpace(record[i])
+		v, isNumber := parseNumber(cell)
 		set[outcome] = isNumber && v == 1
+		if outcome == Incident && !isNumber && cell != "" {
+			set[Incident], d.Why = true, first(d.Why, cleanTo("incident "+unescaped(cell), maxSentence))
+		}
 	}
 	for _, flag := range flags {
 		if set[flag.outcome] {

@@ -6,6 +6,7 @@ import "fmt"
 type Card struct {
 	Outcomes    int      `json:"outcomes"`
 	Failed      int      `json:"failed"`
+	Counted     string   `json:"counted,omitempty"` // what counted as failed, in words, where whoever trained it says so
 	Features    []string `json:"features"`
 	Fingerprint string   `json:"fingerprint"` // SHA-256 over the outcomes in their order
 	Seed        uint64   `json:"seed"`

@@ -23,6 +23,13 @@ var phrases = map[string]string{
 	"h_deploys_24h": "%s deployments within a day", "h_sub_fail": "a share of %s of the service's deployments failed", "batch_age_h": "%s hours since the live commit",
 	"deleted_files": "%s files removed", "renames": "%s files renamed", "functions_touched": "%s functions touched", "pipelines": "%s pipeline files",
 	"deps": "%s dependency files", "infra": "%s infrastructure files", "h_since_last_deploy": "%s hours since the last deployment",
+	"h_reverts_7d": "%s failed deployments within a week", "under_way": "%s deployments of others under way",
+	"actor_deploys": "%s deployments by the same person before", "actor_fail": "a share of %s of this person's deployments failed",
+	"file_fail": "a share of %s of the deployments that touched these files failed", "author_fail": "a share of %s of these authors' deployments failed",
+	"base_error_rate": "a share of %s of the requests failed before", "base_latency_s": "a latency of %s seconds before", "base_health_score": "a health score of %s before",
+	"base_failing_checks": "%s checks failed before", "base_saturation": "a share of %s of a limit used before", "open_incidents": "%s open incidents",
+	"tests_total": "%s tests", "tests_failed": "%s failed tests", "tests_flaky": "%s flaky tests", "tests_duration_s": "tests that took %s seconds",
+	"coverage_change": "%s points of coverage gained", "steps": "%s steps", "bake_min": "%s minutes of baking",
 	recentFeature: "%s of the recent deployments failed", serviceRecentFeature: "%s of the service's recent deployments failed",
 }
 

@@ -195,6 +195,9 @@ func summary(s Story, assessments []adg.Assessment) []Line {
 	}
 	if p := d.Spec.Prediction; p != nil {
 		lines = append(lines, Line{"Expected", fmt.Sprintf("success with %.0f %% (%.0f to %.0f %%); usual is %.0f %%; %s", 100*p.Success, 100*p.Low, 100*p.High, 100*p.Base, p.Standing)})
+		if p.Counted != "" {
+			lines = append(lines, Line{"Counted as failed", p.Counted})
+		}
 	}
 	if len(d.Spec.Steered) > 0 {
 		lines = append(lines, Line{"Steered by the risk", strings.Join(d.Spec.Steered, "; ")})

@@ -9,8 +9,8 @@ import (
 // Source says where a key is: exactly one of its fields is set.
 type Source struct {
 	_     struct{} `pick:"one"`
-	File  *string  `yaml:"file" doc:"A file with the key, as 'adg key new' prints it, that only its owner may read."`
-	Env   *string  `yaml:"env" doc:"An environment variable with the key, as 'adg key new' prints it."`
+	File  *string  `yaml:"file" example:"/etc/adg/seal.key" doc:"A file with the key, as 'adg key new' prints it, that only its owner may read."`
+	Env   *string  `yaml:"env" example:"ADG_SEAL_KEY" doc:"An environment variable with the key, as 'adg key new' prints it."`
 	Vault *Vault   `yaml:"vault" doc:"HashiCorp Vault or OpenBao. Another start needs Vault to answer."`
 }
 
@@ -25,6 +25,10 @@ func (s Source) Check() error {
 	switch {
 	case given != 1:
 		return invalid("a key comes from exactly one of file, env and vault")
+	case s.File != nil && *s.File == "":
+		return invalid("the file of a key has no name: write it as {file: /etc/adg/seal.key}")
+	case s.Env != nil && *s.Env == "":
+		return invalid("the variable of a key has no name: write it as {env: ADG_SEAL_KEY}")
 	case s.Vault != nil:
 		return s.Vault.Check()
 	}

@@ -21,9 +21,9 @@ import (
 // Vault is where HashiCorp Vault, or OpenBao, which speaks the same, keeps the key: transit never lets go of it, kv
 // hands it out at the start.
 type Vault struct {
-	URL            string     `yaml:"url" need:"required" doc:"Address of Vault, as in https://vault.example:8200."`
+	URL            string     `yaml:"url" doc:"Address of Vault, as in https://vault.example:8200."`
 	Namespace      string     `yaml:"namespace" doc:"The namespace, where Vault has several."`
-	Token          adg.Secret `yaml:"token" need:"required" doc:"Vault's token. A file is read again when Vault is asked, so that an agent can renew it."`
+	Token          adg.Secret `yaml:"token" doc:"Vault's token. A file is read again when Vault is asked, so that an agent can renew it."`
 	Transit        *Transit   `yaml:"transit" doc:"Vault wraps and unwraps the keys of the secrets itself. The token may update encrypt/KEY and decrypt/KEY of the mount."`
 	KV             *KV        `yaml:"kv" doc:"The key is read from the second version of Vault's key-value store at the start. The token may read it."`
 	remote.Options `yaml:",inline"`
@@ -32,13 +32,13 @@ type Vault struct {
 // Transit is a key of Vault's transit engine.
 type Transit struct {
 	Mount string `yaml:"mount" default:"transit" doc:"Where the transit engine is mounted."`
-	Key   string `yaml:"key" need:"required" doc:"The name of the key, of a type that encrypts and does not derive."`
+	Key   string `yaml:"key" doc:"The name of the key, of a type that encrypts and does not derive."`
 }
 
 // KV is a field of a secret in Vault's key-value store.
 type KV struct {
 	Mount   string `yaml:"mount" default:"secret" doc:"Where the key-value engine is mounted."`
-	Path    string `yaml:"path" need:"required" doc:"The path of the secret within the mount, as in adg/seal."`
+	Path    string `yaml:"path" doc:"The path of the secret within the mount, as in adg/seal."`
 	Field   string `yaml:"field" default:"key" doc:"The field that holds the key, as 'adg key new' prints it."`
 	Version int    `yaml:"version" default:"0" doc:"Which version of the secret; 0 is the latest."`
 }

@@ -47,6 +47,9 @@ func (l Language) Parse(name string, text []byte) (*Document, *Node) {
 	return doc, parseYAML(doc, text)
 }
 
+// Nothing is the document of a file that is not there.
+func (l Language) Nothing(name string) *Document { return newDocument(l, name, nil) }
+
 // ReadFile reads a file up to a byte past what Parse takes, so that one that is too large is refused there.
 func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)

@@ -15,6 +15,7 @@ import (
 //	need:"required"   the field must be there; need:"positive" it must be above zero; need:"filled" a list has entries;
 //	                  several with commas between
 //	choices:"a,b"     the texts that are allowed
+//	example:"…"       what a file might say, where there is no default
 //	seam:"source"     whose drivers' options the field holds
 //
 // and from a blank field of the struct:
@@ -34,6 +35,7 @@ type field struct {
 	name     string
 	doc      string
 	fallback string
+	example  string
 	seam     string
 	index    []int
 	typ      reflect.Type
@@ -78,7 +80,7 @@ func shapeOf(t reflect.Type) shape {
 		}
 		needs := strings.Split(f.Tag.Get("need"), ",")
 		one := field{
-			name: name, doc: f.Tag.Get("doc"), fallback: f.Tag.Get("default"), seam: f.Tag.Get("seam"), index: []int{i}, typ: f.Type,
+			name: name, doc: f.Tag.Get("doc"), fallback: f.Tag.Get("default"), example: f.Tag.Get("example"), seam: f.Tag.Get("seam"), index: []int{i}, typ: f.Type,
 			required: slices.Contains(needs, "required"), positive: slices.Contains(needs, "positive"), filled: slices.Contains(needs, "filled"),
 		}
 		if choices := f.Tag.Get("choices"); choices != "" {
