@@ -182,7 +182,7 @@ var documents = []scenario{
 		_, err := b.Store.ListDocuments(b.ctx, adg.DocumentFilter{})
 		b.refused("of no kind", err, adg.Invalid)
 	}},
-	{"a list without a limit has a hundred, and never more than a thousand", func(b *bench) {
+	{"a list of documents without a limit has a hundred, and never more than a thousand", func(b *bench) {
 		for i := range 11 {
 			var batch []adg.Write
 			for j := range 100 {

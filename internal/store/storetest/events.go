@@ -129,7 +129,7 @@ var events = []scenario{
 		b.equal("a large one", len(page), 1000)
 	}},
 	{"those who follow while others write miss nothing, and see nothing twice", func(b *bench) {
-		const writers, ticks = 8, 15
+		const writers, ticks = 8, 8
 		work := b.many(writers)
 		total := writers * ticks * 2
 		var readers sync.WaitGroup

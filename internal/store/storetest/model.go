@@ -19,7 +19,7 @@ import (
 func runModel(t *testing.T, open func(t *testing.T) Opened) {
 	fewerLives(t)
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{T: r, Opened: open(t), test: t, records: records{documents: map[string]adg.Document{}, heard: map[string][]string{}}}
+		m := &model{T: r, Opened: open(t), test: t, known: records{documents: map[string]adg.Document{}, heard: map[string][]string{}}}
 		defer func() {
 			if err := m.Store.Close(); err != nil {
 				t.Errorf("closing: %v", err)
@@ -66,7 +66,7 @@ type model struct {
 	all   []*life
 	work  []adg.Work // all leases ever taken, with the deployment as their owners know it
 	facts int
-	records
+	known records
 }
 
 // life is a deployment in the model.

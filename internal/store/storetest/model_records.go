@@ -27,24 +27,24 @@ func (m *model) write(r *rapid.T) {
 		if seconds := rapid.IntRange(-5, 30).Draw(r, "expires"); seconds != 0 {
 			d.Expires = before.Add(time.Duration(seconds) * time.Second).Truncate(time.Microsecond)
 		}
-		w := adg.Write{Document: d, If: rapid.SampledFrom([]int64{adg.AnyVersion, 0, m.records.documents[d.Key].Version, 2}).Draw(r, "if"), Drop: rapid.IntRange(0, 3).Draw(r, "drop") == 0}
+		w := adg.Write{Document: d, If: rapid.SampledFrom([]int64{adg.AnyVersion, 0, m.known.documents[d.Key].Version, 2}).Draw(r, "if"), Drop: rapid.IntRange(0, 3).Draw(r, "drop") == 0}
 		if w.Drop && w.If == 0 {
 			w.If = adg.AnyVersion
 		}
 		writes = append(writes, w)
 	}
 	_, err := m.Store.WriteDocuments(m.test.Context(), writes, entry("model.write"))
-	want, possible := m.records.after(writes, before)
-	if later, still := m.records.after(writes, m.now()); possible != still || !slices.Equal(versions(want), versions(later)) {
+	want, possible := m.known.after(writes, before)
+	if later, still := m.known.after(writes, m.now()); possible != still || !slices.Equal(versions(want), versions(later)) {
 		m.relearn(err) // something has expired while it was being written
 		return
 	}
 	if possible != (err == nil) || err != nil && adg.CodeOf(err) != adg.Conflict {
-		r.Fatalf("%+v on %v: %v", writes, versions(m.records.documents), err)
+		r.Fatalf("%+v on %v: %v", writes, versions(m.known.documents), err)
 	}
 	if err == nil {
-		m.records.documents = want
-		m.records.audited++
+		m.known.documents = want
+		m.known.audited++
 	}
 	m.wantDocuments()
 }
@@ -101,13 +101,13 @@ func versions(documents map[string]adg.Document) (all []int64) {
 // relearn takes over what the store says.
 func (m *model) relearn(err error) {
 	if err == nil {
-		m.records.audited++
+		m.known.audited++
 	}
 	stored, err := m.Store.ListDocuments(m.test.Context(), adg.DocumentFilter{Kind: "model"})
 	m.check(err)
-	m.records.documents = map[string]adg.Document{}
+	m.known.documents = map[string]adg.Document{}
 	for _, d := range stored {
-		m.records.documents[d.Key] = d
+		m.known.documents[d.Key] = d
 	}
 }
 
@@ -117,7 +117,7 @@ func (m *model) wantDocuments() {
 	stored, err := m.Store.ListDocuments(m.test.Context(), adg.DocumentFilter{Kind: "model"})
 	m.check(err)
 	after := m.now()
-	left := maps.Clone(m.records.documents)
+	left := maps.Clone(m.known.documents)
 	for _, got := range stored {
 		want, known := left[got.Key]
 		if delete(left, got.Key); !known || expired(want, before) || want.Version != got.Version || !slices.Equal(want.Data, got.Data) || !want.Expires.Equal(got.Expires) {
@@ -133,14 +133,14 @@ func (m *model) wantDocuments() {
 
 // hear reads one page of events.
 func (m *model) hear(limit int) (n int) {
-	page, next, err := m.Store.Events(m.test.Context(), adg.EventFilter{After: m.records.cursor, Limit: limit})
+	page, next, err := m.Store.Events(m.test.Context(), adg.EventFilter{After: m.known.cursor, Limit: limit})
 	m.check(err)
-	if next < m.records.cursor {
-		m.Fatalf("the cursor went from %d back to %d", m.records.cursor, next)
+	if next < m.known.cursor {
+		m.Fatalf("the cursor went from %d back to %d", m.known.cursor, next)
 	}
-	m.records.cursor = next
+	m.known.cursor = next
 	for _, e := range page {
-		m.records.heard[e.Fact.Deployment] = append(m.records.heard[e.Fact.Deployment], e.Fact.ID)
+		m.known.heard[e.Fact.Deployment] = append(m.known.heard[e.Fact.Deployment], e.Fact.ID)
 	}
 	return len(page)
 }
@@ -148,7 +148,7 @@ func (m *model) hear(limit int) (n int) {
 // settleRecords wants every fact to have been heard once and in order, and every write to be on record.
 func (m *model) settleRecords() {
 	missing := m.facts
-	for _, facts := range m.records.heard {
+	for _, facts := range m.known.heard {
 		missing -= len(facts)
 	}
 	for end := time.Now().Add(patience); missing > 0; missing -= m.hear(100) {
@@ -157,8 +157,8 @@ func (m *model) settleRecords() {
 		}
 	}
 	for _, l := range m.all {
-		if !slices.Equal(m.records.heard[l.id], l.told) {
-			m.Fatalf("of %s was heard %v, want %v", l.id, m.records.heard[l.id], l.told)
+		if !slices.Equal(m.known.heard[l.id], l.told) {
+			m.Fatalf("of %s was heard %v, want %v", l.id, m.known.heard[l.id], l.told)
 		}
 	}
 	n, err := verified(func(f adg.AuditFilter) []adg.AuditEntry {
@@ -167,8 +167,8 @@ func (m *model) settleRecords() {
 		return page
 	})
 	m.check(err)
-	if n != m.records.audited {
-		m.Fatalf("%d entries are on record, want %d", n, m.records.audited)
+	if n != m.known.audited {
+		m.Fatalf("%d entries are on record, want %d", n, m.known.audited)
 	}
 	m.wantDocuments()
 }
