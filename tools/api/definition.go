@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/bufbuild/protocompile"
+	"github.com/bufbuild/protocompile/reporter"
 	_ "google.golang.org/genproto/googleapis/api/annotations" // google/api/*.proto, which the definition imports
 	_ "google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/protobuf/proto"
@@ -48,8 +50,15 @@ func compile(ctx context.Context, folder string) (*definition, error) {
 }
 
 func compileFrom(ctx context.Context, resolver protocompile.Resolver, names []string) (*definition, error) {
-	compiler := protocompile.Compiler{Resolver: resolver, SourceInfoMode: protocompile.SourceInfoStandard}
+	var wrong []error
+	compiler := protocompile.Compiler{Resolver: resolver, SourceInfoMode: protocompile.SourceInfoStandard, Reporter: reporter.NewReporter(
+		func(err reporter.ErrorWithPos) error { wrong = append(wrong, err); return nil },
+		func(warning reporter.ErrorWithPos) { wrong = append(wrong, warning) },
+	)}
 	linked, err := compiler.Compile(ctx, names...)
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
 	if err != nil {
 		return nil, err
 	}

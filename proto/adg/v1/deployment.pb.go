@@ -128,6 +128,67 @@ func (State) EnumDescriptor() ([]byte, []int) {
 	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{0}
 }
 
+// StepState is how far a step has got.
+type StepState int32
+
+const (
+	// Not given.
+	StepState_STEP_STATE_UNSPECIFIED StepState = 0
+	// Not begun.
+	StepState_STEP_STATE_PENDING StepState = 1
+	// Under way.
+	StepState_STEP_STATE_RUNNING StepState = 2
+	// Done, and verified where that can be.
+	StepState_STEP_STATE_DONE StepState = 3
+	// Failed.
+	StepState_STEP_STATE_FAILED StepState = 4
+)
+
+// Enum value maps for StepState.
+var (
+	StepState_name = map[int32]string{
+		0: "STEP_STATE_UNSPECIFIED",
+		1: "STEP_STATE_PENDING",
+		2: "STEP_STATE_RUNNING",
+		3: "STEP_STATE_DONE",
+		4: "STEP_STATE_FAILED",
+	}
+	StepState_value = map[string]int32{
+		"STEP_STATE_UNSPECIFIED": 0,
+		"STEP_STATE_PENDING":     1,
+		"STEP_STATE_RUNNING":     2,
+		"STEP_STATE_DONE":        3,
+		"STEP_STATE_FAILED":      4,
+	}
+)
+
+func (x StepState) Enum() *StepState {
+	p := new(StepState)
+	*p = x
+	return p
+}
+
+func (x StepState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StepState) Descriptor() protoreflect.EnumDescriptor {
+	return file_adg_v1_deployment_proto_enumTypes[1].Descriptor()
+}
+
+func (StepState) Type() protoreflect.EnumType {
+	return &file_adg_v1_deployment_proto_enumTypes[1]
+}
+
+func (x StepState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StepState.Descriptor instead.
+func (StepState) EnumDescriptor() ([]byte, []int) {
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{1}
+}
+
 // Action is what a human may ask of a deployment.
 type Action int32
 
@@ -185,11 +246,11 @@ func (x Action) String() string {
 }
 
 func (Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_adg_v1_deployment_proto_enumTypes[1].Descriptor()
+	return file_adg_v1_deployment_proto_enumTypes[2].Descriptor()
 }
 
 func (Action) Type() protoreflect.EnumType {
-	return &file_adg_v1_deployment_proto_enumTypes[1]
+	return &file_adg_v1_deployment_proto_enumTypes[2]
 }
 
 func (x Action) Number() protoreflect.EnumNumber {
@@ -198,7 +259,7 @@ func (x Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Action.Descriptor instead.
 func (Action) EnumDescriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{1}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{2}
 }
 
 // GateState is whether a gate lets a deployment through.
@@ -242,11 +303,11 @@ func (x GateState) String() string {
 }
 
 func (GateState) Descriptor() protoreflect.EnumDescriptor {
-	return file_adg_v1_deployment_proto_enumTypes[2].Descriptor()
+	return file_adg_v1_deployment_proto_enumTypes[3].Descriptor()
 }
 
 func (GateState) Type() protoreflect.EnumType {
-	return &file_adg_v1_deployment_proto_enumTypes[2]
+	return &file_adg_v1_deployment_proto_enumTypes[3]
 }
 
 func (x GateState) Number() protoreflect.EnumNumber {
@@ -255,7 +316,7 @@ func (x GateState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GateState.Descriptor instead.
 func (GateState) EnumDescriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{2}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{3}
 }
 
 // Deployment is one attempt to make a release live for a service in an environment.
@@ -507,7 +568,9 @@ type Status struct {
 	// What will happen next.
 	Outlook *Outlook `protobuf:"bytes,32,opt,name=outlook,proto3" json:"outlook,omitempty"`
 	// What the caller may do now, and what he may not and why.
-	Permits       []*Permit `protobuf:"bytes,33,rep,name=permits,proto3" json:"permits,omitempty"`
+	Permits []*Permit `protobuf:"bytes,33,rep,name=permits,proto3" json:"permits,omitempty"`
+	// The steps of the rollback, in order; empty: none was begun.
+	RollbackSteps []*RollbackStep `protobuf:"bytes,34,rep,name=rollback_steps,json=rollbackSteps,proto3" json:"rollback_steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -773,6 +836,95 @@ func (x *Status) GetPermits() []*Permit {
 	return nil
 }
 
+func (x *Status) GetRollbackSteps() []*RollbackStep {
+	if x != nil {
+		return x.RollbackSteps
+	}
+	return nil
+}
+
+// RollbackStep is one step of a rollback.
+type RollbackStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, such as capacity, traffic or verify.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How far it has got.
+	State StepState `protobuf:"varint,2,opt,name=state,proto3,enum=adg.v1.StepState" json:"state,omitempty"`
+	// What was done and what was verified, as a sentence.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// When it began; not set: it has not.
+	BeginTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
+	// When it ended; not set: it has not.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackStep) Reset() {
+	*x = RollbackStep{}
+	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackStep) ProtoMessage() {}
+
+func (x *RollbackStep) ProtoReflect() protoreflect.Message {
+	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackStep.ProtoReflect.Descriptor instead.
+func (*RollbackStep) Descriptor() ([]byte, []int) {
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RollbackStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RollbackStep) GetState() StepState {
+	if x != nil {
+		return x.State
+	}
+	return StepState_STEP_STATE_UNSPECIFIED
+}
+
+func (x *RollbackStep) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *RollbackStep) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
+}
+
+func (x *RollbackStep) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
 // Watch is one check's place in the schedule and its last judgement.
 type Watch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -788,7 +940,7 @@ type Watch struct {
 
 func (x *Watch) Reset() {
 	*x = Watch{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	mi := &file_adg_v1_deployment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +952,7 @@ func (x *Watch) String() string {
 func (*Watch) ProtoMessage() {}
 
 func (x *Watch) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	mi := &file_adg_v1_deployment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +965,7 @@ func (x *Watch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watch.ProtoReflect.Descriptor instead.
 func (*Watch) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{2}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Watch) GetCheck() string {
@@ -852,7 +1004,7 @@ type Outlook struct {
 
 func (x *Outlook) Reset() {
 	*x = Outlook{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[3]
+	mi := &file_adg_v1_deployment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1016,7 @@ func (x *Outlook) String() string {
 func (*Outlook) ProtoMessage() {}
 
 func (x *Outlook) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[3]
+	mi := &file_adg_v1_deployment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1029,7 @@ func (x *Outlook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outlook.ProtoReflect.Descriptor instead.
 func (*Outlook) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{3}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Outlook) GetText() string {
@@ -920,7 +1072,7 @@ type Permit struct {
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[4]
+	mi := &file_adg_v1_deployment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1084,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[4]
+	mi := &file_adg_v1_deployment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1097,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{4}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Permit) GetAction() Action {
@@ -1046,7 +1198,7 @@ type DeploymentSummary struct {
 
 func (x *DeploymentSummary) Reset() {
 	*x = DeploymentSummary{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[5]
+	mi := &file_adg_v1_deployment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1210,7 @@ func (x *DeploymentSummary) String() string {
 func (*DeploymentSummary) ProtoMessage() {}
 
 func (x *DeploymentSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[5]
+	mi := &file_adg_v1_deployment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1223,7 @@ func (x *DeploymentSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentSummary.ProtoReflect.Descriptor instead.
 func (*DeploymentSummary) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{5}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeploymentSummary) GetId() string {
@@ -1276,7 +1428,7 @@ type Headline struct {
 
 func (x *Headline) Reset() {
 	*x = Headline{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[6]
+	mi := &file_adg_v1_deployment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1440,7 @@ func (x *Headline) String() string {
 func (*Headline) ProtoMessage() {}
 
 func (x *Headline) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[6]
+	mi := &file_adg_v1_deployment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1453,7 @@ func (x *Headline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Headline.ProtoReflect.Descriptor instead.
 func (*Headline) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{6}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Headline) GetJudgement() *Judgement {
@@ -1349,7 +1501,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[7]
+	mi := &file_adg_v1_deployment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1513,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[7]
+	mi := &file_adg_v1_deployment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1526,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{7}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Plan) GetRelease() *Release {
@@ -1473,7 +1625,7 @@ type RollbackPlan struct {
 
 func (x *RollbackPlan) Reset() {
 	*x = RollbackPlan{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[8]
+	mi := &file_adg_v1_deployment_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1637,7 @@ func (x *RollbackPlan) String() string {
 func (*RollbackPlan) ProtoMessage() {}
 
 func (x *RollbackPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[8]
+	mi := &file_adg_v1_deployment_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1650,7 @@ func (x *RollbackPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPlan.ProtoReflect.Descriptor instead.
 func (*RollbackPlan) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{8}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RollbackPlan) GetPossible() bool {
@@ -1553,7 +1705,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[9]
+	mi := &file_adg_v1_deployment_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1717,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[9]
+	mi := &file_adg_v1_deployment_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1730,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{9}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Gate) GetName() string {
@@ -1638,7 +1790,7 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\x06status\x18\x10 \x01(\v2\x0e.adg.v1.StatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x94\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\n" +
 	"\n" +
 	"\x06Status\x12#\n" +
 	"\x05state\x18\x01 \x01(\x0e2\r.adg.v1.StateR\x05state\x129\n" +
@@ -1678,9 +1830,17 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\areasons\x18\x1e \x03(\tR\areasons\x12\x1d\n" +
 	"\asuccess\x18\x1f \x01(\x01H\x00R\asuccess\x88\x01\x01\x12)\n" +
 	"\aoutlook\x18  \x01(\v2\x0f.adg.v1.OutlookR\aoutlook\x12(\n" +
-	"\apermits\x18! \x03(\v2\x0e.adg.v1.PermitR\apermitsB\n" +
+	"\apermits\x18! \x03(\v2\x0e.adg.v1.PermitR\apermits\x12;\n" +
+	"\x0erollback_steps\x18\" \x03(\v2\x14.adg.v1.RollbackStepR\rrollbackStepsB\n" +
 	"\n" +
-	"\b_success\"{\n" +
+	"\b_success\"\xd1\x01\n" +
+	"\fRollbackStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x11.adg.v1.StepStateR\x05state\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x129\n" +
+	"\n" +
+	"begin_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x125\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"{\n" +
 	"\x05Watch\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\tR\x05check\x125\n" +
 	"\bdue_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12%\n" +
@@ -1780,7 +1940,13 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\x15STATE_ROLLBACK_FAILED\x10\f\x12\x13\n" +
 	"\x0fSTATE_CANCELLED\x10\r\x12\x14\n" +
 	"\x10STATE_SUPERSEDED\x10\x0e\x12\x13\n" +
-	"\x0fSTATE_UNDECIDED\x10\x0f*\xa8\x01\n" +
+	"\x0fSTATE_UNDECIDED\x10\x0f*\x83\x01\n" +
+	"\tStepState\x12\x1a\n" +
+	"\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12STEP_STATE_PENDING\x10\x01\x12\x16\n" +
+	"\x12STEP_STATE_RUNNING\x10\x02\x12\x13\n" +
+	"\x0fSTEP_STATE_DONE\x10\x03\x12\x15\n" +
+	"\x11STEP_STATE_FAILED\x10\x04*\xa8\x01\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_PROMOTE\x10\x01\x12\x0f\n" +
@@ -1808,84 +1974,90 @@ func file_adg_v1_deployment_proto_rawDescGZIP() []byte {
 	return file_adg_v1_deployment_proto_rawDescData
 }
 
-var file_adg_v1_deployment_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_adg_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_adg_v1_deployment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_adg_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_adg_v1_deployment_proto_goTypes = []any{
 	(State)(0),                    // 0: adg.v1.State
-	(Action)(0),                   // 1: adg.v1.Action
-	(GateState)(0),                // 2: adg.v1.GateState
-	(*Deployment)(nil),            // 3: adg.v1.Deployment
-	(*Status)(nil),                // 4: adg.v1.Status
-	(*Watch)(nil),                 // 5: adg.v1.Watch
-	(*Outlook)(nil),               // 6: adg.v1.Outlook
-	(*Permit)(nil),                // 7: adg.v1.Permit
-	(*DeploymentSummary)(nil),     // 8: adg.v1.DeploymentSummary
-	(*Headline)(nil),              // 9: adg.v1.Headline
-	(*Plan)(nil),                  // 10: adg.v1.Plan
-	(*RollbackPlan)(nil),          // 11: adg.v1.RollbackPlan
-	(*Gate)(nil),                  // 12: adg.v1.Gate
-	nil,                           // 13: adg.v1.Deployment.LabelsEntry
-	(*Release)(nil),               // 14: adg.v1.Release
-	(*Policy)(nil),                // 15: adg.v1.Policy
-	(*Prediction)(nil),            // 16: adg.v1.Prediction
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
-	(Health)(0),                   // 19: adg.v1.Health
-	(*Judgement)(nil),             // 20: adg.v1.Judgement
-	(StrategyKind)(0),             // 21: adg.v1.StrategyKind
+	(StepState)(0),                // 1: adg.v1.StepState
+	(Action)(0),                   // 2: adg.v1.Action
+	(GateState)(0),                // 3: adg.v1.GateState
+	(*Deployment)(nil),            // 4: adg.v1.Deployment
+	(*Status)(nil),                // 5: adg.v1.Status
+	(*RollbackStep)(nil),          // 6: adg.v1.RollbackStep
+	(*Watch)(nil),                 // 7: adg.v1.Watch
+	(*Outlook)(nil),               // 8: adg.v1.Outlook
+	(*Permit)(nil),                // 9: adg.v1.Permit
+	(*DeploymentSummary)(nil),     // 10: adg.v1.DeploymentSummary
+	(*Headline)(nil),              // 11: adg.v1.Headline
+	(*Plan)(nil),                  // 12: adg.v1.Plan
+	(*RollbackPlan)(nil),          // 13: adg.v1.RollbackPlan
+	(*Gate)(nil),                  // 14: adg.v1.Gate
+	nil,                           // 15: adg.v1.Deployment.LabelsEntry
+	(*Release)(nil),               // 16: adg.v1.Release
+	(*Policy)(nil),                // 17: adg.v1.Policy
+	(*Prediction)(nil),            // 18: adg.v1.Prediction
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(Health)(0),                   // 21: adg.v1.Health
+	(*Judgement)(nil),             // 22: adg.v1.Judgement
+	(StrategyKind)(0),             // 23: adg.v1.StrategyKind
 }
 var file_adg_v1_deployment_proto_depIdxs = []int32{
-	14, // 0: adg.v1.Deployment.release:type_name -> adg.v1.Release
-	14, // 1: adg.v1.Deployment.last_good:type_name -> adg.v1.Release
-	15, // 2: adg.v1.Deployment.policy:type_name -> adg.v1.Policy
-	16, // 3: adg.v1.Deployment.prediction:type_name -> adg.v1.Prediction
-	13, // 4: adg.v1.Deployment.labels:type_name -> adg.v1.Deployment.LabelsEntry
-	17, // 5: adg.v1.Deployment.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 6: adg.v1.Deployment.status:type_name -> adg.v1.Status
+	16, // 0: adg.v1.Deployment.release:type_name -> adg.v1.Release
+	16, // 1: adg.v1.Deployment.last_good:type_name -> adg.v1.Release
+	17, // 2: adg.v1.Deployment.policy:type_name -> adg.v1.Policy
+	18, // 3: adg.v1.Deployment.prediction:type_name -> adg.v1.Prediction
+	15, // 4: adg.v1.Deployment.labels:type_name -> adg.v1.Deployment.LabelsEntry
+	19, // 5: adg.v1.Deployment.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 6: adg.v1.Deployment.status:type_name -> adg.v1.Status
 	0,  // 7: adg.v1.Status.state:type_name -> adg.v1.State
-	17, // 8: adg.v1.Status.since_time:type_name -> google.protobuf.Timestamp
-	17, // 9: adg.v1.Status.due_time:type_name -> google.protobuf.Timestamp
-	17, // 10: adg.v1.Status.ticked_time:type_name -> google.protobuf.Timestamp
-	17, // 11: adg.v1.Status.deadline_time:type_name -> google.protobuf.Timestamp
-	17, // 12: adg.v1.Status.reached_time:type_name -> google.protobuf.Timestamp
-	17, // 13: adg.v1.Status.entered_time:type_name -> google.protobuf.Timestamp
+	19, // 8: adg.v1.Status.since_time:type_name -> google.protobuf.Timestamp
+	19, // 9: adg.v1.Status.due_time:type_name -> google.protobuf.Timestamp
+	19, // 10: adg.v1.Status.ticked_time:type_name -> google.protobuf.Timestamp
+	19, // 11: adg.v1.Status.deadline_time:type_name -> google.protobuf.Timestamp
+	19, // 12: adg.v1.Status.reached_time:type_name -> google.protobuf.Timestamp
+	19, // 13: adg.v1.Status.entered_time:type_name -> google.protobuf.Timestamp
 	0,  // 14: adg.v1.Status.resume:type_name -> adg.v1.State
-	18, // 15: adg.v1.Status.good:type_name -> google.protobuf.Duration
-	18, // 16: adg.v1.Status.bad:type_name -> google.protobuf.Duration
-	18, // 17: adg.v1.Status.blind:type_name -> google.protobuf.Duration
-	17, // 18: adg.v1.Status.condemned_time:type_name -> google.protobuf.Timestamp
-	17, // 19: adg.v1.Status.asked_time:type_name -> google.protobuf.Timestamp
-	19, // 20: adg.v1.Status.health:type_name -> adg.v1.Health
-	5,  // 21: adg.v1.Status.checks:type_name -> adg.v1.Watch
-	6,  // 22: adg.v1.Status.outlook:type_name -> adg.v1.Outlook
-	7,  // 23: adg.v1.Status.permits:type_name -> adg.v1.Permit
-	17, // 24: adg.v1.Watch.due_time:type_name -> google.protobuf.Timestamp
-	20, // 25: adg.v1.Watch.last:type_name -> adg.v1.Judgement
-	17, // 26: adg.v1.Outlook.next_time:type_name -> google.protobuf.Timestamp
-	1,  // 27: adg.v1.Permit.action:type_name -> adg.v1.Action
-	21, // 28: adg.v1.DeploymentSummary.strategy:type_name -> adg.v1.StrategyKind
-	17, // 29: adg.v1.DeploymentSummary.create_time:type_name -> google.protobuf.Timestamp
-	17, // 30: adg.v1.DeploymentSummary.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 31: adg.v1.DeploymentSummary.state:type_name -> adg.v1.State
-	17, // 32: adg.v1.DeploymentSummary.since_time:type_name -> google.protobuf.Timestamp
-	17, // 33: adg.v1.DeploymentSummary.phase_end_time:type_name -> google.protobuf.Timestamp
-	19, // 34: adg.v1.DeploymentSummary.health:type_name -> adg.v1.Health
-	9,  // 35: adg.v1.DeploymentSummary.headline:type_name -> adg.v1.Headline
-	20, // 36: adg.v1.Headline.judgement:type_name -> adg.v1.Judgement
-	14, // 37: adg.v1.Plan.release:type_name -> adg.v1.Release
-	15, // 38: adg.v1.Plan.policy:type_name -> adg.v1.Policy
-	12, // 39: adg.v1.Plan.gates:type_name -> adg.v1.Gate
-	16, // 40: adg.v1.Plan.prediction:type_name -> adg.v1.Prediction
-	11, // 41: adg.v1.Plan.rollback:type_name -> adg.v1.RollbackPlan
-	18, // 42: adg.v1.Plan.shortest:type_name -> google.protobuf.Duration
-	14, // 43: adg.v1.RollbackPlan.to:type_name -> adg.v1.Release
-	2,  // 44: adg.v1.Gate.state:type_name -> adg.v1.GateState
-	17, // 45: adg.v1.Gate.until_time:type_name -> google.protobuf.Timestamp
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	20, // 15: adg.v1.Status.good:type_name -> google.protobuf.Duration
+	20, // 16: adg.v1.Status.bad:type_name -> google.protobuf.Duration
+	20, // 17: adg.v1.Status.blind:type_name -> google.protobuf.Duration
+	19, // 18: adg.v1.Status.condemned_time:type_name -> google.protobuf.Timestamp
+	19, // 19: adg.v1.Status.asked_time:type_name -> google.protobuf.Timestamp
+	21, // 20: adg.v1.Status.health:type_name -> adg.v1.Health
+	7,  // 21: adg.v1.Status.checks:type_name -> adg.v1.Watch
+	8,  // 22: adg.v1.Status.outlook:type_name -> adg.v1.Outlook
+	9,  // 23: adg.v1.Status.permits:type_name -> adg.v1.Permit
+	6,  // 24: adg.v1.Status.rollback_steps:type_name -> adg.v1.RollbackStep
+	1,  // 25: adg.v1.RollbackStep.state:type_name -> adg.v1.StepState
+	19, // 26: adg.v1.RollbackStep.begin_time:type_name -> google.protobuf.Timestamp
+	19, // 27: adg.v1.RollbackStep.end_time:type_name -> google.protobuf.Timestamp
+	19, // 28: adg.v1.Watch.due_time:type_name -> google.protobuf.Timestamp
+	22, // 29: adg.v1.Watch.last:type_name -> adg.v1.Judgement
+	19, // 30: adg.v1.Outlook.next_time:type_name -> google.protobuf.Timestamp
+	2,  // 31: adg.v1.Permit.action:type_name -> adg.v1.Action
+	23, // 32: adg.v1.DeploymentSummary.strategy:type_name -> adg.v1.StrategyKind
+	19, // 33: adg.v1.DeploymentSummary.create_time:type_name -> google.protobuf.Timestamp
+	19, // 34: adg.v1.DeploymentSummary.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 35: adg.v1.DeploymentSummary.state:type_name -> adg.v1.State
+	19, // 36: adg.v1.DeploymentSummary.since_time:type_name -> google.protobuf.Timestamp
+	19, // 37: adg.v1.DeploymentSummary.phase_end_time:type_name -> google.protobuf.Timestamp
+	21, // 38: adg.v1.DeploymentSummary.health:type_name -> adg.v1.Health
+	11, // 39: adg.v1.DeploymentSummary.headline:type_name -> adg.v1.Headline
+	22, // 40: adg.v1.Headline.judgement:type_name -> adg.v1.Judgement
+	16, // 41: adg.v1.Plan.release:type_name -> adg.v1.Release
+	17, // 42: adg.v1.Plan.policy:type_name -> adg.v1.Policy
+	14, // 43: adg.v1.Plan.gates:type_name -> adg.v1.Gate
+	18, // 44: adg.v1.Plan.prediction:type_name -> adg.v1.Prediction
+	13, // 45: adg.v1.Plan.rollback:type_name -> adg.v1.RollbackPlan
+	20, // 46: adg.v1.Plan.shortest:type_name -> google.protobuf.Duration
+	16, // 47: adg.v1.RollbackPlan.to:type_name -> adg.v1.Release
+	3,  // 48: adg.v1.Gate.state:type_name -> adg.v1.GateState
+	19, // 49: adg.v1.Gate.until_time:type_name -> google.protobuf.Timestamp
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_deployment_proto_init() }
@@ -1898,14 +2070,14 @@ func file_adg_v1_deployment_proto_init() {
 	file_adg_v1_prediction_proto_init()
 	file_adg_v1_release_proto_init()
 	file_adg_v1_deployment_proto_msgTypes[1].OneofWrappers = []any{}
-	file_adg_v1_deployment_proto_msgTypes[5].OneofWrappers = []any{}
+	file_adg_v1_deployment_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adg_v1_deployment_proto_rawDesc), len(file_adg_v1_deployment_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   11,
+			NumEnums:      4,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

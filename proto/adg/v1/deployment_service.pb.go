@@ -304,8 +304,9 @@ func (x *GetDeploymentRequest) GetId() string {
 	return ""
 }
 
-// DeploymentFilter selects deployments. Fields that are not set select all; several values of one field select any.
-type DeploymentFilter struct {
+// ListDeploymentsRequest selects a page of deployments. Fields that are not set select all; several values of one field
+// select any.
+type ListDeploymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names of services.
 	Services []string `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
@@ -328,136 +329,20 @@ type DeploymentFilter struct {
 	// Only those asked for at or after this time.
 	FromTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
 	// Only those asked for before this time.
-	ToTime        *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeploymentFilter) Reset() {
-	*x = DeploymentFilter{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeploymentFilter) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeploymentFilter) ProtoMessage() {}
-
-func (x *DeploymentFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeploymentFilter.ProtoReflect.Descriptor instead.
-func (*DeploymentFilter) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *DeploymentFilter) GetServices() []string {
-	if x != nil {
-		return x.Services
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetEnvironments() []string {
-	if x != nil {
-		return x.Environments
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetTeams() []string {
-	if x != nil {
-		return x.Teams
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetStates() []State {
-	if x != nil {
-		return x.States
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetHealths() []Health {
-	if x != nil {
-		return x.Healths
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetActors() []string {
-	if x != nil {
-		return x.Actors
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetVersion() string {
-	if x != nil {
-		return x.Version
-	}
-	return ""
-}
-
-func (x *DeploymentFilter) GetLive() bool {
-	if x != nil {
-		return x.Live
-	}
-	return false
-}
-
-func (x *DeploymentFilter) GetWaitsForHuman() bool {
-	if x != nil {
-		return x.WaitsForHuman
-	}
-	return false
-}
-
-func (x *DeploymentFilter) GetFromTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.FromTime
-	}
-	return nil
-}
-
-func (x *DeploymentFilter) GetToTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ToTime
-	}
-	return nil
-}
-
-// ListDeploymentsRequest selects a page of deployments.
-type ListDeploymentsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which ones.
-	Filter *DeploymentFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	ToTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
 	// In which order.
-	Order DeploymentOrder `protobuf:"varint,2,opt,name=order,proto3,enum=adg.v1.DeploymentOrder" json:"order,omitempty"`
+	Order DeploymentOrder `protobuf:"varint,12,opt,name=order,proto3,enum=adg.v1.DeploymentOrder" json:"order,omitempty"`
 	// At most 1,000; 0: 100.
-	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,13,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before; empty: the first page.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken     string `protobuf:"bytes,14,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[4]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -469,7 +354,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[4]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -482,12 +367,82 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{4}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *ListDeploymentsRequest) GetFilter() *DeploymentFilter {
+func (x *ListDeploymentsRequest) GetServices() []string {
 	if x != nil {
-		return x.Filter
+		return x.Services
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetEnvironments() []string {
+	if x != nil {
+		return x.Environments
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetTeams() []string {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetStates() []State {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetHealths() []Health {
+	if x != nil {
+		return x.Healths
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetActors() []string {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ListDeploymentsRequest) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
+func (x *ListDeploymentsRequest) GetWaitsForHuman() bool {
+	if x != nil {
+		return x.WaitsForHuman
+	}
+	return false
+}
+
+func (x *ListDeploymentsRequest) GetFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FromTime
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetToTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToTime
 	}
 	return nil
 }
@@ -526,7 +481,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[5]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +493,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[5]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +506,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{5}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*DeploymentSummary {
@@ -581,7 +536,7 @@ type WatchDeploymentRequest struct {
 
 func (x *WatchDeploymentRequest) Reset() {
 	*x = WatchDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[6]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +548,7 @@ func (x *WatchDeploymentRequest) String() string {
 func (*WatchDeploymentRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[6]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +561,7 @@ func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{6}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WatchDeploymentRequest) GetId() string {
@@ -636,7 +591,7 @@ type WatchDeploymentResponse struct {
 
 func (x *WatchDeploymentResponse) Reset() {
 	*x = WatchDeploymentResponse{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[7]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +603,7 @@ func (x *WatchDeploymentResponse) String() string {
 func (*WatchDeploymentResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[7]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +616,7 @@ func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{7}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WatchDeploymentResponse) GetDeployment() *Deployment {
@@ -678,18 +633,38 @@ func (x *WatchDeploymentResponse) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// WatchDeploymentsRequest selects deployments to watch.
+// WatchDeploymentsRequest selects deployments to watch, as ListDeploymentsRequest does.
 type WatchDeploymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which ones.
-	Filter        *DeploymentFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Names of services.
+	Services []string `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	// Names of environments.
+	Environments []string `protobuf:"bytes,2,rep,name=environments,proto3" json:"environments,omitempty"`
+	// Names of teams.
+	Teams []string `protobuf:"bytes,3,rep,name=teams,proto3" json:"teams,omitempty"`
+	// States.
+	States []State `protobuf:"varint,4,rep,packed,name=states,proto3,enum=adg.v1.State" json:"states,omitempty"`
+	// Healths.
+	Healths []Health `protobuf:"varint,5,rep,packed,name=healths,proto3,enum=adg.v1.Health" json:"healths,omitempty"`
+	// Who asked for it.
+	Actors []string `protobuf:"bytes,6,rep,name=actors,proto3" json:"actors,omitempty"`
+	// Version being deployed.
+	Version string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	// Only those that have not ended.
+	Live bool `protobuf:"varint,8,opt,name=live,proto3" json:"live,omitempty"`
+	// Only those that want an approval or another human word.
+	WaitsForHuman bool `protobuf:"varint,9,opt,name=waits_for_human,json=waitsForHuman,proto3" json:"waits_for_human,omitempty"`
+	// Only those asked for at or after this time.
+	FromTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
+	// Only those asked for before this time.
+	ToTime        *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=to_time,json=toTime,proto3" json:"to_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[8]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +676,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[8]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,12 +689,82 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{8}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *WatchDeploymentsRequest) GetFilter() *DeploymentFilter {
+func (x *WatchDeploymentsRequest) GetServices() []string {
 	if x != nil {
-		return x.Filter
+		return x.Services
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetEnvironments() []string {
+	if x != nil {
+		return x.Environments
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetTeams() []string {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetStates() []State {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetHealths() []Health {
+	if x != nil {
+		return x.Healths
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetActors() []string {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *WatchDeploymentsRequest) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
+func (x *WatchDeploymentsRequest) GetWaitsForHuman() bool {
+	if x != nil {
+		return x.WaitsForHuman
+	}
+	return false
+}
+
+func (x *WatchDeploymentsRequest) GetFromTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FromTime
+	}
+	return nil
+}
+
+func (x *WatchDeploymentsRequest) GetToTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ToTime
 	}
 	return nil
 }
@@ -741,7 +786,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[9]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +798,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[9]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +811,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{9}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WatchDeploymentsResponse) GetChanged() []*DeploymentSummary {
@@ -814,7 +859,7 @@ type PromoteDeploymentRequest struct {
 
 func (x *PromoteDeploymentRequest) Reset() {
 	*x = PromoteDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[10]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +871,7 @@ func (x *PromoteDeploymentRequest) String() string {
 func (*PromoteDeploymentRequest) ProtoMessage() {}
 
 func (x *PromoteDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[10]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +884,7 @@ func (x *PromoteDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*PromoteDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{10}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PromoteDeploymentRequest) GetId() string {
@@ -887,7 +932,7 @@ type HoldDeploymentRequest struct {
 
 func (x *HoldDeploymentRequest) Reset() {
 	*x = HoldDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[11]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +944,7 @@ func (x *HoldDeploymentRequest) String() string {
 func (*HoldDeploymentRequest) ProtoMessage() {}
 
 func (x *HoldDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[11]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +957,7 @@ func (x *HoldDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*HoldDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{11}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HoldDeploymentRequest) GetId() string {
@@ -960,7 +1005,7 @@ type ResumeDeploymentRequest struct {
 
 func (x *ResumeDeploymentRequest) Reset() {
 	*x = ResumeDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[12]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1017,7 @@ func (x *ResumeDeploymentRequest) String() string {
 func (*ResumeDeploymentRequest) ProtoMessage() {}
 
 func (x *ResumeDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[12]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1030,7 @@ func (x *ResumeDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*ResumeDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{12}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResumeDeploymentRequest) GetId() string {
@@ -1033,7 +1078,7 @@ type RollBackDeploymentRequest struct {
 
 func (x *RollBackDeploymentRequest) Reset() {
 	*x = RollBackDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[13]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1090,7 @@ func (x *RollBackDeploymentRequest) String() string {
 func (*RollBackDeploymentRequest) ProtoMessage() {}
 
 func (x *RollBackDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[13]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1103,7 @@ func (x *RollBackDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*RollBackDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{13}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RollBackDeploymentRequest) GetId() string {
@@ -1106,7 +1151,7 @@ type CancelDeploymentRequest struct {
 
 func (x *CancelDeploymentRequest) Reset() {
 	*x = CancelDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[14]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1163,7 @@ func (x *CancelDeploymentRequest) String() string {
 func (*CancelDeploymentRequest) ProtoMessage() {}
 
 func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[14]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1176,7 @@ func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{14}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelDeploymentRequest) GetId() string {
@@ -1179,7 +1224,7 @@ type ApproveDeploymentRequest struct {
 
 func (x *ApproveDeploymentRequest) Reset() {
 	*x = ApproveDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[15]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1236,7 @@ func (x *ApproveDeploymentRequest) String() string {
 func (*ApproveDeploymentRequest) ProtoMessage() {}
 
 func (x *ApproveDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[15]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1249,7 @@ func (x *ApproveDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*ApproveDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{15}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveDeploymentRequest) GetId() string {
@@ -1252,7 +1297,7 @@ type RejectDeploymentRequest struct {
 
 func (x *RejectDeploymentRequest) Reset() {
 	*x = RejectDeploymentRequest{}
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[16]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1309,7 @@ func (x *RejectDeploymentRequest) String() string {
 func (*RejectDeploymentRequest) ProtoMessage() {}
 
 func (x *RejectDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_service_proto_msgTypes[16]
+	mi := &file_adg_v1_deployment_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1322,7 @@ func (x *RejectDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*RejectDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{16}
+	return file_adg_v1_deployment_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RejectDeploymentRequest) GetId() string {
@@ -1337,8 +1382,8 @@ const file_adg_v1_deployment_service_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"&\n" +
 	"\x14GetDeploymentRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x95\x03\n" +
-	"\x10DeploymentFilter\x12\x1a\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x86\x04\n" +
+	"\x16ListDeploymentsRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\x12\"\n" +
 	"\fenvironments\x18\x02 \x03(\tR\fenvironments\x12\x14\n" +
 	"\x05teams\x18\x03 \x03(\tR\x05teams\x12%\n" +
@@ -1350,13 +1395,11 @@ const file_adg_v1_deployment_service_proto_rawDesc = "" +
 	"\x0fwaits_for_human\x18\t \x01(\bR\rwaitsForHuman\x127\n" +
 	"\tfrom_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
-	"\ato_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\"\xb5\x01\n" +
-	"\x16ListDeploymentsRequest\x120\n" +
-	"\x06filter\x18\x01 \x01(\v2\x18.adg.v1.DeploymentFilterR\x06filter\x12-\n" +
-	"\x05order\x18\x02 \x01(\x0e2\x17.adg.v1.DeploymentOrderR\x05order\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\ato_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\x12-\n" +
+	"\x05order\x18\f \x01(\x0e2\x17.adg.v1.DeploymentOrderR\x05order\x12\x1b\n" +
+	"\tpage_size\x18\r \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tR\tpageToken\"~\n" +
+	"page_token\x18\x0e \x01(\tR\tpageToken\"~\n" +
 	"\x17ListDeploymentsResponse\x12;\n" +
 	"\vdeployments\x18\x01 \x03(\v2\x19.adg.v1.DeploymentSummaryR\vdeployments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n" +
@@ -1367,9 +1410,20 @@ const file_adg_v1_deployment_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2\x12.adg.v1.DeploymentR\n" +
 	"deployment\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"K\n" +
-	"\x17WatchDeploymentsRequest\x120\n" +
-	"\x06filter\x18\x01 \x01(\v2\x18.adg.v1.DeploymentFilterR\x06filter\"\xaf\x01\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x9c\x03\n" +
+	"\x17WatchDeploymentsRequest\x12\x1a\n" +
+	"\bservices\x18\x01 \x03(\tR\bservices\x12\"\n" +
+	"\fenvironments\x18\x02 \x03(\tR\fenvironments\x12\x14\n" +
+	"\x05teams\x18\x03 \x03(\tR\x05teams\x12%\n" +
+	"\x06states\x18\x04 \x03(\x0e2\r.adg.v1.StateR\x06states\x12(\n" +
+	"\ahealths\x18\x05 \x03(\x0e2\x0e.adg.v1.HealthR\ahealths\x12\x16\n" +
+	"\x06actors\x18\x06 \x03(\tR\x06actors\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12\x12\n" +
+	"\x04live\x18\b \x01(\bR\x04live\x12&\n" +
+	"\x0fwaits_for_human\x18\t \x01(\bR\rwaitsForHuman\x127\n" +
+	"\tfrom_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x123\n" +
+	"\ato_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x06toTime\"\xaf\x01\n" +
 	"\x18WatchDeploymentsResponse\x123\n" +
 	"\achanged\x18\x01 \x03(\v2\x19.adg.v1.DeploymentSummaryR\achanged\x12\x12\n" +
 	"\x04gone\x18\x02 \x03(\tR\x04gone\x12\x1a\n" +
@@ -1442,86 +1496,87 @@ func file_adg_v1_deployment_service_proto_rawDescGZIP() []byte {
 }
 
 var file_adg_v1_deployment_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_adg_v1_deployment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_adg_v1_deployment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_adg_v1_deployment_service_proto_goTypes = []any{
 	(DeploymentOrder)(0),              // 0: adg.v1.DeploymentOrder
 	(*StartDeploymentRequest)(nil),    // 1: adg.v1.StartDeploymentRequest
 	(*PlanDeploymentRequest)(nil),     // 2: adg.v1.PlanDeploymentRequest
 	(*GetDeploymentRequest)(nil),      // 3: adg.v1.GetDeploymentRequest
-	(*DeploymentFilter)(nil),          // 4: adg.v1.DeploymentFilter
-	(*ListDeploymentsRequest)(nil),    // 5: adg.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),   // 6: adg.v1.ListDeploymentsResponse
-	(*WatchDeploymentRequest)(nil),    // 7: adg.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil),   // 8: adg.v1.WatchDeploymentResponse
-	(*WatchDeploymentsRequest)(nil),   // 9: adg.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil),  // 10: adg.v1.WatchDeploymentsResponse
-	(*PromoteDeploymentRequest)(nil),  // 11: adg.v1.PromoteDeploymentRequest
-	(*HoldDeploymentRequest)(nil),     // 12: adg.v1.HoldDeploymentRequest
-	(*ResumeDeploymentRequest)(nil),   // 13: adg.v1.ResumeDeploymentRequest
-	(*RollBackDeploymentRequest)(nil), // 14: adg.v1.RollBackDeploymentRequest
-	(*CancelDeploymentRequest)(nil),   // 15: adg.v1.CancelDeploymentRequest
-	(*ApproveDeploymentRequest)(nil),  // 16: adg.v1.ApproveDeploymentRequest
-	(*RejectDeploymentRequest)(nil),   // 17: adg.v1.RejectDeploymentRequest
-	nil,                               // 18: adg.v1.StartDeploymentRequest.LabelsEntry
-	nil,                               // 19: adg.v1.StartDeploymentRequest.FeaturesEntry
-	nil,                               // 20: adg.v1.PlanDeploymentRequest.FeaturesEntry
-	(*Release)(nil),                   // 21: adg.v1.Release
-	(State)(0),                        // 22: adg.v1.State
-	(Health)(0),                       // 23: adg.v1.Health
-	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
-	(*DeploymentSummary)(nil),         // 25: adg.v1.DeploymentSummary
-	(*Deployment)(nil),                // 26: adg.v1.Deployment
-	(*Plan)(nil),                      // 27: adg.v1.Plan
+	(*ListDeploymentsRequest)(nil),    // 4: adg.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),   // 5: adg.v1.ListDeploymentsResponse
+	(*WatchDeploymentRequest)(nil),    // 6: adg.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil),   // 7: adg.v1.WatchDeploymentResponse
+	(*WatchDeploymentsRequest)(nil),   // 8: adg.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),  // 9: adg.v1.WatchDeploymentsResponse
+	(*PromoteDeploymentRequest)(nil),  // 10: adg.v1.PromoteDeploymentRequest
+	(*HoldDeploymentRequest)(nil),     // 11: adg.v1.HoldDeploymentRequest
+	(*ResumeDeploymentRequest)(nil),   // 12: adg.v1.ResumeDeploymentRequest
+	(*RollBackDeploymentRequest)(nil), // 13: adg.v1.RollBackDeploymentRequest
+	(*CancelDeploymentRequest)(nil),   // 14: adg.v1.CancelDeploymentRequest
+	(*ApproveDeploymentRequest)(nil),  // 15: adg.v1.ApproveDeploymentRequest
+	(*RejectDeploymentRequest)(nil),   // 16: adg.v1.RejectDeploymentRequest
+	nil,                               // 17: adg.v1.StartDeploymentRequest.LabelsEntry
+	nil,                               // 18: adg.v1.StartDeploymentRequest.FeaturesEntry
+	nil,                               // 19: adg.v1.PlanDeploymentRequest.FeaturesEntry
+	(*Release)(nil),                   // 20: adg.v1.Release
+	(State)(0),                        // 21: adg.v1.State
+	(Health)(0),                       // 22: adg.v1.Health
+	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
+	(*DeploymentSummary)(nil),         // 24: adg.v1.DeploymentSummary
+	(*Deployment)(nil),                // 25: adg.v1.Deployment
+	(*Plan)(nil),                      // 26: adg.v1.Plan
 }
 var file_adg_v1_deployment_service_proto_depIdxs = []int32{
-	21, // 0: adg.v1.StartDeploymentRequest.release:type_name -> adg.v1.Release
-	18, // 1: adg.v1.StartDeploymentRequest.labels:type_name -> adg.v1.StartDeploymentRequest.LabelsEntry
-	19, // 2: adg.v1.StartDeploymentRequest.features:type_name -> adg.v1.StartDeploymentRequest.FeaturesEntry
-	21, // 3: adg.v1.PlanDeploymentRequest.release:type_name -> adg.v1.Release
-	20, // 4: adg.v1.PlanDeploymentRequest.features:type_name -> adg.v1.PlanDeploymentRequest.FeaturesEntry
-	22, // 5: adg.v1.DeploymentFilter.states:type_name -> adg.v1.State
-	23, // 6: adg.v1.DeploymentFilter.healths:type_name -> adg.v1.Health
-	24, // 7: adg.v1.DeploymentFilter.from_time:type_name -> google.protobuf.Timestamp
-	24, // 8: adg.v1.DeploymentFilter.to_time:type_name -> google.protobuf.Timestamp
-	4,  // 9: adg.v1.ListDeploymentsRequest.filter:type_name -> adg.v1.DeploymentFilter
-	0,  // 10: adg.v1.ListDeploymentsRequest.order:type_name -> adg.v1.DeploymentOrder
-	25, // 11: adg.v1.ListDeploymentsResponse.deployments:type_name -> adg.v1.DeploymentSummary
-	26, // 12: adg.v1.WatchDeploymentResponse.deployment:type_name -> adg.v1.Deployment
-	24, // 13: adg.v1.WatchDeploymentResponse.time:type_name -> google.protobuf.Timestamp
-	4,  // 14: adg.v1.WatchDeploymentsRequest.filter:type_name -> adg.v1.DeploymentFilter
-	25, // 15: adg.v1.WatchDeploymentsResponse.changed:type_name -> adg.v1.DeploymentSummary
-	24, // 16: adg.v1.WatchDeploymentsResponse.time:type_name -> google.protobuf.Timestamp
-	1,  // 17: adg.v1.DeploymentService.StartDeployment:input_type -> adg.v1.StartDeploymentRequest
-	2,  // 18: adg.v1.DeploymentService.PlanDeployment:input_type -> adg.v1.PlanDeploymentRequest
-	3,  // 19: adg.v1.DeploymentService.GetDeployment:input_type -> adg.v1.GetDeploymentRequest
-	5,  // 20: adg.v1.DeploymentService.ListDeployments:input_type -> adg.v1.ListDeploymentsRequest
-	7,  // 21: adg.v1.DeploymentService.WatchDeployment:input_type -> adg.v1.WatchDeploymentRequest
-	9,  // 22: adg.v1.DeploymentService.WatchDeployments:input_type -> adg.v1.WatchDeploymentsRequest
-	11, // 23: adg.v1.DeploymentService.PromoteDeployment:input_type -> adg.v1.PromoteDeploymentRequest
-	12, // 24: adg.v1.DeploymentService.HoldDeployment:input_type -> adg.v1.HoldDeploymentRequest
-	13, // 25: adg.v1.DeploymentService.ResumeDeployment:input_type -> adg.v1.ResumeDeploymentRequest
-	14, // 26: adg.v1.DeploymentService.RollBackDeployment:input_type -> adg.v1.RollBackDeploymentRequest
-	15, // 27: adg.v1.DeploymentService.CancelDeployment:input_type -> adg.v1.CancelDeploymentRequest
-	16, // 28: adg.v1.DeploymentService.ApproveDeployment:input_type -> adg.v1.ApproveDeploymentRequest
-	17, // 29: adg.v1.DeploymentService.RejectDeployment:input_type -> adg.v1.RejectDeploymentRequest
-	26, // 30: adg.v1.DeploymentService.StartDeployment:output_type -> adg.v1.Deployment
-	27, // 31: adg.v1.DeploymentService.PlanDeployment:output_type -> adg.v1.Plan
-	26, // 32: adg.v1.DeploymentService.GetDeployment:output_type -> adg.v1.Deployment
-	6,  // 33: adg.v1.DeploymentService.ListDeployments:output_type -> adg.v1.ListDeploymentsResponse
-	8,  // 34: adg.v1.DeploymentService.WatchDeployment:output_type -> adg.v1.WatchDeploymentResponse
-	10, // 35: adg.v1.DeploymentService.WatchDeployments:output_type -> adg.v1.WatchDeploymentsResponse
-	26, // 36: adg.v1.DeploymentService.PromoteDeployment:output_type -> adg.v1.Deployment
-	26, // 37: adg.v1.DeploymentService.HoldDeployment:output_type -> adg.v1.Deployment
-	26, // 38: adg.v1.DeploymentService.ResumeDeployment:output_type -> adg.v1.Deployment
-	26, // 39: adg.v1.DeploymentService.RollBackDeployment:output_type -> adg.v1.Deployment
-	26, // 40: adg.v1.DeploymentService.CancelDeployment:output_type -> adg.v1.Deployment
-	26, // 41: adg.v1.DeploymentService.ApproveDeployment:output_type -> adg.v1.Deployment
-	26, // 42: adg.v1.DeploymentService.RejectDeployment:output_type -> adg.v1.Deployment
-	30, // [30:43] is the sub-list for method output_type
-	17, // [17:30] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	20, // 0: adg.v1.StartDeploymentRequest.release:type_name -> adg.v1.Release
+	17, // 1: adg.v1.StartDeploymentRequest.labels:type_name -> adg.v1.StartDeploymentRequest.LabelsEntry
+	18, // 2: adg.v1.StartDeploymentRequest.features:type_name -> adg.v1.StartDeploymentRequest.FeaturesEntry
+	20, // 3: adg.v1.PlanDeploymentRequest.release:type_name -> adg.v1.Release
+	19, // 4: adg.v1.PlanDeploymentRequest.features:type_name -> adg.v1.PlanDeploymentRequest.FeaturesEntry
+	21, // 5: adg.v1.ListDeploymentsRequest.states:type_name -> adg.v1.State
+	22, // 6: adg.v1.ListDeploymentsRequest.healths:type_name -> adg.v1.Health
+	23, // 7: adg.v1.ListDeploymentsRequest.from_time:type_name -> google.protobuf.Timestamp
+	23, // 8: adg.v1.ListDeploymentsRequest.to_time:type_name -> google.protobuf.Timestamp
+	0,  // 9: adg.v1.ListDeploymentsRequest.order:type_name -> adg.v1.DeploymentOrder
+	24, // 10: adg.v1.ListDeploymentsResponse.deployments:type_name -> adg.v1.DeploymentSummary
+	25, // 11: adg.v1.WatchDeploymentResponse.deployment:type_name -> adg.v1.Deployment
+	23, // 12: adg.v1.WatchDeploymentResponse.time:type_name -> google.protobuf.Timestamp
+	21, // 13: adg.v1.WatchDeploymentsRequest.states:type_name -> adg.v1.State
+	22, // 14: adg.v1.WatchDeploymentsRequest.healths:type_name -> adg.v1.Health
+	23, // 15: adg.v1.WatchDeploymentsRequest.from_time:type_name -> google.protobuf.Timestamp
+	23, // 16: adg.v1.WatchDeploymentsRequest.to_time:type_name -> google.protobuf.Timestamp
+	24, // 17: adg.v1.WatchDeploymentsResponse.changed:type_name -> adg.v1.DeploymentSummary
+	23, // 18: adg.v1.WatchDeploymentsResponse.time:type_name -> google.protobuf.Timestamp
+	1,  // 19: adg.v1.DeploymentService.StartDeployment:input_type -> adg.v1.StartDeploymentRequest
+	2,  // 20: adg.v1.DeploymentService.PlanDeployment:input_type -> adg.v1.PlanDeploymentRequest
+	3,  // 21: adg.v1.DeploymentService.GetDeployment:input_type -> adg.v1.GetDeploymentRequest
+	4,  // 22: adg.v1.DeploymentService.ListDeployments:input_type -> adg.v1.ListDeploymentsRequest
+	6,  // 23: adg.v1.DeploymentService.WatchDeployment:input_type -> adg.v1.WatchDeploymentRequest
+	8,  // 24: adg.v1.DeploymentService.WatchDeployments:input_type -> adg.v1.WatchDeploymentsRequest
+	10, // 25: adg.v1.DeploymentService.PromoteDeployment:input_type -> adg.v1.PromoteDeploymentRequest
+	11, // 26: adg.v1.DeploymentService.HoldDeployment:input_type -> adg.v1.HoldDeploymentRequest
+	12, // 27: adg.v1.DeploymentService.ResumeDeployment:input_type -> adg.v1.ResumeDeploymentRequest
+	13, // 28: adg.v1.DeploymentService.RollBackDeployment:input_type -> adg.v1.RollBackDeploymentRequest
+	14, // 29: adg.v1.DeploymentService.CancelDeployment:input_type -> adg.v1.CancelDeploymentRequest
+	15, // 30: adg.v1.DeploymentService.ApproveDeployment:input_type -> adg.v1.ApproveDeploymentRequest
+	16, // 31: adg.v1.DeploymentService.RejectDeployment:input_type -> adg.v1.RejectDeploymentRequest
+	25, // 32: adg.v1.DeploymentService.StartDeployment:output_type -> adg.v1.Deployment
+	26, // 33: adg.v1.DeploymentService.PlanDeployment:output_type -> adg.v1.Plan
+	25, // 34: adg.v1.DeploymentService.GetDeployment:output_type -> adg.v1.Deployment
+	5,  // 35: adg.v1.DeploymentService.ListDeployments:output_type -> adg.v1.ListDeploymentsResponse
+	7,  // 36: adg.v1.DeploymentService.WatchDeployment:output_type -> adg.v1.WatchDeploymentResponse
+	9,  // 37: adg.v1.DeploymentService.WatchDeployments:output_type -> adg.v1.WatchDeploymentsResponse
+	25, // 38: adg.v1.DeploymentService.PromoteDeployment:output_type -> adg.v1.Deployment
+	25, // 39: adg.v1.DeploymentService.HoldDeployment:output_type -> adg.v1.Deployment
+	25, // 40: adg.v1.DeploymentService.ResumeDeployment:output_type -> adg.v1.Deployment
+	25, // 41: adg.v1.DeploymentService.RollBackDeployment:output_type -> adg.v1.Deployment
+	25, // 42: adg.v1.DeploymentService.CancelDeployment:output_type -> adg.v1.Deployment
+	25, // 43: adg.v1.DeploymentService.ApproveDeployment:output_type -> adg.v1.Deployment
+	25, // 44: adg.v1.DeploymentService.RejectDeployment:output_type -> adg.v1.Deployment
+	32, // [32:45] is the sub-list for method output_type
+	19, // [19:32] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_deployment_service_proto_init() }
@@ -1538,7 +1593,7 @@ func file_adg_v1_deployment_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adg_v1_deployment_service_proto_rawDesc), len(file_adg_v1_deployment_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -6,4 +6,23 @@
 // "make release-api".
 package adgv1
 
+import (
+	"cmp"
+	"slices"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
 //go:generate go -C ../../../tools/api run .
+
+// Files are the files of the definition by name: whoever has to know every service or method walks through them.
+func Files() []protoreflect.FileDescriptor {
+	var all []protoreflect.FileDescriptor
+	protoregistry.GlobalFiles.RangeFilesByPackage("adg.v1", func(f protoreflect.FileDescriptor) bool {
+		all = append(all, f)
+		return true
+	})
+	slices.SortFunc(all, func(a, b protoreflect.FileDescriptor) int { return cmp.Compare(a.Path(), b.Path()) })
+	return all
+}

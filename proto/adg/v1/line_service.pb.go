@@ -768,10 +768,14 @@ type ListFreezeWindowsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only those that hold now.
 	Active bool `protobuf:"varint,1,opt,name=active,proto3" json:"active,omitempty"`
+	// Only those that cover this service; empty: all.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// Only those that cover this environment; empty: all.
+	Environment string `protobuf:"bytes,3,opt,name=environment,proto3" json:"environment,omitempty"`
 	// At most 1,000; 0: 100.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before; empty: the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -811,6 +815,20 @@ func (x *ListFreezeWindowsRequest) GetActive() bool {
 		return x.Active
 	}
 	return false
+}
+
+func (x *ListFreezeWindowsRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ListFreezeWindowsRequest) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
 }
 
 func (x *ListFreezeWindowsRequest) GetPageSize() int32 {
@@ -1120,12 +1138,14 @@ const file_adg_v1_line_service_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\",\n" +
 	"\x16GetFreezeWindowRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"n\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xaa\x01\n" +
 	"\x18ListFreezeWindowsRequest\x12\x16\n" +
-	"\x06active\x18\x01 \x01(\bR\x06active\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06active\x18\x01 \x01(\bR\x06active\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12 \n" +
+	"\venvironment\x18\x03 \x01(\tR\venvironment\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"s\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"s\n" +
 	"\x19ListFreezeWindowsResponse\x12.\n" +
 	"\afreezes\x18\x01 \x03(\v2\x14.adg.v1.FreezeWindowR\afreezes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +

@@ -3861,6 +3861,25 @@ export interface components {
             /** @description Unhealthy, or degraded, which unhealthy satisfies, too. */
             when: components["schemas"]["adg.v1.Health"];
         };
+        /** @description RollbackStep is one step of a rollback. */
+        "adg.v1.RollbackStep": {
+            /**
+             * Format: date-time
+             * @description When it began; not set: it has not.
+             */
+            beginTime?: string;
+            /**
+             * Format: date-time
+             * @description When it ended; not set: it has not.
+             */
+            endTime?: string;
+            /** @description Name, such as capacity, traffic or verify. */
+            name: string;
+            /** @description How far it has got. */
+            state: components["schemas"]["adg.v1.StepState"];
+            /** @description What was done and what was verified, as a sentence. */
+            text: string;
+        };
         /** @description Sample is one value at one time. */
         "adg.v1.Sample": {
             /**
@@ -4201,6 +4220,8 @@ export interface components {
              * @description Rollbacks begun, never more than one.
              */
             rollbacks: number;
+            /** @description The steps of the rollback, in order; empty: none was begun. */
+            rollbackSteps: components["schemas"]["adg.v1.RollbackStep"][];
             /**
              * Format: int32
              * @description The rule that condemned it, from 1; 0: a human, -1: the deadline, -2: the target, -3: cancelled.
@@ -4255,6 +4276,11 @@ export interface components {
              */
             share: number;
         };
+        /**
+         * @description StepState is how far a step has got.
+         * @enum {string}
+         */
+        "adg.v1.StepState": "STEP_STATE_UNSPECIFIED" | "STEP_STATE_PENDING" | "STEP_STATE_RUNNING" | "STEP_STATE_DONE" | "STEP_STATE_FAILED";
         /** @description Stop keeps ADG from acting within a scope. */
         "adg.v1.Stop": {
             /** @description Who stopped the line. */
@@ -5000,33 +5026,33 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Who asked for it. */
-                "filter.actors"?: string[];
+                actors?: string[];
                 /** @description Names of environments. */
-                "filter.environments"?: string[];
+                environments?: string[];
                 /** @description Only those asked for at or after this time. */
-                "filter.fromTime"?: string;
+                fromTime?: string;
                 /** @description Healths. */
-                "filter.healths"?: components["schemas"]["adg.v1.Health"][];
+                healths?: components["schemas"]["adg.v1.Health"][];
                 /** @description Only those that have not ended. */
-                "filter.live"?: boolean;
-                /** @description Names of services. */
-                "filter.services"?: string[];
-                /** @description States. */
-                "filter.states"?: components["schemas"]["adg.v1.State"][];
-                /** @description Names of teams. */
-                "filter.teams"?: string[];
-                /** @description Only those asked for before this time. */
-                "filter.toTime"?: string;
-                /** @description Version being deployed. */
-                "filter.version"?: string;
-                /** @description Only those that want an approval or another human word. */
-                "filter.waitsForHuman"?: boolean;
+                live?: boolean;
                 /** @description In which order. */
                 order?: components["schemas"]["adg.v1.DeploymentOrder"];
                 /** @description At most 1,000; 0: 100. */
                 pageSize?: number;
                 /** @description The next_page_token of the page before; empty: the first page. */
                 pageToken?: string;
+                /** @description Names of services. */
+                services?: string[];
+                /** @description States. */
+                states?: components["schemas"]["adg.v1.State"][];
+                /** @description Names of teams. */
+                teams?: string[];
+                /** @description Only those asked for before this time. */
+                toTime?: string;
+                /** @description Version being deployed. */
+                version?: string;
+                /** @description Only those that want an approval or another human word. */
+                waitsForHuman?: boolean;
             };
             header?: never;
             path?: never;
@@ -5138,27 +5164,27 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Who asked for it. */
-                "filter.actors"?: string[];
+                actors?: string[];
                 /** @description Names of environments. */
-                "filter.environments"?: string[];
+                environments?: string[];
                 /** @description Only those asked for at or after this time. */
-                "filter.fromTime"?: string;
+                fromTime?: string;
                 /** @description Healths. */
-                "filter.healths"?: components["schemas"]["adg.v1.Health"][];
+                healths?: components["schemas"]["adg.v1.Health"][];
                 /** @description Only those that have not ended. */
-                "filter.live"?: boolean;
+                live?: boolean;
                 /** @description Names of services. */
-                "filter.services"?: string[];
+                services?: string[];
                 /** @description States. */
-                "filter.states"?: components["schemas"]["adg.v1.State"][];
+                states?: components["schemas"]["adg.v1.State"][];
                 /** @description Names of teams. */
-                "filter.teams"?: string[];
+                teams?: string[];
                 /** @description Only those asked for before this time. */
-                "filter.toTime"?: string;
+                toTime?: string;
                 /** @description Version being deployed. */
-                "filter.version"?: string;
+                version?: string;
                 /** @description Only those that want an approval or another human word. */
-                "filter.waitsForHuman"?: boolean;
+                waitsForHuman?: boolean;
             };
             header?: never;
             path?: never;
@@ -6020,10 +6046,14 @@ export interface operations {
             query?: {
                 /** @description Only those that hold now. */
                 active?: boolean;
+                /** @description Only those that cover this environment; empty: all. */
+                environment?: string;
                 /** @description At most 1,000; 0: 100. */
                 pageSize?: number;
                 /** @description The next_page_token of the page before; empty: the first page. */
                 pageToken?: string;
+                /** @description Only those that cover this service; empty: all. */
+                service?: string;
             };
             header?: never;
             path?: never;
