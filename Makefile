@@ -6,7 +6,7 @@ BIN := bin/adg
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build demo test lint verify bench bench-judge mutants crash
+.PHONY: help build demo test lint verify release-api bench bench-judge mutants crash
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,13 +20,18 @@ demo: build ## See a good release promoted and a bad one caught, rolled back and
 test: ## Run all tests with the race detector; installs the servers they need where it can
 	@scripts/test-servers
 	$(GO) test -race -timeout 20m ./...
+	$(GO) -C tools/api test ./...
 
 lint: ## Check the style of the code
 	$(GO) vet ./...
+	$(GO) -C tools/api vet ./...
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
 
 verify: ## Prove in a clean clone that the generated files are fresh
 	@scripts/verify
+
+release-api: ## Note the API's definition as released: later ones have to be compatible with it
+	$(GO) -C tools/api run . release
 
 bench: ## Measure, and print the figures that bench/README.md records
 	@bench/run
