@@ -70,7 +70,9 @@ func (c credential) digest() []byte {
 }
 
 // is tells in constant time whether the digest is of this credential.
-func (c credential) is(digest []byte) bool { return subtle.ConstantTimeCompare(c.digest(), digest) == 1 }
+func (c credential) is(digest []byte) bool {
+	return subtle.ConstantTimeCompare(c.digest(), digest) == 1
+}
 
 func checksum(text string) string {
 	return letters.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(text))))
