@@ -175,24 +175,28 @@ func (p *Provider) use(ctx context.Context, c Callback) (next string, err error)
 	return b.Next, err
 }
 
-// discovered is what the provider says about itself, asked once.
+// discovered is what the provider says about itself, asked until it has answered once.
 func (p *Provider) discovered(ctx context.Context) (*oauth2.Config, *oidc.Provider, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.with == nil {
+	with := p.with
+	p.mu.Unlock()
+	if with == nil {
 		found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.options.Issuer)
 		if err != nil {
-			return nil, nil, adg.Errorf(adg.Unavailable, "ask the provider %s about itself: %w", p.options.Issuer, err)
+			return nil, nil, adg.Errorf(adg.Unavailable, "ask the provider %s about itself: %.300s", p.options.Issuer, adg.Printable(err.Error()))
 		}
+		with = found
+		p.mu.Lock()
 		p.with = found
+		p.mu.Unlock()
 	}
 	return &oauth2.Config{
 		ClientID:     p.options.ClientID,
 		ClientSecret: p.options.ClientSecret.Reveal(),
-		Endpoint:     p.with.Endpoint(),
+		Endpoint:     with.Endpoint(),
 		RedirectURL:  p.options.RedirectURL,
 		Scopes:       append([]string{oidc.ScopeOpenID}, p.options.Scopes...),
-	}, p.with, nil
+	}, with, nil
 }
 
 func (p *Provider) verified(ctx context.Context, provider *oidc.Provider, raw, nonce string) (*oidc.IDToken, error) {

@@ -23,7 +23,7 @@ type Options struct {
 
 	NameClaim       string        `yaml:"name_claim" doc:"Claim of the ID token that names the person; default: email."`
 	GroupsClaim     string        `yaml:"groups_claim" doc:"Claim with the names of the groups; default: groups."`
-	EmailDomains    []string      `yaml:"email_domains" doc:"Only addresses of these domains come in, where the name is an address; default: all."`
+	EmailDomains    []string      `yaml:"email_domains" doc:"Only names that end with @ and one of these domains come in; default: all."`
 	UnverifiedEmail bool          `yaml:"unverified_email" doc:"Accept addresses that the provider did not verify. Who can choose his address there can then come in as somebody else."`
 	Skew            time.Duration `yaml:"skew" doc:"How far the clocks may be apart, at most 5m; default: 1m."`
 	TLS             remote.TLS    `yaml:"tls"`
