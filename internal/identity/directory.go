@@ -1,0 +1,190 @@
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// Store is what a directory needs of the store.
+type Store interface {
+	adg.Documents
+	adg.Clock
+}
+
+// Options are a directory's settings; zero fields take the defaults.
+type Options struct {
+	Argon Argon        // zero: DefaultArgon. Passwords that were hashed with others are hashed anew at the next login
+	Log   *slog.Logger // zero: discard
+}
+
+// Directory knows the people, their tokens and sessions, and the roles. What it changes it puts on the audit log in the
+// same write, and a refusal, too. It is safe for concurrent use, and any number of replicas share it through the store.
+type Directory struct {
+	store     Store
+	log       *slog.Logger
+	passwords *hasher
+
+	mu    sync.Mutex
+	known *roles // as last read; never changed, only replaced
+}
+
+// New makes a directory on a store.
+func New(store Store, o Options) (*Directory, error) {
+	h, err := newHasher(o.Argon)
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Directory{store: store, log: o.Log, passwords: h}, nil
+}
+
+// Authenticate says who shows a credential: a token, a session's or the one of the first start. What is not valid (any
+// more) is Unauthorized, with a sentence about what to do.
+func (d *Directory) Authenticate(ctx context.Context, text string) (Identity, error) {
+	c, err := parseCredential(text)
+	if err != nil {
+		return Identity{}, err
+	}
+	switch c.prefix {
+	case sessionPrefix:
+		return d.bySession(ctx, c)
+	case bootstrapPrefix:
+		return d.byBootstrap(ctx, c)
+	default:
+		return d.byToken(ctx, c)
+	}
+}
+
+// Identify is the identity of a person who proved in another way who he is. One who is unknown or disabled is
+// Unauthorized.
+func (d *Directory) Identify(ctx context.Context, name string) (Identity, error) {
+	a, err := d.activeAccount(ctx, name, "")
+	if err != nil {
+		return Identity{}, err
+	}
+	return d.personal(ctx, KindUser, name, a)
+}
+
+// Private
+
+const (
+	kindUser      = "user"
+	kindToken     = "token"
+	kindSession   = "session"
+	kindRole      = "role"
+	kindBootstrap = "bootstrap"
+	kindFailures  = "login_failures"
+
+	races    = 20 // how often a change is decided anew because somebody else was faster
+	pageSize = 1000
+)
+
+// change is what somebody does, and what it takes. The first entry is about the deed itself.
+type change struct {
+	entries []adg.AuditEntry
+	writes  []adg.Write
+}
+
+// settle decides a change and writes it; when what the decision was made from has changed since, it is made anew. A
+// refusal is put on record, too.
+func (d *Directory) settle(ctx context.Context, decide func() (change, error)) error {
+	for range races {
+		c, err := decide()
+		if errors.Is(err, ErrDenied) && len(c.entries) > 0 {
+			denied := c.entries[0]
+			denied.Outcome, denied.Reason = adg.AuditDenied, err.Error()
+			_, failure := d.store.WriteDocuments(ctx, nil, denied)
+			return errors.Join(err, failure)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err = d.store.WriteDocuments(ctx, c.writes, c.entries...); adg.CodeOf(err) != adg.Conflict {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return adg.Throttled(adg.Errorf(adg.Unavailable, "others keep changing the same at the same time: try again"), time.Second)
+}
+
+// entry begins an audit entry about what the caller does.
+func (c Caller) entry(action, resource string) adg.AuditEntry {
+	e := adg.AuditEntry{Actor: orNobody(c.Subject), From: c.From, Action: action, Resource: resource, Outcome: adg.AuditDone, Reason: c.Reason}
+	if c.Kind == KindToken {
+		e.Detail = map[string]string{"person": c.Person}
+	}
+	return e
+}
+
+func detailed(e adg.AuditEntry, key, value string) adg.AuditEntry {
+	detail := map[string]string{key: value}
+	for k, v := range e.Detail {
+		detail[k] = v
+	}
+	e.Detail = detail
+	return e
+}
+
+// load reads a record and its version; NotFound comes with version 0.
+func load[T any](ctx context.Context, d *Directory, kind, key string) (record T, version int64, err error) {
+	doc, err := d.store.Document(ctx, kind, key)
+	if err != nil {
+		return record, 0, err
+	}
+	return decode[T](doc)
+}
+
+func decode[T any](doc adg.Document) (record T, version int64, err error) {
+	if err := json.Unmarshal(doc.Data, &record); err != nil {
+		return record, 0, adg.Errorf(adg.Internal, "read %s %q: %w", doc.Kind, doc.Key, err)
+	}
+	return record, doc.Version, nil
+}
+
+func put(kind, key string, record any, version int64, expires time.Time) adg.Write {
+	data, err := json.Marshal(record)
+	if err != nil {
+		panic("identity: a record has no JSON: " + err.Error()) // strings, bytes and times always have
+	}
+	return adg.Write{Document: adg.Document{Kind: kind, Key: key, Data: data, Expires: expires}, If: version}
+}
+
+func drop(kind, key string, version int64) adg.Write {
+	return adg.Write{Document: adg.Document{Kind: kind, Key: key}, If: version, Drop: true}
+}
+
+// each goes through all documents of a kind after a key until the visitor has enough.
+func (d *Directory) each(ctx context.Context, kind, after string, visit func(adg.Document) (enough bool, err error)) error {
+	for {
+		page, err := d.store.ListDocuments(ctx, adg.DocumentFilter{Kind: kind, After: after, Limit: pageSize})
+		if err != nil {
+			return err
+		}
+		for _, doc := range page {
+			if enough, err := visit(doc); enough || err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = page[len(page)-1].Key
+	}
+}
+
+func unknownIfMissing(err error, sentence string) error {
+	if adg.CodeOf(err) == adg.NotFound {
+		return adg.Errorf(adg.Unauthorized, "%s", sentence)
+	}
+	return err
+}

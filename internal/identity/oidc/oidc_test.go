@@ -1,0 +1,373 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"golang.org/x/oauth2"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/identity"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var alice = account{"email": "Alice@example.com", "email_verified": true, "preferred_username": "alice", "groups": []string{"payments", "oncall"}}
+
+// stage is a provider with one person, and adg as a client of it.
+type stage struct {
+	server *server
+	store  adg.Store
+	clock  *clock
+}
+
+func newStage(t *testing.T) stage {
+	t.Helper()
+	c := &clock{}
+	s := stage{server: newServer(t), store: newStore(t, c), clock: c}
+	s.server.accounts(t, map[string]account{"a1": alice})
+	return s
+}
+
+// as is adg, registered under that name.
+func (s stage) as(t *testing.T, client string, change func(*Options)) *Provider {
+	t.Helper()
+	o := Options{Issuer: s.server.issuer, ClientID: client, ClientSecret: adg.NewSecret(client + "-secret"), RedirectURL: redirectURL, Scopes: []string{"email", "profile", "groups"}}
+	if change != nil {
+		change(&o)
+	}
+	p, err := New(s.store, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// login logs a person in up to the callback.
+func login(t *testing.T, p *Provider, name string) (Callback, Begun) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	b, err := p.Begin(ctx, "/deployments")
+	cancel() // what was learnt of the provider must outlive the request
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := newBrowser(t).login(b.URL, name)
+	back.Cookie = b.Cookie.Reveal()
+	return back, b
+}
+
+func refused(t *testing.T, err error, code adg.Code, text string) {
+	t.Helper()
+	if adg.CodeOf(err) != code || err == nil || !strings.Contains(err.Error(), text) {
+		t.Fatalf("got %v (%v), want %v with %q", err, adg.CodeOf(err), code, text)
+	}
+}
+
+func TestAPersonLogsInAtTheProvidersPagesAndComesBackWithNameAndGroups(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	back, _ := login(t, p, "a1")
+	other := s.as(t, "adg", nil) // another replica, that has begun nothing
+	who, next, err := other.Finish(t.Context(), back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := identity.External{Name: "alice@example.com", Issuer: s.server.issuer, Subject: "a1", Groups: []string{"payments", "oncall"}}
+	if diff := cmp.Diff(want, who); diff != "" || next != "/deployments" {
+		t.Errorf("%s\nnext %q", diff, next)
+	}
+
+	_, _, err = p.Finish(t.Context(), back)
+	refused(t, err, adg.Unauthorized, "this login is over")
+}
+
+func TestGroupsChangeAtTheNextLoginAndRolesWithThem(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	d, err := identity.New(s.store, identity.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := identity.Caller{Identity: identity.Identity{Subject: "user:root", Kind: identity.KindUser, Person: "root",
+		Bindings: []identity.Binding{{Role: identity.Admin, Service: "*", Environment: "*"}}}}
+	if err := d.Grant(t.Context(), root, identity.Binding{Subject: "group:payments", Role: identity.Deployer, Service: "pay-*", Environment: "*"}); err != nil {
+		t.Fatal(err)
+	}
+	admit := func() identity.Opened {
+		back, _ := login(t, p, "a1")
+		who, _, err := p.Finish(t.Context(), back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := d.Admit(t.Context(), who, "192.0.2.1:999")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	first := admit()
+	if err := identity.Allowed(first.Identity, identity.DeploymentStart, "pay-card", "production"); err != nil {
+		t.Error(err)
+	}
+	token, _, err := d.CreateToken(t.Context(), identity.Caller{Identity: first.Identity}, identity.NewToken{Label: "pipeline"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	moved := account{"email": "alice@example.com", "email_verified": true, "groups": []string{"search"}}
+	s.server.accounts(t, map[string]account{"a1": moved})
+	second := admit()
+	bot, err := d.Authenticate(t.Context(), token.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := d.Authenticate(t.Context(), first.Credential.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, who := range map[string]identity.Identity{"the new session": second.Identity, "her token": bot, "the old session": old} {
+		if identity.Allowed(who, identity.DeploymentRead, "pay-card", "production") == nil {
+			t.Errorf("%s still has the role of a group that she has left", name)
+		}
+	}
+
+	s.server.accounts(t, map[string]account{"a2": moved})
+	back, _ := login(t, p, "a2")
+	impostor, _, err := p.Finish(t.Context(), back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Admit(t.Context(), impostor, "192.0.2.1")
+	refused(t, err, adg.Unauthorized, "belongs to somebody else")
+}
+
+func TestALoginThatIsNotInOrderIsRefused(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, back *Callback)
+		text   string
+	}{
+		{"a state that nobody began", func(_ *testing.T, c *Callback) { c.State += "x" }, "login is over"},
+		{"no state", func(_ *testing.T, c *Callback) { c.State = "" }, "login is over"},
+		{"another browser's cookie", func(_ *testing.T, c *Callback) { c.Cookie += "x" }, "another browser"},
+		{"no cookie", func(_ *testing.T, c *Callback) { c.Cookie = "" }, "another browser"},
+		{"a code that the provider did not give", func(_ *testing.T, c *Callback) { c.Code += "x" }, "invalid_grant"},
+		{"the provider says no", func(_ *testing.T, c *Callback) { c.Error = "access_denied\x1b[31m" }, "access_denied·"},
+		{"the code of another login", func(t *testing.T, c *Callback) {
+			stolen, _ := login(t, p, "a1")
+			c.Code = stolen.Code
+		}, "invalid_grant"},
+		{"more than ten minutes at the provider", func(*testing.T, *Callback) { s.clock.ahead += Life + time.Second }, "login is over"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			back, _ := login(t, p, "a1")
+			tt.change(t, &back)
+			who, _, err := p.Finish(t.Context(), back)
+			refused(t, err, adg.Unauthorized, tt.text)
+			if diff := cmp.Diff(identity.External{}, who); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestACodeThatWasUsedAtTheProviderIsRefused(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	back, b := login(t, p, "a1")
+	config, _, err := p.discovered(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := oidc.ClientContext(t.Context(), p.client)
+	if _, err := config.Exchange(ctx, back.Code, oauth2.VerifierOption(derived("verifier", b.Cookie.Reveal()))); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = p.Finish(t.Context(), back)
+	refused(t, err, adg.Unauthorized, "invalid_grant")
+}
+
+func TestOneLoginThatComesBackTwiceAtOnceEndsOnce(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	back, _ := login(t, p, "a1")
+	results := make([]error, 8)
+	var all sync.WaitGroup
+	for i := range results {
+		all.Go(func() { _, _, results[i] = p.Finish(t.Context(), back) })
+	}
+	all.Wait()
+	good := 0
+	for _, err := range results {
+		if err == nil {
+			good++
+		} else {
+			refused(t, err, adg.Unauthorized, "login is over")
+		}
+	}
+	if good != 1 {
+		t.Errorf("%d of %d logins with one state succeeded", good, len(results))
+	}
+}
+
+func TestAnIDTokenWithAnotherNonceIsRefused(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	b, err := p.Begin(t.Context(), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := url.Parse(b.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := to.Query()
+	q.Set("nonce", "of-another-login")
+	to.RawQuery = q.Encode()
+	back := newBrowser(t).login(to.String(), "a1")
+	back.Cookie = b.Cookie.Reveal()
+	_, _, err = p.Finish(t.Context(), back)
+	refused(t, err, adg.Unauthorized, "nonce")
+}
+
+func TestTheClockMayBeOffByTheSkewAndNoMore(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	for _, tt := range []struct {
+		name  string
+		ahead time.Duration
+		text  string // empty: good
+	}{
+		{"half a minute late, the token is just expired", 90 * time.Second, ""},
+		{"the token expired minutes ago", 5 * time.Minute, "expired"},
+		{"half a minute early", -30 * time.Second, ""},
+		{"the token is from the future", -5 * time.Minute, "future"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := newStore(t, &clock{ahead: tt.ahead}) // whose clock is off for the whole login
+			off, err := New(store, p.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(off.Close)
+			back, _ := login(t, off, "a1")
+			_, _, err = off.Finish(t.Context(), back)
+			if tt.text == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			refused(t, err, adg.Unauthorized, tt.text)
+		})
+	}
+}
+
+// rawToken is a real ID token for a client, with its nonce.
+func rawToken(t *testing.T, p *Provider) (raw, nonce string) {
+	t.Helper()
+	back, b := login(t, p, "a1")
+	config, _, err := p.discovered(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := oidc.ClientContext(t.Context(), p.client)
+	answer, err := config.Exchange(ctx, back.Code, oauth2.VerifierOption(derived("verifier", b.Cookie.Reveal())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ = answer.Extra("id_token").(string)
+	return raw, derived("nonce", b.Cookie.Reveal())
+}
+
+func TestAnIDTokenForAnotherAudienceIssuerOrAlgorithmIsRefused(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	_, provider, err := p.discovered(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, goodNonce := rawToken(t, p)
+	if _, err := p.verified(t.Context(), provider, good, goodNonce); err != nil {
+		t.Fatalf("the good one, for comparison: %v", err)
+	}
+	other, otherNonce := rawToken(t, s.as(t, "other", nil))
+	elliptic, ellipticNonce := rawToken(t, s.as(t, "elliptic", nil))
+	hmac, hmacNonce := rawToken(t, s.as(t, "hmac", func(o *Options) {
+		o.ClientSecret = adg.NewSecret("a secret that is long enough to be a key of its own")
+	}))
+	foreign := newStage(t)
+	stranger, strangerNonce := rawToken(t, foreign.as(t, "adg", nil))
+	header, body, _ := strings.Cut(good, ".")
+	payload, _, _ := strings.Cut(body, ".")
+	for _, tt := range []struct{ name, raw, nonce, text string }{
+		{"for another client", other, otherNonce, "expected audience"},
+		{"from another provider", stranger, strangerNonce, "not valid"},
+		{"signed with an algorithm that was not chosen", elliptic, ellipticNonce, "not valid"},
+		{"signed with the client's password", hmac, hmacNonce, "not valid"},
+		{"without a signature", "eyJhbGciOiJub25lIn0." + payload + ".", goodNonce, "not valid"},
+		{"with the signature cut off", header + "." + payload + ".", goodNonce, "not valid"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := p.verified(t.Context(), provider, tt.raw, tt.nonce)
+			refused(t, err, adg.Unauthorized, tt.text)
+		})
+	}
+}
+
+func TestNewKeysOfTheProviderAreFetched(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	for range 2 {
+		back, _ := login(t, p, "a1")
+		if _, _, err := p.Finish(t.Context(), back); err != nil {
+			t.Fatal(err)
+		}
+		s.server.control(t, map[string]any{"rotate": true})
+	}
+}
+
+func TestAProviderThatIsDownIsUnavailableAndComesBack(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	back, _ := login(t, p, "a1")
+	unasked := s.as(t, "adg", nil)
+	s.server.stop()
+	_, err := unasked.Begin(t.Context(), "/")
+	refused(t, err, adg.Unavailable, "ask the provider")
+	_, _, err = p.Finish(t.Context(), back)
+	refused(t, err, adg.Unavailable, "finish the login")
+}
+
+func TestAWrongPasswordOfTheClientIsNotShown(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", func(o *Options) { o.ClientSecret = adg.NewSecret("canary-7f3a") })
+	back, _ := login(t, p, "a1")
+	_, _, err := p.Finish(t.Context(), back)
+	refused(t, err, adg.Unauthorized, "invalid_client")
+	if strings.Contains(err.Error(), "canary") {
+		t.Errorf("the error shows the client's password: %v", err)
+	}
+}
+
+func TestRedirectsOfTheProviderAreNotFollowed(t *testing.T) {
+	client, err := newClient(Options{}.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CheckRedirect(&http.Request{}, nil); err != http.ErrUseLastResponse {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,193 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/deployguardian/adg"
+)
+
+// The limits of a session: in all, and without a request.
+const (
+	SessionLife = 12 * time.Hour
+	SessionIdle = time.Hour
+)
+
+// Opened is a session that was just opened.
+type Opened struct {
+	Credential adg.Secret // for the browser's cookie; the store has its hash only
+	Identity   Identity
+	Until      time.Time // at the latest
+}
+
+// External is a person as an OpenID provider vouches for him.
+type External struct {
+	Name    string // his name here
+	Issuer  string
+	Subject string // who he is to the issuer, for good
+	Groups  []string
+}
+
+// Admit opens a session for a person whom a provider vouches for, and takes over his groups. The first time he is put on
+// record; later nobody else comes in by his name: neither from another provider nor as another person of the same one,
+// and never by the name of a local user.
+func (d *Directory) Admit(ctx context.Context, who External, from string) (Opened, error) {
+	if err := who.validate(); err != nil {
+		return Opened{}, err
+	}
+	slices.Sort(who.Groups)
+	who.Groups = slices.Compact(who.Groups)
+	var o Opened
+	err := d.settle(ctx, func() (change, error) {
+		now, err := d.store.Now(ctx)
+		if err != nil {
+			return change{}, err
+		}
+		a, version, err := load[account](ctx, d, kindUser, who.Name)
+		switch {
+		case adg.CodeOf(err) == adg.NotFound:
+			a = account{ID: randomText(idBytes), Epoch: randomText(idBytes), Issuer: who.Issuer, External: who.Subject, Created: now}
+		case err != nil:
+			return change{}, err
+		case a.Issuer != who.Issuer || a.External != who.Subject:
+			return change{}, adg.Errorf(adg.Unauthorized, "the name %s belongs to somebody else here: an admin can remove that user first", who.Name)
+		case a.Disabled:
+			return change{}, adg.Errorf(adg.Unauthorized, "the user %s is disabled: ask an admin", who.Name)
+		}
+		a.Groups, a.Login = who.Groups, now
+		opened, c, err := d.open(ctx, who.Name, a, from, now)
+		if err != nil {
+			return change{}, err
+		}
+		o = opened
+		c.entries[0] = detailed(c.entries[0], "issuer", who.Issuer)
+		c.writes = append(c.writes, put(kindUser, who.Name, a, version, time.Time{}))
+		given, err := d.readRoles(ctx)
+		if err != nil {
+			return change{}, err
+		}
+		return c, d.endBootstrap(ctx, &c, Caller{Identity: o.Identity, From: from}, given.list, who.Name, &a)
+	})
+	if err != nil {
+		return Opened{}, err
+	}
+	return o, nil
+}
+
+// EndSession ends the session of that credential; one that is over already is no error.
+func (d *Directory) EndSession(ctx context.Context, by Caller, text string) error {
+	c, err := parseCredential(text)
+	if err != nil || c.prefix != sessionPrefix {
+		return adg.Errorf(adg.Unauthorized, "this is no session")
+	}
+	return d.settle(ctx, func() (change, error) {
+		s, version, err := load[session](ctx, d, kindSession, c.id)
+		switch {
+		case adg.CodeOf(err) == adg.NotFound, err == nil && !c.is(s.Digest):
+			return change{}, nil
+		case err != nil:
+			return change{}, err
+		}
+		return change{entries: []adg.AuditEntry{by.entry("session.end", "session/"+c.id)}, writes: []adg.Write{drop(kindSession, c.id, version)}}, nil
+	})
+}
+
+// EndSessions ends all sessions of a user: one's own, or with identity.write anybody's.
+func (d *Directory) EndSessions(ctx context.Context, by Caller, name string) error {
+	return d.settle(ctx, func() (change, error) {
+		c := change{entries: []adg.AuditEntry{by.entry("session.end_all", "user/"+name)}}
+		if !by.isPerson() || by.Person != name {
+			if err := Allowed(by.Identity, IdentityWrite, "", ""); err != nil {
+				return c, err
+			}
+		}
+		a, version, err := load[account](ctx, d, kindUser, name)
+		if err != nil {
+			return c, err
+		}
+		a.Epoch = randomText(idBytes)
+		c.writes = append(c.writes, put(kindUser, name, a, version, time.Time{}))
+		return c, nil
+	})
+}
+
+// Private
+
+const (
+	seenPrecision = 5 * time.Minute // how often the use of a session is noted
+	maxGroups     = 1000
+)
+
+// session is an open session; the store forgets it when it is over.
+type session struct {
+	Person  string    `json:"person"`
+	Epoch   string    `json:"epoch"` // of the account when it was opened
+	Digest  []byte    `json:"digest"`
+	Started time.Time `json:"started"`
+	Seen    time.Time `json:"seen"`
+}
+
+func (w External) validate() error {
+	if err := ValidUser(w.Name); err != nil {
+		return err
+	}
+	if w.Issuer == "" || w.Subject == "" || len(w.Groups) > maxGroups {
+		return adg.Errorf(adg.Invalid, "the provider has to say who %s is and send at most %d groups: limit the groups that it sends", w.Name, maxGroups)
+	}
+	for _, g := range w.Groups {
+		if err := ValidGroup(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s session) write(id string, version int64) adg.Write {
+	until := s.Started.Add(SessionLife)
+	if idle := s.Seen.Add(SessionIdle); idle.Before(until) {
+		until = idle
+	}
+	return put(kindSession, id, s, version, until)
+}
+
+// open prepares a session for an account.
+func (d *Directory) open(ctx context.Context, name string, a account, from string, now time.Time) (Opened, change, error) {
+	who, err := d.personal(ctx, KindSession, name, a)
+	if err != nil {
+		return Opened{}, change{}, err
+	}
+	c := newCredential(sessionPrefix)
+	s := session{Person: name, Epoch: a.Epoch, Digest: c.digest(), Started: now, Seen: now}
+	return Opened{Credential: adg.NewSecret(c.text), Identity: who, Until: now.Add(SessionLife)}, change{
+		entries: []adg.AuditEntry{Caller{Identity: who, From: from}.entry("session.start", "session/"+c.id)},
+		writes:  []adg.Write{s.write(c.id, 0)},
+	}, nil
+}
+
+func (d *Directory) bySession(ctx context.Context, c credential) (Identity, error) {
+	const over = "this session is over: log in again"
+	s, version, err := load[session](ctx, d, kindSession, c.id)
+	if err != nil {
+		return Identity{}, unknownIfMissing(err, over)
+	}
+	if !c.is(s.Digest) {
+		return Identity{}, adg.Errorf(adg.Unauthorized, over)
+	}
+	a, err := d.activeAccount(ctx, s.Person, "")
+	if err != nil {
+		return Identity{}, err
+	}
+	if a.Epoch != s.Epoch {
+		return Identity{}, adg.Errorf(adg.Unauthorized, over)
+	}
+	now, err := d.store.Now(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	if now.Sub(s.Seen) >= seenPrecision {
+		s.Seen = now
+		d.touch(ctx, s.write(c.id, version))
+	}
+	return d.personal(ctx, KindSession, s.Person, a)
+}

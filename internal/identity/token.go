@@ -1,0 +1,255 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/deployguardian/adg"
+)
+
+// The lives of tokens.
+const (
+	TokenLife    = 90 * 24 * time.Hour
+	MaxTokenLife = 365 * 24 * time.Hour
+)
+
+// NewToken is what somebody wants a token for.
+type NewToken struct {
+	Label string // for people: what it is used by
+	// Scope is what it may do at most, without subjects; empty: all that its maker may do at the time.
+	Scope []Binding
+	Life  time.Duration // zero: TokenLife
+}
+
+// Token is a token as others see it: without its secret.
+type Token struct {
+	ID      string
+	Label   string
+	Person  string // who made it: it never may more than he
+	Scope   []Binding
+	Created time.Time
+	Expires time.Time
+	Used    time.Time // the last time, to five minutes; zero: never
+}
+
+// CreateToken makes a token for a person. The secret is shown this once: the store has its hash only. A person has at
+// most 100 tokens. What the caller may not do himself he cannot give to a token, and a token cannot make another.
+func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg.Secret, Token, error) {
+	if n.Life == 0 {
+		n.Life = TokenLife
+	}
+	if err := n.validate(); err != nil {
+		return adg.Secret{}, Token{}, err
+	}
+	c := newCredential(tokenPrefix)
+	var made tokenRecord
+	err := d.settle(ctx, func() (change, error) {
+		ch := change{entries: []adg.AuditEntry{detailed(by.entry("token.create", "token/"+c.id), "label", n.Label)}}
+		if err := mayCreate(by.Identity, n.Scope); err != nil {
+			return ch, err
+		}
+		a, err := d.activeAccount(ctx, by.Person, "")
+		if err != nil {
+			return ch, err
+		}
+		now, err := d.store.Now(ctx)
+		if err != nil {
+			return ch, err
+		}
+		own, err := d.Tokens(ctx, by, TokenFilter{Person: by.Person, Limit: maxTokens})
+		if err == nil && len(own) >= maxTokens {
+			err = adg.Errorf(adg.Invalid, "%s has %d tokens, which is the limit: revoke one that is not needed any more", by.Person, maxTokens)
+		}
+		if err != nil {
+			return ch, err
+		}
+		made = tokenRecord{Label: n.Label, Person: by.Person, PersonID: a.ID, Digest: c.digest(), Scope: withSubject(n.Scope, "token:"+c.id),
+			Created: now, Expires: now.Add(n.Life)}
+		ch.writes = append(ch.writes, made.write(c.id, 0))
+		return ch, nil
+	})
+	if err != nil {
+		return adg.Secret{}, Token{}, err
+	}
+	return adg.NewSecret(c.text), made.token(c.id), nil
+}
+
+// RevokeToken ends a token at once. A person may do that to his own, a token to itself, and identity.write to all.
+func (d *Directory) RevokeToken(ctx context.Context, by Caller, id string) error {
+	return d.settle(ctx, func() (change, error) {
+		c := change{entries: []adg.AuditEntry{by.entry("token.revoke", "token/"+id)}}
+		record, version, err := load[tokenRecord](ctx, d, kindToken, id)
+		if err != nil && adg.CodeOf(err) != adg.NotFound {
+			return c, err
+		}
+		own := err == nil && (by.isPerson() && record.Person == by.Person || by.Subject == "token:"+id)
+		if !own {
+			if denied := Allowed(by.Identity, IdentityWrite, "", ""); denied != nil {
+				return c, denied // the same, whether it exists or not
+			}
+		}
+		if err != nil {
+			return c, err
+		}
+		c.writes = append(c.writes, drop(kindToken, id, version))
+		return c, nil
+	})
+}
+
+// TokenFilter selects tokens, by id.
+type TokenFilter struct {
+	Person string // empty: everybody's
+	After  string // only those with an id after this one: the cursor of a page
+	Limit  int    // at most 1,000; zero: 100
+}
+
+// Tokens are the tokens that are valid, and those that expired in the last 30 days. It takes identity.read to see those
+// of others, and a token sees none.
+func (d *Directory) Tokens(ctx context.Context, by Caller, f TokenFilter) ([]Token, error) {
+	if !by.isPerson() || f.Person != by.Person {
+		if err := Allowed(by.Identity, IdentityRead, "", ""); err != nil {
+			return nil, err
+		}
+	}
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	var found []Token
+	err := d.each(ctx, kindToken, f.After, func(doc adg.Document) (bool, error) {
+		record, _, err := decode[tokenRecord](doc)
+		if err == nil && (f.Person == "" || record.Person == f.Person) {
+			found = append(found, record.token(doc.Key))
+		}
+		return len(found) >= min(f.Limit, 1000), err
+	})
+	return found, err
+}
+
+// Private
+
+const (
+	maxTokens     = 100 // of one person
+	maxScope      = 20
+	maxLabel      = 100
+	tokenMemory   = 30 * 24 * time.Hour // so long it is known that a token has expired
+	usedPrecision = 5 * time.Minute
+)
+
+// everything is the scope of a token that may all that its maker may.
+var everything = []Binding{{Role: Admin, Service: "*", Environment: "*"}}
+
+type tokenRecord struct {
+	Label    string    `json:"label"`
+	Person   string    `json:"person"`
+	PersonID string    `json:"person_id"`
+	Digest   []byte    `json:"digest"`
+	Scope    []Binding `json:"scope,omitempty"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires"`
+	Used     time.Time `json:"used,omitzero"`
+}
+
+func (n NewToken) validate() error {
+	var problems []error
+	if n.Label == "" || len(n.Label) > maxLabel || !utf8.ValidString(n.Label) || adg.Printable(n.Label) != n.Label || strings.ContainsAny(n.Label, "\n\t") {
+		problems = append(problems, adg.Errorf(adg.Invalid, "a token needs a label of up to %d bytes of printable text that says what uses it", maxLabel))
+	}
+	if n.Life < time.Minute || n.Life > MaxTokenLife {
+		problems = append(problems, adg.Errorf(adg.Invalid, "a token lives between a minute and a year, not %v", n.Life))
+	}
+	if len(n.Scope) > maxScope {
+		problems = append(problems, adg.Errorf(adg.Invalid, "the scope of a token has at most %d parts", maxScope))
+	}
+	for _, b := range n.Scope {
+		problems = append(problems, b.validPlace())
+	}
+	return errors.Join(problems...)
+}
+
+func (i Identity) isPerson() bool {
+	return i.Person != "" && (i.Kind == KindUser || i.Kind == KindSession)
+}
+
+func mayCreate(who Identity, scope []Binding) error {
+	if !who.isPerson() {
+		return adg.Errorf(adg.Unauthorized, "%w: tokens are made by people, not by %s: log in", ErrDenied, orNobody(who.Subject))
+	}
+	for _, want := range scope {
+		holds := func(own Binding) bool {
+			return own.Role.contains(want.Role) && covers(own.Service, want.Service) && covers(own.Environment, want.Environment)
+		}
+		if !slices.ContainsFunc(who.Bindings, holds) {
+			return adg.Errorf(adg.Unauthorized, "%w: %s does not hold the role %s in %s himself: choose a narrower scope, or ask an admin of it for the role",
+				ErrDenied, who.Subject, want.Role, place(want.Service, want.Environment))
+		}
+	}
+	return nil
+}
+
+func withSubject(scope []Binding, subject string) []Binding {
+	own := slices.Clone(scope)
+	for i := range own {
+		own[i].Subject = subject
+	}
+	return own
+}
+
+func (r tokenRecord) token(id string) Token {
+	return Token{ID: id, Label: r.Label, Person: r.Person, Scope: r.Scope, Created: r.Created, Expires: r.Expires, Used: r.Used}
+}
+
+func (r tokenRecord) write(id string, version int64) adg.Write {
+	return put(kindToken, id, r, version, r.Expires.Add(tokenMemory))
+}
+
+// byToken is the identity of a token: what it was made for and what was granted to it, as far as its maker may do that
+// himself now.
+func (d *Directory) byToken(ctx context.Context, c credential) (Identity, error) {
+	const unknown = "this token is not known: it was revoked, or is of another server. Make a new one with `adg token create`"
+	record, version, err := load[tokenRecord](ctx, d, kindToken, c.id)
+	if err != nil {
+		return Identity{}, unknownIfMissing(err, unknown)
+	}
+	if !c.is(record.Digest) {
+		return Identity{}, adg.Errorf(adg.Unauthorized, unknown)
+	}
+	now, err := d.store.Now(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	if !now.Before(record.Expires) {
+		return Identity{}, adg.Errorf(adg.Unauthorized, "the token %s expired on %s: make a new one with `adg token create`", c.id, record.Expires.UTC().Format(time.DateOnly))
+	}
+	a, err := d.activeAccount(ctx, record.Person, record.PersonID)
+	if err != nil {
+		return Identity{}, err
+	}
+	given, err := d.readRoles(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	subject := "token:" + c.id
+	scope := record.Scope
+	if len(scope) == 0 {
+		scope = withSubject(everything, subject)
+	}
+	scope = append(slices.Clone(scope), given.held(subject)...)
+	if now.Sub(record.Used) >= usedPrecision {
+		record.Used = now
+		d.touch(ctx, record.write(c.id, version))
+	}
+	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Groups: a.Groups,
+		Bindings: Intersect(scope, given.held(subjects(record.Person, a.Groups)...))}, nil
+}
+
+// touch notes that a credential was used. Another replica may have been faster, or it was ended meanwhile: both are
+// right. A store that cannot write keeps nobody out.
+func (d *Directory) touch(ctx context.Context, w adg.Write) {
+	if _, err := d.store.WriteDocuments(ctx, []adg.Write{w}); err != nil && adg.CodeOf(err) != adg.Conflict {
+		d.log.WarnContext(ctx, "the last use of a credential was not noted", "kind", w.Document.Kind, "id", w.Document.Key, "error", err)
+	}
+}
