@@ -9,6 +9,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/seal"
 	"github.com/deployguardian/adg/internal/strictyaml"
 )
@@ -40,9 +41,9 @@ func (k Connection) Covers(service, environment string) bool {
 // PutConnection registers a connection, or changes it: version is the one that is there, 0 for a new one. Options are
 // YAML or JSON, in which a secret is {value: SECRET}, {env: NAME}, {file: NAME}, or {keep: "true"} for the one that is
 // sealed there already. It comes back as Connection does it.
-func (c *Control) PutConnection(ctx context.Context, who Caller, k Connection, version int64) (Connection, error) {
+func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Connection, version int64) (Connection, error) {
 	entry := adg.AuditEntry{Action: "connection.put", Resource: k.resource(), Detail: map[string]string{"type": k.Type}}
-	if err := c.allowed(ctx, who, WriteConnections, adg.Scope{}, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.ConnectionWrite, adg.Scope{}, entry); err != nil {
 		return k, err
 	}
 	if err := k.validPatterns(); err != nil {
@@ -72,9 +73,9 @@ func (c *Control) PutConnection(ctx context.Context, who Caller, k Connection, v
 }
 
 // Connection is one connection; sealed secrets are shown as {keep: "true"}, so that what was read can be written.
-func (c *Control) Connection(ctx context.Context, who Caller, seam, name string) (Connection, error) {
+func (c *Control) Connection(ctx context.Context, who identity.Caller, seam, name string) (Connection, error) {
 	k := Connection{Seam: seam, Name: name}
-	if err := c.allowed(ctx, who, ReadConnections, adg.Scope{}, adg.AuditEntry{Action: "connection.get", Resource: k.resource()}); err != nil {
+	if err := c.allowed(ctx, who, identity.ConnectionRead, adg.Scope{}, adg.AuditEntry{Action: "connection.get", Resource: k.resource()}); err != nil {
 		return k, err
 	}
 	k, version, err := read[Connection](ctx, c, kindConnection, k.key())
@@ -86,8 +87,8 @@ func (c *Control) Connection(ctx context.Context, who Caller, seam, name string)
 }
 
 // Connections are all of them, by seam and name.
-func (c *Control) Connections(ctx context.Context, who Caller) ([]Connection, error) {
-	if err := c.allowed(ctx, who, ReadConnections, adg.Scope{}, adg.AuditEntry{Action: "connection.list", Resource: "connection"}); err != nil {
+func (c *Control) Connections(ctx context.Context, who identity.Caller) ([]Connection, error) {
+	if err := c.allowed(ctx, who, identity.ConnectionRead, adg.Scope{}, adg.AuditEntry{Action: "connection.list", Resource: "connection"}); err != nil {
 		return nil, err
 	}
 	every, versions, err := all[Connection](ctx, c.o.Store, kindConnection, "")
@@ -101,10 +102,10 @@ func (c *Control) Connections(ctx context.Context, who Caller) ([]Connection, er
 }
 
 // DropConnection forgets a connection. Deployments under way that use it go blind or cannot act: they say so.
-func (c *Control) DropConnection(ctx context.Context, who Caller, seam, name string, version int64) error {
+func (c *Control) DropConnection(ctx context.Context, who identity.Caller, seam, name string, version int64) error {
 	k := Connection{Seam: seam, Name: name}
 	entry := adg.AuditEntry{Action: "connection.drop", Resource: k.resource()}
-	if err := c.allowed(ctx, who, WriteConnections, adg.Scope{}, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.ConnectionWrite, adg.Scope{}, entry); err != nil {
 		return err
 	}
 	return c.drop(ctx, who, kindConnection, k.key(), version, entry)

@@ -10,39 +10,9 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/seal"
 )
-
-// Permission is a verb on a kind of resource.
-type Permission string
-
-// The permissions that operations ask for.
-const (
-	ReadDeployments    Permission = "deployment.read"
-	StartDeployments   Permission = "deployment.start"
-	CommandDeployments Permission = "deployment.command"
-	ApproveDeployments Permission = "deployment.approve"
-	ReadPolicies       Permission = "policy.read"
-	WritePolicies      Permission = "policy.write"
-	ApprovePolicies    Permission = "policy.approve"
-	MarkReleases       Permission = "release.mark"
-	WriteHolds         Permission = "hold.write"
-	WriteStops         Permission = "stop.write"
-	WriteFreezes       Permission = "freeze.write"
-	ReadConnections    Permission = "connection.read"
-	WriteConnections   Permission = "connection.write"
-	ReadAudit          Permission = "audit.read"
-	WriteModels        Permission = "model.write"
-)
-
-// Caller is who asks. May is nil where the caller has the permission within the scope, all of it; else Unauthorized, and
-// it says what is missing. An empty scope is everything.
-type Caller interface {
-	Name() string    // for the record: a person, or a token of theirs
-	Person() string  // who stands behind it: two tokens of one person are one
-	Address() string // where the request comes from
-	May(p Permission, scope adg.Scope) error
-}
 
 // Starter checks and stores deployments.
 type Starter interface {
@@ -78,21 +48,26 @@ func New(o Options) *Control {
 // Private
 
 // allowed refuses a caller who may not, on record.
-func (c *Control) allowed(ctx context.Context, who Caller, p Permission, scope adg.Scope, entry adg.AuditEntry) error {
-	err := who.May(p, scope)
+func (c *Control) allowed(ctx context.Context, who identity.Caller, p identity.Permission, scope adg.Scope, entry adg.AuditEntry) error {
+	err := may(who, p, scope)
 	if err == nil {
 		return nil
 	}
 	entry = c.entry(who, entry)
 	entry.Service, entry.Environment, entry.Outcome, entry.Reason = scope.Service, scope.Environment, adg.AuditDenied, err.Error()
 	if _, recorded := c.o.Store.AppendAudit(ctx, entry); recorded != nil {
-		c.o.Log.ErrorContext(ctx, "a refusal is not on record", "actor", who.Name(), "action", entry.Action, "error", recorded)
+		c.o.Log.ErrorContext(ctx, "a refusal is not on record", "actor", who.Subject, "action", entry.Action, "error", recorded)
 	}
 	return err
 }
 
+// may is nil where the caller has the permission within the scope, all of it. An empty scope is everything.
+func may(who identity.Caller, p identity.Permission, scope adg.Scope) error {
+	return identity.Allowed(who.Identity, p, scope.Service, scope.Environment)
+}
+
 // done puts an action on record before it is done, does it, and puts on record if it failed.
-func (c *Control) done(ctx context.Context, who Caller, entry adg.AuditEntry, do func() error) error {
+func (c *Control) done(ctx context.Context, who identity.Caller, entry adg.AuditEntry, do func() error) error {
 	entry = c.entry(who, entry)
 	entry.Outcome = adg.AuditDone
 	if _, err := c.o.Store.AppendAudit(ctx, entry); err != nil {
@@ -109,13 +84,13 @@ func (c *Control) done(ctx context.Context, who Caller, entry adg.AuditEntry, do
 }
 
 // entry fills in who it was.
-func (c *Control) entry(who Caller, e adg.AuditEntry) adg.AuditEntry {
-	e.Actor, e.From = who.Name(), who.Address()
+func (c *Control) entry(who identity.Caller, e adg.AuditEntry) adg.AuditEntry {
+	e.Actor, e.From = who.Subject, who.From
 	return e
 }
 
 // put writes one document with its line in the audit log.
-func (c *Control) put(ctx context.Context, who Caller, kind, key string, value any, version int64, entry adg.AuditEntry) (adg.Document, error) {
+func (c *Control) put(ctx context.Context, who identity.Caller, kind, key string, value any, version int64, entry adg.AuditEntry) (adg.Document, error) {
 	data, err := marshal(value)
 	if err != nil {
 		return adg.Document{}, err
@@ -130,7 +105,7 @@ func (c *Control) put(ctx context.Context, who Caller, kind, key string, value a
 }
 
 // drop drops one document with its line in the audit log.
-func (c *Control) drop(ctx context.Context, who Caller, kind, key string, version int64, entry adg.AuditEntry) error {
+func (c *Control) drop(ctx context.Context, who identity.Caller, kind, key string, version int64, entry adg.AuditEntry) error {
 	entry = c.entry(who, entry)
 	entry.Outcome = adg.AuditDone
 	_, err := c.o.Store.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: kind, Key: key}, If: version, Drop: true}}, entry)

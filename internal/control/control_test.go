@@ -11,6 +11,7 @@ import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/control"
+	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/notify"
 	"github.com/deployguardian/adg/internal/seal"
 	"github.com/deployguardian/adg/internal/source"
@@ -18,27 +19,25 @@ import (
 	"github.com/deployguardian/adg/internal/target"
 )
 
-// caller may what may says; a nil one may everything.
-type caller struct {
-	name string
-	may  func(p control.Permission, s adg.Scope) bool
-}
-
-func (c caller) Name() string    { return c.name }
-func (c caller) Person() string  { return strings.TrimPrefix(c.name, "token of ") }
-func (c caller) Address() string { return "192.0.2.1" }
-
-func (c caller) May(p control.Permission, s adg.Scope) error {
-	if c.may == nil || c.may(p, s) {
-		return nil
-	}
-	return adg.Errorf(adg.Unauthorized, "%s may not %s", c.name, p)
-}
-
-func reader(service string) caller {
-	return caller{"reader", func(p control.Permission, s adg.Scope) bool {
-		return strings.HasSuffix(string(p), ".read") && s.Service == service
+// admin is a person who may everything.
+func admin(name string) identity.Caller {
+	return identity.Caller{From: "192.0.2.1", Identity: identity.Identity{
+		Subject: "user:" + name, Kind: identity.KindUser, Person: name, Bindings: []identity.Binding{{Subject: "user:" + name, Role: identity.Admin, Service: "*", Environment: "*"}},
 	}}
+}
+
+// tokenOf is a program that a person gave everything that he may.
+func tokenOf(name string) identity.Caller {
+	who := admin(name)
+	who.Subject, who.Kind = "token:of"+name, identity.KindToken
+	return who
+}
+
+// reader is a person who may look at one service.
+func reader(service string) identity.Caller {
+	who := admin("reader")
+	who.Bindings = []identity.Binding{{Subject: "user:reader", Role: identity.Viewer, Service: service, Environment: "*"}}
+	return who
 }
 
 // starter stores what is started, as the guard does.
@@ -68,7 +67,7 @@ type bench struct {
 	*control.Control
 	store   *sqlite.Store
 	starter *starter
-	admin   caller
+	admin   identity.Caller
 }
 
 func newBench(t *testing.T) *bench {
@@ -94,7 +93,7 @@ func newBench(t *testing.T) *bench {
 			return "https://hooks.slack.com/services/T/B/x", name == "ADG_SECRET_CHAT"
 		}, EnvPrefix: "ADG_SECRET_"},
 	})
-	return &bench{t, c, store, s, caller{name: "ann"}}
+	return &bench{t, c, store, s, admin("ann")}
 }
 
 func (b *bench) must(err error) {
@@ -249,12 +248,12 @@ func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {
 	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 1 {
 		t.Errorf("in force: %+v %v", p, err)
 	}
-	_, err = b.ApprovePolicy(t.Context(), caller{name: "token of ann"}, "shop", "production", 2, "me again")
+	_, err = b.ApprovePolicy(t.Context(), tokenOf("ann"), "shop", "production", 2, "me again")
 	b.refused(err, adg.Unauthorized, "somebody else")
-	if _, err = b.ApprovePolicy(t.Context(), caller{name: "bob"}, "shop", "production", 2, "agreed"); err != nil {
+	if _, err = b.ApprovePolicy(t.Context(), admin("bob"), "shop", "production", 2, "agreed"); err != nil {
 		t.Error(err)
 	}
-	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 2 || p.Approved != "bob" {
+	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 2 || p.Approved != "user:bob" {
 		t.Errorf("in force: %+v %v", p, err)
 	}
 	_, err = b.PutPolicy(t.Context(), b.admin, policy, "from an old copy", 1)
@@ -288,7 +287,7 @@ func TestSameRequestTwiceIsOneDeployment(t *testing.T) {
 	other.Release.Artifact = "registry/shop:2"
 	_, err = b.StartDeployment(t.Context(), b.admin, other)
 	b.refused(err, adg.Conflict, "another release")
-	if d, err = b.StartDeployment(t.Context(), caller{name: "bob"}, s); err != nil || d.ID == again.ID {
+	if d, err = b.StartDeployment(t.Context(), admin("bob"), s); err != nil || d.ID == again.ID {
 		t.Errorf("another person's key is taken for this one's: %s %v", d.ID, err)
 	}
 	b.starter.err = errors.New("no last good release")
@@ -297,7 +296,7 @@ func TestSameRequestTwiceIsOneDeployment(t *testing.T) {
 		t.Error("a start that failed is no error")
 	}
 	lines := b.audited()
-	if last := lines[len(lines)-2:]; !slices.Equal(last, []string{"ann deployment.start done", "ann deployment.start failed"}) {
+	if last := lines[len(lines)-2:]; !slices.Equal(last, []string{"user:ann deployment.start done", "user:ann deployment.start failed"}) {
 		t.Errorf("on record: %q", lines)
 	}
 }
@@ -339,7 +338,7 @@ func TestCommandsCarryThePersonAndAreNotRepeated(t *testing.T) {
 	d, err := b.StartDeployment(t.Context(), b.admin, control.Start{Release: adg.Release{Service: "shop", Version: "v2"}, Environment: "production"})
 	b.must(err)
 	for range 2 {
-		_, err := b.Command(t.Context(), caller{name: "token of bob"}, d.ID, adg.CommandHold, "wait", "click 1")
+		_, err := b.Command(t.Context(), tokenOf("bob"), d.ID, adg.CommandHold, "wait", "click 1")
 		b.must(err)
 	}
 	work, err := b.store.Take(t.Context(), "test", 1e9, 10)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/trace"
 )
 
@@ -31,17 +32,17 @@ type Predictor interface {
 
 // StartDeployment starts a deployment under the policy in force. The same idempotency key by the same person again gives
 // the deployment that it began; with another release it is a Conflict.
-func (c *Control) StartDeployment(ctx context.Context, who Caller, s Start) (adg.Deployment, error) {
+func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s Start) (adg.Deployment, error) {
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
 	entry := adg.AuditEntry{
 		Action: "deployment.start", Resource: "deployment/" + scope.Service + "/" + scope.Environment, Service: scope.Service, Environment: scope.Environment, Reason: s.Reason,
 		Detail: map[string]string{"version": s.Release.Version, "artifact": s.Release.Artifact, "emergency": s.Emergency},
 	}
-	if err := c.allowed(ctx, who, StartDeployments, scope, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.DeploymentStart, scope, entry); err != nil {
 		return adg.Deployment{}, err
 	}
 	if s.Emergency != "" {
-		if err := c.allowed(ctx, who, WriteFreezes, scope, entry); err != nil {
+		if err := c.allowed(ctx, who, identity.FreezeWrite, scope, entry); err != nil {
 			return adg.Deployment{}, err
 		}
 	}
@@ -68,9 +69,9 @@ func (c *Control) StartDeployment(ctx context.Context, who Caller, s Start) (adg
 
 // Plan is what would be stored if the deployment were started now: its policy, its prediction, and where a rollback
 // goes. Nothing is changed.
-func (c *Control) Plan(ctx context.Context, who Caller, s Start) (adg.Spec, error) {
+func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (adg.Spec, error) {
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
-	if err := c.allowed(ctx, who, ReadDeployments, scope, adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}); err != nil {
+	if err := c.allowed(ctx, who, identity.DeploymentRead, scope, adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}); err != nil {
 		return adg.Spec{}, err
 	}
 	spec, err := c.spec(ctx, who, s)
@@ -88,7 +89,7 @@ func (c *Control) Plan(ctx context.Context, who Caller, s Start) (adg.Spec, erro
 }
 
 // Deployment is one deployment.
-func (c *Control) Deployment(ctx context.Context, who Caller, id string) (adg.Deployment, error) {
+func (c *Control) Deployment(ctx context.Context, who identity.Caller, id string) (adg.Deployment, error) {
 	d, err := c.o.Store.Deployment(ctx, id)
 	if err != nil {
 		return d, hidden(who, err, id)
@@ -97,7 +98,7 @@ func (c *Control) Deployment(ctx context.Context, who Caller, id string) (adg.De
 }
 
 // Deployments are those that the caller may see, the newest first.
-func (c *Control) Deployments(ctx context.Context, who Caller, f adg.DeploymentFilter) (list []adg.Deployment, next string, err error) {
+func (c *Control) Deployments(ctx context.Context, who identity.Caller, f adg.DeploymentFilter) (list []adg.Deployment, next string, err error) {
 	limit := f.Limit
 	if limit <= 0 || limit > 1000 {
 		limit = 100
@@ -110,7 +111,7 @@ func (c *Control) Deployments(ctx context.Context, who Caller, f adg.DeploymentF
 		}
 		for _, d := range page {
 			f.Before = d.ID
-			if who.May(ReadDeployments, scopeOf(d)) != nil {
+			if may(who, identity.DeploymentRead, scopeOf(d)) != nil {
 				continue
 			}
 			if list = append(list, d); len(list) == limit {
@@ -124,14 +125,14 @@ func (c *Control) Deployments(ctx context.Context, who Caller, f adg.DeploymentF
 }
 
 // Command is what a person wants done with a deployment. The same key again changes nothing.
-func (c *Control) Command(ctx context.Context, who Caller, id string, kind adg.CommandKind, reason, key string) (adg.Deployment, error) {
+func (c *Control) Command(ctx context.Context, who identity.Caller, id string, kind adg.CommandKind, reason, key string) (adg.Deployment, error) {
 	d, err := c.o.Store.Deployment(ctx, id)
 	if err != nil {
 		return d, hidden(who, err, id)
 	}
-	p := CommandDeployments
+	p := identity.DeploymentCommand
 	if kind == adg.CommandApprove || kind == adg.CommandReject {
-		p = ApproveDeployments
+		p = identity.DeploymentApprove
 	}
 	entry := adg.AuditEntry{
 		Action: "deployment." + kind.String(), Resource: "deployment/" + d.ID, Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment, Reason: reason,
@@ -144,7 +145,7 @@ func (c *Control) Command(ctx context.Context, who Caller, id string, kind adg.C
 		key = newID()
 	}
 	// The person counts for the second pair of eyes, so that a token does not approve what its owner started.
-	command := adg.Command{ID: digest(who.Person(), d.ID, key), Deployment: d.ID, Kind: kind, Actor: who.Person(), Reason: reason, Trace: trace.Carried(ctx)}
+	command := adg.Command{ID: digest(who.Person, d.ID, key), Deployment: d.ID, Kind: kind, Actor: who.Person, Reason: reason, Trace: trace.Carried(ctx)}
 	if command.At, err = c.o.Store.Now(ctx); err != nil {
 		return d, err
 	}
@@ -154,7 +155,7 @@ func (c *Control) Command(ctx context.Context, who Caller, id string, kind adg.C
 
 // Watch calls for a deployment as it is now, and again each time that it has changed, until it has ended, the context
 // ends, or see gives an error. Changes that follow each other closely may be seen as one.
-func (c *Control) Watch(ctx context.Context, who Caller, id string, see func(adg.Deployment) error) error {
+func (c *Control) Watch(ctx context.Context, who identity.Caller, id string, see func(adg.Deployment) error) error {
 	d, err := c.Deployment(ctx, who, id)
 	if err != nil {
 		return err
@@ -174,7 +175,7 @@ func (c *Control) Watch(ctx context.Context, who Caller, id string, see func(adg
 			}
 		}
 		// Rights may have been taken away in the meantime.
-		if err := who.May(ReadDeployments, scopeOf(d)); err != nil {
+		if err := may(who, identity.DeploymentRead, scopeOf(d)); err != nil {
 			return err
 		}
 	}
@@ -189,20 +190,20 @@ func scopeOf(d adg.Deployment) adg.Scope {
 	return adg.Scope{Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment}
 }
 
-func (c *Control) readable(ctx context.Context, who Caller, d adg.Deployment) error {
-	return c.allowed(ctx, who, ReadDeployments, scopeOf(d), adg.AuditEntry{Action: "deployment.get", Resource: "deployment/" + d.ID})
+func (c *Control) readable(ctx context.Context, who identity.Caller, d adg.Deployment) error {
+	return c.allowed(ctx, who, identity.DeploymentRead, scopeOf(d), adg.AuditEntry{Action: "deployment.get", Resource: "deployment/" + d.ID})
 }
 
 // hidden keeps from who may not see everything whether something exists.
-func hidden(who Caller, err error, id string) error {
-	if adg.CodeOf(err) != adg.NotFound || who.May(ReadDeployments, adg.Scope{}) == nil {
+func hidden(who identity.Caller, err error, id string) error {
+	if adg.CodeOf(err) != adg.NotFound || may(who, identity.DeploymentRead, adg.Scope{}) == nil {
 		return err
 	}
 	return adg.Errorf(adg.NotFound, "there is no deployment %q that you may see", id)
 }
 
 // spec is what the request comes to under the policy in force.
-func (c *Control) spec(ctx context.Context, who Caller, s Start) (adg.Spec, error) {
+func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.Spec, error) {
 	p, err := c.policy(ctx, Policy{Service: s.Release.Service, Environment: s.Environment})
 	if err != nil {
 		return adg.Spec{}, err
@@ -211,12 +212,12 @@ func (c *Control) spec(ctx context.Context, who Caller, s Start) (adg.Spec, erro
 	if err != nil {
 		return adg.Spec{}, err
 	}
-	spec := adg.Spec{Release: s.Release, Policy: file.Policy, Actor: who.Person(), Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
+	spec := adg.Spec{Release: s.Release, Policy: file.Policy, Actor: who.Person, Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
 	if s.Previous != "" {
 		spec.LastGood = &adg.Release{Service: s.Release.Service, Version: s.Previous}
 	}
 	if s.Key != "" {
-		spec.ID = strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person(), s.Environment, s.Key)}, "-")
+		spec.ID = strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person, s.Environment, s.Key)}, "-")
 	}
 	if c.o.Predictor != nil {
 		if spec.Prediction, err = c.o.Predictor.Expect(ctx, spec, s); err != nil {

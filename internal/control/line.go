@@ -5,35 +5,36 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/freeze"
+	"github.com/deployguardian/adg/internal/identity"
 )
 
 // Stop keeps ADG from acting within a scope.
-func (c *Control) Stop(ctx context.Context, who Caller, scope adg.Scope, reason string) error {
+func (c *Control) Stop(ctx context.Context, who identity.Caller, scope adg.Scope, reason string) error {
 	entry := adg.AuditEntry{Action: "stop.put", Resource: "stop", Service: scope.Service, Environment: scope.Environment, Reason: reason}
-	if err := c.allowed(ctx, who, WriteStops, scope, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.StopWrite, scope, entry); err != nil {
 		return err
 	}
 	return c.done(ctx, who, entry, func() error {
-		return c.o.Store.StopLine(ctx, adg.Stop{Scope: scope, Actor: who.Name(), Reason: reason})
+		return c.o.Store.StopLine(ctx, adg.Stop{Scope: scope, Actor: who.Subject, Reason: reason})
 	})
 }
 
 // Resume ends the stop of exactly that scope.
-func (c *Control) Resume(ctx context.Context, who Caller, scope adg.Scope, reason string) error {
+func (c *Control) Resume(ctx context.Context, who identity.Caller, scope adg.Scope, reason string) error {
 	entry := adg.AuditEntry{Action: "stop.drop", Resource: "stop", Service: scope.Service, Environment: scope.Environment, Reason: reason}
-	if err := c.allowed(ctx, who, WriteStops, scope, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.StopWrite, scope, entry); err != nil {
 		return err
 	}
-	return c.done(ctx, who, entry, func() error { return c.o.Store.ResumeLine(ctx, scope, who.Name()) })
+	return c.done(ctx, who, entry, func() error { return c.o.Store.ResumeLine(ctx, scope, who.Subject) })
 }
 
 // Stops are the stops in force that reach what the caller may see.
-func (c *Control) Stops(ctx context.Context, who Caller) ([]adg.Stop, error) {
+func (c *Control) Stops(ctx context.Context, who identity.Caller) ([]adg.Stop, error) {
 	every, err := c.o.Store.Stops(ctx)
 	var seen []adg.Stop
 	for _, s := range every {
 		// A stop of everything is everybody's business.
-		if s.Scope == (adg.Scope{}) || who.May(ReadDeployments, s.Scope) == nil {
+		if s.Scope == (adg.Scope{}) || may(who, identity.DeploymentRead, s.Scope) == nil {
 			seen = append(seen, s)
 		}
 	}
@@ -41,10 +42,10 @@ func (c *Control) Stops(ctx context.Context, who Caller) ([]adg.Stop, error) {
 }
 
 // PutFreeze adds a freeze window, or changes it: version is the one that is there, 0 for a new one.
-func (c *Control) PutFreeze(ctx context.Context, who Caller, w freeze.Window, version int64) (freeze.Window, int64, error) {
-	w.Actor = who.Name()
+func (c *Control) PutFreeze(ctx context.Context, who identity.Caller, w freeze.Window, version int64) (freeze.Window, int64, error) {
+	w.Actor = who.Subject
 	entry := adg.AuditEntry{Action: "freeze.put", Resource: freeze.Kind + "/" + w.Name, Service: w.Service, Environment: w.Environment, Reason: w.Reason}
-	if err := c.allowed(ctx, who, WriteFreezes, adg.Scope{Service: w.Service, Environment: w.Environment}, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: w.Service, Environment: w.Environment}, entry); err != nil {
 		return w, 0, err
 	}
 	if err := w.Validate(); err != nil {
@@ -54,7 +55,7 @@ func (c *Control) PutFreeze(ctx context.Context, who Caller, w freeze.Window, ve
 		// Who may not change the one that is there may not move it out of the way either.
 		old, _, err := read[freeze.Window](ctx, c, freeze.Kind, w.Name)
 		if err == nil {
-			err = c.allowed(ctx, who, WriteFreezes, adg.Scope{Service: old.Service, Environment: old.Environment}, entry)
+			err = c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: old.Service, Environment: old.Environment}, entry)
 		}
 		if err != nil {
 			return w, 0, err
@@ -65,13 +66,13 @@ func (c *Control) PutFreeze(ctx context.Context, who Caller, w freeze.Window, ve
 }
 
 // DropFreeze ends a freeze window.
-func (c *Control) DropFreeze(ctx context.Context, who Caller, name string, version int64, reason string) error {
+func (c *Control) DropFreeze(ctx context.Context, who identity.Caller, name string, version int64, reason string) error {
 	w, _, err := read[freeze.Window](ctx, c, freeze.Kind, name)
 	if err != nil {
 		return err
 	}
 	entry := adg.AuditEntry{Action: "freeze.drop", Resource: freeze.Kind + "/" + name, Service: w.Service, Environment: w.Environment, Reason: reason}
-	if err := c.allowed(ctx, who, WriteFreezes, adg.Scope{Service: w.Service, Environment: w.Environment}, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: w.Service, Environment: w.Environment}, entry); err != nil {
 		return err
 	}
 	return c.drop(ctx, who, freeze.Kind, name, version, entry)
@@ -84,34 +85,34 @@ func (c *Control) Freezes(ctx context.Context) ([]freeze.Window, []int64, error)
 }
 
 // PutHold keeps automation from deploying a release.
-func (c *Control) PutHold(ctx context.Context, who Caller, h adg.ReleaseHold) (adg.ReleaseHold, error) {
+func (c *Control) PutHold(ctx context.Context, who identity.Caller, h adg.ReleaseHold) (adg.ReleaseHold, error) {
 	scope := adg.Scope{Service: h.Service, Environment: h.Environment}
 	entry := adg.AuditEntry{Action: "hold.put", Resource: "hold/" + h.Identity, Service: h.Service, Environment: h.Environment, Reason: h.Reason}
-	if err := c.allowed(ctx, who, WriteHolds, scope, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.HoldWrite, scope, entry); err != nil {
 		return h, err
 	}
 	now, err := c.o.Store.Now(ctx)
 	if err != nil {
 		return h, err
 	}
-	h.Actor, h.Since = who.Name(), now
+	h.Actor, h.Since = who.Subject, now
 	return h, c.done(ctx, who, entry, func() error { return c.o.Store.PutHold(ctx, h) })
 }
 
-// LiftHold lets a release be deployed again.
-func (c *Control) LiftHold(ctx context.Context, who Caller, scope adg.Scope, identity, reason string) error {
-	entry := adg.AuditEntry{Action: "hold.lift", Resource: "hold/" + identity, Service: scope.Service, Environment: scope.Environment, Reason: reason}
-	if err := c.allowed(ctx, who, WriteHolds, scope, entry); err != nil {
+// LiftHold lets the release of that identity be deployed again.
+func (c *Control) LiftHold(ctx context.Context, who identity.Caller, scope adg.Scope, release, reason string) error {
+	entry := adg.AuditEntry{Action: "hold.lift", Resource: "hold/" + release, Service: scope.Service, Environment: scope.Environment, Reason: reason}
+	if err := c.allowed(ctx, who, identity.HoldWrite, scope, entry); err != nil {
 		return err
 	}
-	return c.done(ctx, who, entry, func() error { return c.o.Store.LiftHold(ctx, scope.Service, scope.Environment, identity) })
+	return c.done(ctx, who, entry, func() error { return c.o.Store.LiftHold(ctx, scope.Service, scope.Environment, release) })
 }
 
 // MarkGood makes a release one that rollbacks go to.
-func (c *Control) MarkGood(ctx context.Context, who Caller, environment string, r adg.Release, reason string) (adg.ReleaseRecord, error) {
+func (c *Control) MarkGood(ctx context.Context, who identity.Caller, environment string, r adg.Release, reason string) (adg.ReleaseRecord, error) {
 	entry := adg.AuditEntry{Action: "release.mark", Resource: "release/" + r.Identity(), Service: r.Service, Environment: environment, Reason: reason}
-	record := adg.ReleaseRecord{Environment: environment, Release: r, Standing: adg.StandingGood, Why: "marked good by " + who.Name() + ": " + reason}
-	if err := c.allowed(ctx, who, MarkReleases, adg.Scope{Service: r.Service, Environment: environment}, entry); err != nil {
+	record := adg.ReleaseRecord{Environment: environment, Release: r, Standing: adg.StandingGood, Why: "marked good by " + who.Subject + ": " + reason}
+	if err := c.allowed(ctx, who, identity.ReleaseMark, adg.Scope{Service: r.Service, Environment: environment}, entry); err != nil {
 		return record, err
 	}
 	if err := r.Validate(); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/identity"
 )
 
 // Policy is one version of the policy of a service in an environment.
@@ -31,19 +32,19 @@ type Policy struct {
 
 // PutPolicy adds a version. after is the number of the newest one that the writer has seen, 0 for none. A version that
 // guards less than the one in force waits until somebody else approves it.
-func (c *Control) PutPolicy(ctx context.Context, who Caller, text, reason string, after int64) (Policy, error) {
+func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, text, reason string, after int64) (Policy, error) {
 	parsed, err := c.parsePolicy(ctx, "policy", text, adg.Scope{})
 	scope := adg.Scope{Service: parsed.Policy.Service, Environment: parsed.Policy.Environment}
 	if err != nil {
 		// Who may write no policy at all learns nothing from the errors of one.
-		if denied := c.allowed(ctx, who, WritePolicies, scope, adg.AuditEntry{Action: "policy.put", Resource: "policy"}); denied != nil {
+		if denied := c.allowed(ctx, who, identity.PolicyWrite, scope, adg.AuditEntry{Action: "policy.put", Resource: "policy"}); denied != nil {
 			return Policy{}, denied
 		}
 		return Policy{}, err
 	}
-	p := Policy{Service: scope.Service, Environment: scope.Environment, Text: text, Actor: who.Name(), Person: who.Person(), Reason: reason, Number: after + 1}
+	p := Policy{Service: scope.Service, Environment: scope.Environment, Text: text, Actor: who.Subject, Person: who.Person, Reason: reason, Number: after + 1}
 	entry := adg.AuditEntry{Action: "policy.put", Resource: p.resource(), Service: p.Service, Environment: p.Environment, Reason: reason}
-	if err := c.allowed(ctx, who, WritePolicies, scope, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.PolicyWrite, scope, entry); err != nil {
 		return p, err
 	}
 	head, version, err := read[head](ctx, c, kindPolicyHead, p.place())
@@ -69,11 +70,11 @@ func (c *Control) PutPolicy(ctx context.Context, who Caller, text, reason string
 }
 
 // ApprovePolicy puts a version in force that guards less; not by who wrote it.
-func (c *Control) ApprovePolicy(ctx context.Context, who Caller, service, environment string, number int64, reason string) (Policy, error) {
+func (c *Control) ApprovePolicy(ctx context.Context, who identity.Caller, service, environment string, number int64, reason string) (Policy, error) {
 	scope := adg.Scope{Service: service, Environment: environment}
 	p := Policy{Service: service, Environment: environment, Number: number}
 	entry := adg.AuditEntry{Action: "policy.approve", Resource: p.resource(), Service: service, Environment: environment, Reason: reason}
-	if err := c.allowed(ctx, who, ApprovePolicies, scope, entry); err != nil {
+	if err := c.allowed(ctx, who, identity.DeploymentApprove, scope, entry); err != nil {
 		return p, err
 	}
 	head, version, err := read[head](ctx, c, kindPolicyHead, p.place())
@@ -86,25 +87,25 @@ func (c *Control) ApprovePolicy(ctx context.Context, who Caller, service, enviro
 	switch {
 	case number <= head.InForce:
 		return p, adg.Errorf(adg.Conflict, "version %d is in force: version %d comes too late", head.InForce, number)
-	case p.Person == who.Person():
+	case p.Person == who.Person:
 		return p, adg.Errorf(adg.Unauthorized, "you wrote version %d: it guards less than the one in force, so somebody else has to approve it", number)
 	}
-	p.Approved, head.InForce = who.Name(), number
+	p.Approved, head.InForce = who.Subject, number
 	p.InForce = true
 	return p, c.writePolicy(ctx, who, p, head, version, entry)
 }
 
 // Policy is one version; number 0 is the one in force.
-func (c *Control) Policy(ctx context.Context, who Caller, service, environment string, number int64) (Policy, error) {
+func (c *Control) Policy(ctx context.Context, who identity.Caller, service, environment string, number int64) (Policy, error) {
 	p := Policy{Service: service, Environment: environment, Number: number}
-	if err := c.allowed(ctx, who, ReadPolicies, adg.Scope{Service: service, Environment: environment}, adg.AuditEntry{Action: "policy.get", Resource: p.resource()}); err != nil {
+	if err := c.allowed(ctx, who, identity.PolicyRead, adg.Scope{Service: service, Environment: environment}, adg.AuditEntry{Action: "policy.get", Resource: p.resource()}); err != nil {
 		return p, err
 	}
 	return c.policy(ctx, p)
 }
 
 // Policies are the versions in force, of all that the caller may see, by service and environment. After and limit page.
-func (c *Control) Policies(ctx context.Context, who Caller, after string, limit int) (list []Policy, next string, err error) {
+func (c *Control) Policies(ctx context.Context, who identity.Caller, after string, limit int) (list []Policy, next string, err error) {
 	f := adg.DocumentFilter{Kind: kindPolicyHead, After: after, Limit: 1000, Bare: true}
 	for {
 		page, err := c.o.Store.ListDocuments(ctx, f)
@@ -113,7 +114,7 @@ func (c *Control) Policies(ctx context.Context, who Caller, after string, limit 
 		}
 		for _, d := range page {
 			service, environment, _ := strings.Cut(d.Key, "/")
-			if who.May(ReadPolicies, adg.Scope{Service: service, Environment: environment}) != nil {
+			if may(who, identity.PolicyRead, adg.Scope{Service: service, Environment: environment}) != nil {
 				continue
 			}
 			p, err := c.policy(ctx, Policy{Service: service, Environment: environment})
@@ -136,9 +137,9 @@ func (c *Control) Policies(ctx context.Context, who Caller, after string, limit 
 }
 
 // PolicyVersions are all versions, the newest first.
-func (c *Control) PolicyVersions(ctx context.Context, who Caller, service, environment string) ([]Policy, error) {
+func (c *Control) PolicyVersions(ctx context.Context, who identity.Caller, service, environment string) ([]Policy, error) {
 	p := Policy{Service: service, Environment: environment}
-	if err := c.allowed(ctx, who, ReadPolicies, adg.Scope{Service: service, Environment: environment}, adg.AuditEntry{Action: "policy.list", Resource: p.resource()}); err != nil {
+	if err := c.allowed(ctx, who, identity.PolicyRead, adg.Scope{Service: service, Environment: environment}, adg.AuditEntry{Action: "policy.list", Resource: p.resource()}); err != nil {
 		return nil, err
 	}
 	head, _, err := read[head](ctx, c, kindPolicyHead, p.place())
@@ -155,8 +156,8 @@ func (c *Control) PolicyVersions(ctx context.Context, who Caller, service, envir
 
 // LintPolicy says what a policy would be taken as, without putting it. A policy that cannot be used is Invalid, with
 // everything that is wrong.
-func (c *Control) LintPolicy(ctx context.Context, who Caller, text string) (config.File, error) {
-	if err := c.allowed(ctx, who, ReadPolicies, adg.Scope{}, adg.AuditEntry{Action: "policy.lint", Resource: kindPolicy}); err != nil {
+func (c *Control) LintPolicy(ctx context.Context, who identity.Caller, text string) (config.File, error) {
+	if err := c.allowed(ctx, who, identity.PolicyRead, adg.Scope{}, adg.AuditEntry{Action: "policy.lint", Resource: kindPolicy}); err != nil {
 		return config.File{}, err
 	}
 	return c.parsePolicy(ctx, "policy", text, adg.Scope{})
@@ -195,7 +196,7 @@ func (c *Control) policy(ctx context.Context, p Policy) (Policy, error) {
 	return p, err
 }
 
-func (c *Control) writePolicy(ctx context.Context, who Caller, p Policy, h head, version int64, entry adg.AuditEntry) error {
+func (c *Control) writePolicy(ctx context.Context, who identity.Caller, p Policy, h head, version int64, entry adg.AuditEntry) error {
 	body, err := marshal(p)
 	if err != nil {
 		return err
