@@ -148,4 +148,3 @@ func startGateway(t *testing.T, reached chan<- string) http.Handler {
 	}
 	return mux
 }
-
