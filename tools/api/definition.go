@@ -119,6 +119,15 @@ func tidyComments(f *descriptorpb.FileDescriptorProto) {
 	}
 }
 
+// comments are those of a file by the path of what they are about, as descriptor.proto counts it.
+func comments(f *descriptorpb.FileDescriptorProto) map[string]string {
+	said := map[string]string{}
+	for _, l := range f.GetSourceCodeInfo().GetLocation() {
+		said[fmt.Sprint(l.GetPath())] = strings.TrimSpace(l.GetLeadingComments())
+	}
+	return said
+}
+
 // runPlugin gives the definition to a plugin of protoc and gives back the files that it makes.
 func runPlugin(ctx context.Context, d *definition, name, parameter string) ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	request := &pluginpb.CodeGeneratorRequest{Parameter: &parameter, ProtoFile: d.all}

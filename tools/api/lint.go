@@ -22,7 +22,7 @@ func lint(d *definition) error {
 		l.method(m)
 	}
 	for i, file := range d.files {
-		l.comments(file, d.own[slices.IndexFunc(d.own, named(d.files[i].Path()))])
+		l.sentences(file, d.own[slices.IndexFunc(d.own, named(d.files[i].Path()))])
 		l.messages(file.Messages())
 		l.enums(file.Enums())
 	}
@@ -113,12 +113,9 @@ func (l *linter) enums(all protoreflect.EnumDescriptors) {
 	}
 }
 
-// comments wants a sentence for everything: they are the reference of the API.
-func (l *linter) comments(file protoreflect.FileDescriptor, f *descriptorpb.FileDescriptorProto) {
-	said := map[string]string{}
-	for _, location := range f.GetSourceCodeInfo().GetLocation() {
-		said[fmt.Sprint(location.GetPath())] = strings.TrimSpace(location.GetLeadingComments())
-	}
+// sentences wants a comment for everything: they are the reference of the API.
+func (l *linter) sentences(file protoreflect.FileDescriptor, f *descriptorpb.FileDescriptorProto) {
+	said := comments(f)
 	sentence := func(what protoreflect.Descriptor, opens bool, path ...int32) {
 		text := said[fmt.Sprint(path)]
 		l.say(text == "", what, "it has no comment: say what it is, and its unit")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -55,6 +56,9 @@ func run(ctx context.Context, args []string) error {
 	return writeTypeScript(ctx)
 }
 
+// proxyComment is what the gateway's plugin says of the package in each file: the package says itself what it is for.
+var proxyComment = regexp.MustCompile(`(?s)/\*\nPackage .*?\*/\n`)
+
 func writeGo(ctx context.Context, d *definition) error {
 	for _, plugin := range []string{"protoc-gen-go", "protoc-gen-go-grpc", "protoc-gen-grpc-gateway"} {
 		files, err := runPlugin(ctx, d, plugin, "module="+module)
@@ -62,7 +66,7 @@ func writeGo(ctx context.Context, d *definition) error {
 			return err
 		}
 		for _, f := range files {
-			if err := write(filepath.Join(root, f.GetName()), []byte(f.GetContent())); err != nil {
+			if err := write(filepath.Join(root, f.GetName()), []byte(proxyComment.ReplaceAllString(f.GetContent(), ""))); err != nil {
 				return err
 			}
 		}

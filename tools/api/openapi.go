@@ -56,6 +56,7 @@ func document(d *definition, files []*pluginpb.CodeGeneratorResponse_File) ([]by
 		finish(operation, m)
 	}
 	requireAnswered(d, schemas)
+	describeValues(d, schemas)
 	text, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		return nil, err
@@ -130,6 +131,24 @@ func requireAnswered(d *definition, schemas object) {
 		}
 		if slices.Sort(required); len(required) > 0 {
 			schema["required"] = required
+		}
+	}
+}
+
+// describeValues says in an enum's description what each value means.
+func describeValues(d *definition, schemas object) {
+	for _, f := range d.own {
+		said := comments(f)
+		for i, e := range f.GetEnumType() {
+			schema, ok := schemas[f.GetPackage()+"."+e.GetName()].(object)
+			if !ok {
+				continue // no method has to do with it
+			}
+			text := fmt.Sprint(schema["description"]) + "\n"
+			for j, v := range e.GetValue() {
+				text += fmt.Sprintf("\n* `%s`: %s", v.GetName(), said[fmt.Sprint([]int32{5, int32(i), 2, int32(j)})])
+			}
+			schema["description"] = text
 		}
 	}
 }

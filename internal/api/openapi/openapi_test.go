@@ -86,24 +86,28 @@ func TestPageTellsEveryMethodWithALineForCurl(t *testing.T) {
 	}
 }
 
-func TestExampleHoldsWhatIsNecessary(t *testing.T) {
+func TestExampleHoldsWhatIsNecessaryAndNothingThatTheServerSets(t *testing.T) {
 	r, err := read(Document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `curl -X POST -H "Authorization: Bearer $ADG_TOKEN" "$ADG_SERVER/v1/deployments" \
-  -d '{"environment":"production","idempotencyKey":"build-4711","reason":"error rate looks wrong","release":{"service":"checkout","version":"1.42.0"}}'`
+	want := map[string]string{
+		"DeploymentService_StartDeployment": `curl -X POST -H "Authorization: Bearer $ADG_TOKEN" "$ADG_SERVER/v1/deployments" \
+  -d '{"environment":"production","idempotencyKey":"build-4711","reason":"error rate looks wrong","release":{"service":"checkout","version":"1.42.0"}}'`,
+		"LineService_CreateFreezeWindow": `curl -X POST -H "Authorization: Bearer $ADG_TOKEN" "$ADG_SERVER/v1/freezes" \
+  -d '{"freeze":{"name":"friday","reason":"error rate looks wrong"},"idempotencyKey":"build-4711","reason":"error rate looks wrong"}'`,
+	}
 	for _, s := range r.Services {
 		for _, o := range s.Operations {
-			if o.ID == "DeploymentService_StartDeployment" {
-				if diff := cmp.Diff(want, o.Curl); diff != "" {
-					t.Error(diff)
-				}
-				return
+			if diff := cmp.Diff(want[o.ID], o.Curl); want[o.ID] != "" && diff != "" {
+				t.Error(diff)
 			}
+			delete(want, o.ID)
 		}
 	}
-	t.Error("there is no StartDeployment")
+	for id := range want {
+		t.Errorf("there is no %s", id)
+	}
 }
 
 func TestHandlerServesTheDocumentAndThePage(t *testing.T) {
@@ -138,6 +142,16 @@ func TestAnswersNameWhatIsAlwaysInThem(t *testing.T) {
 	}
 	if release := s.Components.Schemas["adg.v1.Release"].Required; !slices.Equal(release, []string{"service", "version"}) {
 		t.Errorf("of a Release, which is sent, too, there have to be %v", release)
+	}
+}
+
+func TestValuesOfEnumsAreExplained(t *testing.T) {
+	var s spec
+	if err := json.Unmarshal(Document, &s); err != nil {
+		t.Fatal(err)
+	}
+	if about := s.Components.Schemas["adg.v1.State"].Description; !strings.Contains(about, "* `STATE_ROLLED_BACK`: The last good release is live and verified.") {
+		t.Error(about)
 	}
 }
 

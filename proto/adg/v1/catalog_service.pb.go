@@ -1314,7 +1314,7 @@ var File_adg_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_adg_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1cadg/v1/catalog_service.proto\x12\x06adg.v1\x1a\x17adg/v1/deployment.proto\x1a\x19adg/v1/line_service.proto\x1a\x18adg/v1/measurement.proto\x1a\x13adg/v1/policy.proto\x1a\x14adg/v1/release.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x01\n" +
+	"\x1cadg/v1/catalog_service.proto\x12\x06adg.v1\x1a\x17adg/v1/deployment.proto\x1a\x19adg/v1/line_service.proto\x1a\x18adg/v1/measurement.proto\x1a\x13adg/v1/policy.proto\x1a\x14adg/v1/release.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x01\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\x12 \n" +
@@ -1322,8 +1322,8 @@ const file_adg_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
 	"repository\x18\x04 \x01(\tR\n" +
 	"repository\x12>\n" +
-	"\fenvironments\x18\x05 \x03(\v2\x1a.adg.v1.ServiceEnvironmentR\fenvironments\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xee\x02\n" +
+	"\fenvironments\x18\x05 \x03(\v2\x1a.adg.v1.ServiceEnvironmentR\fenvironments\x12\x17\n" +
+	"\x04etag\x18\x06 \x01(\tB\x03\xe0A\x03R\x04etag\"\xee\x02\n" +
 	"\x12ServiceEnvironment\x12 \n" +
 	"\venvironment\x18\x01 \x01(\tR\venvironment\x12#\n" +
 	"\x04live\x18\x02 \x01(\v2\x0f.adg.v1.ReleaseR\x04live\x12,\n" +

@@ -1108,7 +1108,7 @@ var File_adg_v1_connection_service_proto protoreflect.FileDescriptor
 
 const file_adg_v1_connection_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fadg/v1/connection_service.proto\x12\x06adg.v1\x1a\x15adg/v1/decision.proto\x1a\x18adg/v1/measurement.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x04\n" +
+	"\x1fadg/v1/connection_service.proto\x12\x06adg.v1\x1a\x15adg/v1/decision.proto\x1a\x18adg/v1/measurement.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x04\n" +
 	"\n" +
 	"Connection\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12%\n" +
@@ -1125,8 +1125,8 @@ const file_adg_v1_connection_service_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x19\n" +
 	"\x05actor\x18\v \x01(\tB\x03\xe0A\x03R\x05actor\x125\n" +
-	"\x06health\x18\f \x01(\v2\x18.adg.v1.ConnectionHealthB\x03\xe0A\x03R\x06health\x12\x12\n" +
-	"\x04etag\x18\r \x01(\tR\x04etag\x1a:\n" +
+	"\x06health\x18\f \x01(\v2\x18.adg.v1.ConnectionHealthB\x03\xe0A\x03R\x06health\x12\x17\n" +
+	"\x04etag\x18\r \x01(\tB\x03\xe0A\x03R\x04etag\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf4\x01\n" +

@@ -7,6 +7,7 @@
 package adgv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -1765,12 +1766,12 @@ var File_adg_v1_deployment_proto protoreflect.FileDescriptor
 
 const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\n" +
-	"\x17adg/v1/deployment.proto\x12\x06adg.v1\x1a\x13adg/v1/health.proto\x1a\x13adg/v1/policy.proto\x1a\x17adg/v1/prediction.proto\x1a\x14adg/v1/release.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x05\n" +
+	"\x17adg/v1/deployment.proto\x12\x06adg.v1\x1a\x13adg/v1/health.proto\x1a\x13adg/v1/policy.proto\x1a\x17adg/v1/prediction.proto\x1a\x14adg/v1/release.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x05\n" +
 	"\n" +
 	"Deployment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\x12 \n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x17\n" +
+	"\x04etag\x18\x03 \x01(\tB\x03\xe0A\x03R\x04etag\x12 \n" +
 	"\venvironment\x18\x04 \x01(\tR\venvironment\x12)\n" +
 	"\arelease\x18\x05 \x01(\v2\x0f.adg.v1.ReleaseR\arelease\x12,\n" +
 	"\tlast_good\x18\x06 \x01(\v2\x0f.adg.v1.ReleaseR\blastGood\x12&\n" +
@@ -1854,10 +1855,10 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x17\n" +
 	"\awhy_not\x18\x03 \x01(\tR\x06whyNot\x12 \n" +
 	"\vconsequence\x18\x04 \x01(\tR\vconsequence\x12\x1c\n" +
-	"\tdangerous\x18\x05 \x01(\bR\tdangerous\"\xa6\a\n" +
+	"\tdangerous\x18\x05 \x01(\bR\tdangerous\"\xab\a\n" +
 	"\x11DeploymentSummary\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\x04etag\x18\x02 \x01(\tB\x03\xe0A\x03R\x04etag\x12\x18\n" +
 	"\aservice\x18\x03 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x04 \x01(\tR\venvironment\x12\x12\n" +
 	"\x04team\x18\x05 \x01(\tR\x04team\x12\x18\n" +

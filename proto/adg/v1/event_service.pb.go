@@ -711,7 +711,7 @@ var File_adg_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_adg_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1aadg/v1/event_service.proto\x12\x06adg.v1\x1a\x15adg/v1/decision.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"A\n" +
+	"\x1aadg/v1/event_service.proto\x12\x06adg.v1\x1a\x15adg/v1/decision.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"A\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\x03R\x06cursor\x12 \n" +
 	"\x04fact\x18\x02 \x01(\v2\f.adg.v1.FactR\x04fact\"\x80\x03\n" +
@@ -746,15 +746,15 @@ const file_adg_v1_event_service_proto_rawDesc = "" +
 	"\x14StreamEventsResponse\x12#\n" +
 	"\x05event\x18\x01 \x01(\v2\r.adg.v1.EventR\x05event\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\x03R\x06cursor\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xc8\x01\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xcd\x01\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\x04fact\x18\x02 \x01(\v2\f.adg.v1.FactR\x04fact\x12\x1a\n" +
 	"\bnotifier\x18\x03 \x01(\tR\bnotifier\x12\x14\n" +
 	"\x05tries\x18\x04 \x01(\x05R\x05tries\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12.\n" +
-	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04etag\x18\a \x01(\tR\x04etag\"s\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x17\n" +
+	"\x04etag\x18\a \x01(\tB\x03\xe0A\x03R\x04etag\"s\n" +
 	"\x19ListDeadDeliveriesRequest\x12\x1a\n" +
 	"\bnotifier\x18\x01 \x01(\tR\bnotifier\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +

@@ -2713,7 +2713,7 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKey\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"?\n" +
 	"\x16ChangePasswordResponse\x12%\n" +
-	"\x0eended_sessions\x18\x01 \x01(\x05R\rendedSessions\"\xc7\x02\n" +
+	"\x0eended_sessions\x18\x01 \x01(\x05R\rendedSessions\"\xcc\x02\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -2725,9 +2725,9 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"createTime\x129\n" +
 	"\n" +
 	"login_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tloginTime\x12\x16\n" +
-	"\x06groups\x18\t \x03(\tR\x06groups\x12\x12\n" +
+	"\x06groups\x18\t \x03(\tR\x06groups\x12\x17\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tR\x04etag\"\xc7\x01\n" +
+	" \x01(\tB\x03\xe0A\x03R\x04etag\"\xc7\x01\n" +
 	"\x11CreateUserRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -2766,7 +2766,7 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\x12\x12\n" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x14\n" +
-	"\x12DeleteUserResponse\"\xf4\x02\n" +
+	"\x12DeleteUserResponse\"\xf9\x02\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2780,8 +2780,8 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"expireTime\x125\n" +
 	"\buse_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12\x18\n" +
 	"\arevoked\x18\n" +
-	" \x01(\bR\arevoked\x12\x12\n" +
-	"\x04etag\x18\v \x01(\tR\x04etag\"\x84\x02\n" +
+	" \x01(\bR\arevoked\x12\x17\n" +
+	"\x04etag\x18\v \x01(\tB\x03\xe0A\x03R\x04etag\"\x84\x02\n" +
 	"\x12CreateTokenRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x17\n" +
 	"\x04role\x18\x02 \x01(\tB\x03\xe0A\x02R\x04role\x12\x1d\n" +
@@ -2807,7 +2807,7 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\x12\x12\n" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x15\n" +
-	"\x13RevokeTokenResponse\"\xf2\x01\n" +
+	"\x13RevokeTokenResponse\"\xf7\x01\n" +
 	"\vRoleBinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
@@ -2816,8 +2816,8 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"\venvironment\x18\x05 \x01(\tR\venvironment\x12\x18\n" +
 	"\acreator\x18\x06 \x01(\tR\acreator\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12\x12\n" +
-	"\x04etag\x18\b \x01(\tR\x04etag\"\xd9\x01\n" +
+	"createTime\x12\x17\n" +
+	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag\"\xd9\x01\n" +
 	"\x18CreateRoleBindingRequest\x12\x1d\n" +
 	"\asubject\x18\x01 \x01(\tB\x03\xe0A\x02R\asubject\x12\x17\n" +
 	"\x04role\x18\x02 \x01(\tB\x03\xe0A\x02R\x04role\x12\x1d\n" +
@@ -2849,7 +2849,7 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"j\n" +
 	"\x11ListRolesResponse\x12-\n" +
 	"\x05roles\x18\x01 \x03(\v2\x17.adg.v1.RoleDescriptionR\x05roles\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbc\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc1\x02\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x18\n" +
@@ -2860,8 +2860,8 @@ const file_adg_v1_identity_service_proto_rawDesc = "" +
 	"\buse_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x18\n" +
-	"\acurrent\x18\b \x01(\bR\acurrent\x12\x12\n" +
-	"\x04etag\x18\t \x01(\tR\x04etag\"e\n" +
+	"\acurrent\x18\b \x01(\bR\acurrent\x12\x17\n" +
+	"\x04etag\x18\t \x01(\tB\x03\xe0A\x03R\x04etag\"e\n" +
 	"\x13ListSessionsRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +

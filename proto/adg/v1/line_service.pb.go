@@ -1090,13 +1090,13 @@ const file_adg_v1_line_service_proto_rawDesc = "" +
 	"\x19adg/v1/line_service.proto\x12\x06adg.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n" +
 	"\x05Scope\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
-	"\venvironment\x18\x02 \x01(\tR\venvironment\"\x9d\x01\n" +
+	"\venvironment\x18\x02 \x01(\tR\venvironment\"\xa2\x01\n" +
 	"\x04Stop\x12#\n" +
 	"\x05scope\x18\x01 \x01(\v2\r.adg.v1.ScopeR\x05scope\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04etag\x18\x05 \x01(\tR\x04etag\"|\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x17\n" +
+	"\x04etag\x18\x05 \x01(\tB\x03\xe0A\x03R\x04etag\"|\n" +
 	"\x0fStopLineRequest\x12#\n" +
 	"\x05scope\x18\x01 \x01(\v2\r.adg.v1.ScopeR\x05scope\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\x12\x1b\n" +
@@ -1114,7 +1114,7 @@ const file_adg_v1_line_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"_\n" +
 	"\x11ListStopsResponse\x12\"\n" +
 	"\x05stops\x18\x01 \x03(\v2\f.adg.v1.StopR\x05stops\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbb\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x03\n" +
 	"\fFreezeWindow\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12 \n" +
@@ -1127,8 +1127,8 @@ const file_adg_v1_line_service_proto_rawDesc = "" +
 	"\x05actor\x18\b \x01(\tB\x03\xe0A\x03R\x05actor\x12\x1b\n" +
 	"\x06active\x18\t \x01(\bB\x03\xe0A\x03R\x06active\x12K\n" +
 	"\x11active_until_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0factiveUntilTime\x12\x12\n" +
-	"\x04etag\x18\v \x01(\tR\x04etag\"L\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0factiveUntilTime\x12\x17\n" +
+	"\x04etag\x18\v \x01(\tB\x03\xe0A\x03R\x04etag\"L\n" +
 	"\fWeeklyFreeze\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\tR\x05until\x12\x12\n" +

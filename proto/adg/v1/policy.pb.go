@@ -7,6 +7,7 @@
 package adgv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -2049,7 +2050,7 @@ var File_adg_v1_policy_proto protoreflect.FileDescriptor
 
 const file_adg_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x13adg/v1/policy.proto\x12\x06adg.v1\x1a\x13adg/v1/health.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\b\n" +
+	"\x13adg/v1/policy.proto\x12\x06adg.v1\x1a\x13adg/v1/health.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\b\n" +
 	"\x06Policy\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12;\n" +
@@ -2176,7 +2177,7 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\aScoring\x12\x18\n" +
 	"\ahealthy\x18\x01 \x01(\x01R\ahealthy\x12\x1a\n" +
 	"\bdegraded\x18\x02 \x01(\x01R\bdegraded\x12\x14\n" +
-	"\x05alpha\x18\x03 \x01(\x01R\x05alpha\"\xd0\x03\n" +
+	"\x05alpha\x18\x03 \x01(\x01R\x05alpha\"\xd5\x03\n" +
 	"\rPolicyVersion\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x18\n" +
@@ -2192,8 +2193,8 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	" \x01(\bR\x0fpendingApproval\x12\x18\n" +
 	"\aweakens\x18\v \x03(\tR\aweakens\x121\n" +
 	"\bwarnings\x18\f \x03(\v2\x15.adg.v1.PolicyProblemR\bwarnings\x12\x18\n" +
-	"\apromise\x18\r \x01(\tR\apromise\x12\x12\n" +
-	"\x04etag\x18\x0e \x01(\tR\x04etag\"\x99\x01\n" +
+	"\apromise\x18\r \x01(\tR\apromise\x12\x17\n" +
+	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\"\x99\x01\n" +
 	"\rPolicyProblem\x12\x14\n" +
 	"\x05fatal\x18\x01 \x01(\bR\x05fatal\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\x05R\x04line\x12\x16\n" +

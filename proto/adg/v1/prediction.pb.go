@@ -7,6 +7,7 @@
 package adgv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -689,7 +690,7 @@ var File_adg_v1_prediction_proto protoreflect.FileDescriptor
 
 const file_adg_v1_prediction_proto_rawDesc = "" +
 	"\n" +
-	"\x17adg/v1/prediction.proto\x12\x06adg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x03\n" +
+	"\x17adg/v1/prediction.proto\x12\x06adg.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x03\n" +
 	"\n" +
 	"Prediction\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
@@ -710,7 +711,7 @@ const file_adg_v1_prediction_proto_rawDesc = "" +
 	"\fContribution\x12\x18\n" +
 	"\afeature\x18\x01 \x01(\tR\afeature\x12\x16\n" +
 	"\x06points\x18\x02 \x01(\x01R\x06points\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\xf6\x03\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xfb\x03\n" +
 	"\x05Model\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -728,8 +729,8 @@ const file_adg_v1_prediction_proto_rawDesc = "" +
 	"\vcalibration\x18\f \x03(\v2\x17.adg.v1.CalibrationStepR\vcalibration\x12/\n" +
 	"\alearned\x18\r \x03(\v2\x15.adg.v1.FeatureEffectR\alearned\x12\x16\n" +
 	"\x06active\x18\x0e \x01(\bR\x06active\x12\x16\n" +
-	"\x06pinned\x18\x0f \x01(\bR\x06pinned\x12\x12\n" +
-	"\x04etag\x18\x10 \x01(\tR\x04etag\"\xac\x03\n" +
+	"\x06pinned\x18\x0f \x01(\bR\x06pinned\x12\x17\n" +
+	"\x04etag\x18\x10 \x01(\tB\x03\xe0A\x03R\x04etag\"\xac\x03\n" +
 	"\n" +
 	"ModelScore\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x15\n" +

@@ -1287,7 +1287,7 @@ const file_adg_v1_prediction_service_proto_rawDesc = "" +
 	"\x05model\x18\x04 \x01(\tR\x05model\x1a;\n" +
 	"\rFeaturesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x9d\x03\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa2\x03\n" +
 	"\x10JudgedPrediction\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tR\n" +
@@ -1303,8 +1303,8 @@ const file_adg_v1_prediction_service_proto_rawDesc = "" +
 	"\fcorrected_by\x18\b \x01(\tR\vcorrectedBy\x12=\n" +
 	"\foutcome_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\voutcomeTime\x12\x1f\n" +
 	"\bsurprise\x18\n" +
-	" \x01(\x01H\x00R\bsurprise\x88\x01\x01\x12\x12\n" +
-	"\x04etag\x18\v \x01(\tR\x04etagB\v\n" +
+	" \x01(\x01H\x00R\bsurprise\x88\x01\x01\x12\x17\n" +
+	"\x04etag\x18\v \x01(\tB\x03\xe0A\x03R\x04etagB\v\n" +
 	"\t_surprise\"\xf4\x02\n" +
 	"\x16ListPredictionsRequest\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\x12\"\n" +

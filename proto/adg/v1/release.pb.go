@@ -419,7 +419,7 @@ const file_adg_v1_release_proto_rawDesc = "" +
 	"deployment\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x1b\n" +
 	"\tlast_good\x18\a \x01(\bR\blastGood\x12'\n" +
-	"\x04hold\x18\b \x01(\v2\x13.adg.v1.ReleaseHoldR\x04hold\"\x9d\x02\n" +
+	"\x04hold\x18\b \x01(\v2\x13.adg.v1.ReleaseHoldR\x04hold\"\xa2\x02\n" +
 	"\vReleaseHold\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x1a\n" +
@@ -429,8 +429,8 @@ const file_adg_v1_release_proto_rawDesc = "" +
 	"\n" +
 	"since_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x129\n" +
 	"\n" +
-	"until_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\x12\x12\n" +
-	"\x04etag\x18\b \x01(\tR\x04etag*M\n" +
+	"until_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\x12\x17\n" +
+	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag*M\n" +
 	"\bStanding\x12\x14\n" +
 	"\x10STANDING_UNKNOWN\x10\x00\x12\x11\n" +
 	"\rSTANDING_GOOD\x10\x01\x12\x18\n" +

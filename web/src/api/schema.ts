@@ -1627,11 +1627,29 @@ export interface components {
     schemas: {
         /**
          * @description Action is what a human may ask of a deployment.
+         *
+         *     * `ACTION_UNSPECIFIED`: Not given.
+         *     * `ACTION_PROMOTE`: Go on to the next step or phase.
+         *     * `ACTION_HOLD`: Pause.
+         *     * `ACTION_RESUME`: Go on after a hold.
+         *     * `ACTION_ROLL_BACK`: Bring the last good release back.
+         *     * `ACTION_CANCEL`: End it.
+         *     * `ACTION_APPROVE`: Let it start, or let it be rolled back.
+         *     * `ACTION_REJECT`: Refuse what was asked.
          * @enum {string}
          */
         "adg.v1.Action": "ACTION_UNSPECIFIED" | "ACTION_PROMOTE" | "ACTION_HOLD" | "ACTION_RESUME" | "ACTION_ROLL_BACK" | "ACTION_CANCEL" | "ACTION_APPROVE" | "ACTION_REJECT";
         /**
          * @description Aggregate is how the samples of a window become one value.
+         *
+         *     * `AGGREGATE_UNSPECIFIED`: Not given.
+         *     * `AGGREGATE_LATEST`: The latest sample.
+         *     * `AGGREGATE_AVERAGE`: The arithmetic mean.
+         *     * `AGGREGATE_LARGEST`: The largest sample.
+         *     * `AGGREGATE_SMALLEST`: The smallest sample.
+         *     * `AGGREGATE_SUM`: The sum.
+         *     * `AGGREGATE_MEDIAN`: The median.
+         *     * `AGGREGATE_P95`: The 95th percentile.
          * @enum {string}
          */
         "adg.v1.Aggregate": "AGGREGATE_UNSPECIFIED" | "AGGREGATE_LATEST" | "AGGREGATE_AVERAGE" | "AGGREGATE_LARGEST" | "AGGREGATE_SMALLEST" | "AGGREGATE_SUM" | "AGGREGATE_MEDIAN" | "AGGREGATE_P95";
@@ -1639,11 +1657,19 @@ export interface components {
         "adg.v1.ApproveDeviceLoginResponse": Record<string, never>;
         /**
          * @description Arm is which of the two versions a measurement is of.
+         *
+         *     * `ARM_UNSPECIFIED`: Not given.
+         *     * `ARM_CANDIDATE`: The release being deployed.
+         *     * `ARM_BASELINE`: The release that was live before, measured at the same time.
          * @enum {string}
          */
         "adg.v1.Arm": "ARM_UNSPECIFIED" | "ARM_CANDIDATE" | "ARM_BASELINE";
         /**
          * @description AskThen is what happens when an approval was not given in time.
+         *
+         *     * `ASK_THEN_UNSPECIFIED`: Not given.
+         *     * `ASK_THEN_HOLD`: Stay, and keep reminding.
+         *     * `ASK_THEN_ROLL_BACK`: Roll back.
          * @enum {string}
          */
         "adg.v1.AskThen": "ASK_THEN_UNSPECIFIED" | "ASK_THEN_HOLD" | "ASK_THEN_ROLL_BACK";
@@ -1673,6 +1699,11 @@ export interface components {
         };
         /**
          * @description AtDeadline is what happens to a deployment that has not ended in time.
+         *
+         *     * `AT_DEADLINE_UNSPECIFIED`: Not given.
+         *     * `AT_DEADLINE_TO_LAST_GOOD`: Below 100 % it is rolled back; what is fully live is kept.
+         *     * `AT_DEADLINE_KEEP`: It is kept as it is.
+         *     * `AT_DEADLINE_PAGE`: Nothing is changed, and a human is called.
          * @enum {string}
          */
         "adg.v1.AtDeadline": "AT_DEADLINE_UNSPECIFIED" | "AT_DEADLINE_TO_LAST_GOOD" | "AT_DEADLINE_KEEP" | "AT_DEADLINE_PAGE";
@@ -1715,6 +1746,11 @@ export interface components {
         };
         /**
          * @description AuditOutcome is how an audited action ended.
+         *
+         *     * `AUDIT_OUTCOME_UNKNOWN`: Not known.
+         *     * `AUDIT_OUTCOME_DONE`: It was done.
+         *     * `AUDIT_OUTCOME_DENIED`: It was refused.
+         *     * `AUDIT_OUTCOME_FAILED`: It failed.
          * @enum {string}
          */
         "adg.v1.AuditOutcome": "AUDIT_OUTCOME_UNKNOWN" | "AUDIT_OUTCOME_DONE" | "AUDIT_OUTCOME_DENIED" | "AUDIT_OUTCOME_FAILED";
@@ -1894,6 +1930,10 @@ export interface components {
         };
         /**
          * @description BaselineKind is what a check compares with.
+         *
+         *     * `BASELINE_KIND_UNSPECIFIED`: Not given.
+         *     * `BASELINE_KIND_CONCURRENT`: The stable version beside the candidate, at the same time.
+         *     * `BASELINE_KIND_HISTORICAL`: This service before the deployment.
          * @enum {string}
          */
         "adg.v1.BaselineKind": "BASELINE_KIND_UNSPECIFIED" | "BASELINE_KIND_CONCURRENT" | "BASELINE_KIND_HISTORICAL";
@@ -2023,6 +2063,14 @@ export interface components {
         };
         /**
          * @description Comparison is how a check judges what it measured.
+         *
+         *     * `COMPARISON_UNSPECIFIED`: Not given.
+         *     * `COMPARISON_THRESHOLD`: The window's value against fixed limits.
+         *     * `COMPARISON_RELATIVE`: The window's value against the baseline's.
+         *     * `COMPARISON_PROBE`: Consecutive failures of a probe.
+         *     * `COMPARISON_EVENTS`: How often something happened in the window: restarts, out-of-memory kills.
+         *     * `COMPARISON_SEQUENTIAL`: Counts against the baseline's, from the first request on, with a promise about false alarms.
+         *     * `COMPARISON_MANN_WHITNEY`: The window's samples against the baseline's by their ranks.
          * @enum {string}
          */
         "adg.v1.Comparison": "COMPARISON_UNSPECIFIED" | "COMPARISON_THRESHOLD" | "COMPARISON_RELATIVE" | "COMPARISON_PROBE" | "COMPARISON_EVENTS" | "COMPARISON_SEQUENTIAL" | "COMPARISON_MANN_WHITNEY";
@@ -2038,7 +2086,7 @@ export interface components {
             /** @description Environments that may use it, likewise; empty: none. */
             environments?: string[];
             /** @description Changes with every change of the connection. */
-            etag?: string;
+            readonly etag?: string;
             /** @description How it has been answering. Set by the server. */
             readonly health?: components["schemas"]["adg.v1.ConnectionHealth"];
             /** @description Name, unique within the server: 1 to 63 letters, digits, '.', '_' or '-'. */
@@ -2157,6 +2205,12 @@ export interface components {
         };
         /**
          * @description DecisionKind is what was decided.
+         *
+         *     * `DECISION_KIND_UNSPECIFIED`: Not given.
+         *     * `DECISION_KIND_CONTINUE`: Go on as before.
+         *     * `DECISION_KIND_HOLD`: Stay where it is.
+         *     * `DECISION_KIND_PROMOTE`: Go on to the next step or phase.
+         *     * `DECISION_KIND_ROLL_BACK`: Bring the last good release back.
          * @enum {string}
          */
         "adg.v1.DecisionKind": "DECISION_KIND_UNSPECIFIED" | "DECISION_KIND_CONTINUE" | "DECISION_KIND_HOLD" | "DECISION_KIND_PROMOTE" | "DECISION_KIND_ROLL_BACK";
@@ -2173,7 +2227,7 @@ export interface components {
             /** @description Why the last try failed. Free of secrets. */
             error: string;
             /** @description Changes with every try. */
-            etag: string;
+            readonly etag: string;
             /** @description The fact. */
             fact?: components["schemas"]["adg.v1.Fact"];
             /** @description Id of the delivery. */
@@ -2193,6 +2247,11 @@ export interface components {
         };
         /**
          * @description DemoFault is what is wrong with the bad release.
+         *
+         *     * `DEMO_FAULT_UNSPECIFIED`: Errors.
+         *     * `DEMO_FAULT_NONE`: Nothing: both releases are good.
+         *     * `DEMO_FAULT_ERRORS`: Ten times as many errors.
+         *     * `DEMO_FAULT_LATENCY`: Twice the latency.
          * @enum {string}
          */
         "adg.v1.DemoFault": "DEMO_FAULT_UNSPECIFIED" | "DEMO_FAULT_NONE" | "DEMO_FAULT_ERRORS" | "DEMO_FAULT_LATENCY";
@@ -2210,7 +2269,7 @@ export interface components {
             /** @description Name of the environment. */
             environment: string;
             /** @description Changes with every change of state, step, phase or approval; commands may name the one they were given for. */
-            etag: string;
+            readonly etag: string;
             /** @description Id, given by the server. */
             id: string;
             /** @description What the pipeline said about it, such as its build's address. */
@@ -2244,6 +2303,10 @@ export interface components {
         };
         /**
          * @description DeploymentOrder is the order of a list.
+         *
+         *     * `DEPLOYMENT_ORDER_UNSPECIFIED`: The newest first.
+         *     * `DEPLOYMENT_ORDER_WORST`: What needs a human first, then by health, the worst first.
+         *     * `DEPLOYMENT_ORDER_OLDEST`: The oldest first.
          * @enum {string}
          */
         "adg.v1.DeploymentOrder": "DEPLOYMENT_ORDER_UNSPECIFIED" | "DEPLOYMENT_ORDER_WORST" | "DEPLOYMENT_ORDER_OLDEST";
@@ -2266,7 +2329,7 @@ export interface components {
             /** @description Name of the environment. */
             environment: string;
             /** @description As of the deployment. */
-            etag: string;
+            readonly etag: string;
             /** @description Version that a rollback goes to; empty: none. */
             fromVersion: string;
             /** @description The one check that matters most; not set before the first judgement. */
@@ -2350,6 +2413,13 @@ export interface components {
         };
         /**
          * @description DeviceLoginState is where the login of a device stands.
+         *
+         *     * `DEVICE_LOGIN_STATE_UNSPECIFIED`: Not given.
+         *     * `DEVICE_LOGIN_STATE_PENDING`: Nobody has approved it yet.
+         *     * `DEVICE_LOGIN_STATE_SLOW_DOWN`: The program asks too often: wait 5 s more between two polls.
+         *     * `DEVICE_LOGIN_STATE_APPROVED`: It was approved: the answer holds the token.
+         *     * `DEVICE_LOGIN_STATE_DENIED`: It was refused.
+         *     * `DEVICE_LOGIN_STATE_EXPIRED`: It took too long, or was used already.
          * @enum {string}
          */
         "adg.v1.DeviceLoginState": "DEVICE_LOGIN_STATE_UNSPECIFIED" | "DEVICE_LOGIN_STATE_PENDING" | "DEVICE_LOGIN_STATE_SLOW_DOWN" | "DEVICE_LOGIN_STATE_APPROVED" | "DEVICE_LOGIN_STATE_DENIED" | "DEVICE_LOGIN_STATE_EXPIRED";
@@ -2364,6 +2434,11 @@ export interface components {
         };
         /**
          * @description Direction is which way a change is bad.
+         *
+         *     * `DIRECTION_UNSPECIFIED`: Not given.
+         *     * `DIRECTION_INCREASE`: More is bad.
+         *     * `DIRECTION_DECREASE`: Less is bad.
+         *     * `DIRECTION_EITHER`: Any change is bad.
          * @enum {string}
          */
         "adg.v1.Direction": "DIRECTION_UNSPECIFIED" | "DIRECTION_INCREASE" | "DIRECTION_DECREASE" | "DIRECTION_EITHER";
@@ -2520,6 +2595,28 @@ export interface components {
         };
         /**
          * @description FactKind is what happened.
+         *
+         *     * `FACT_KIND_UNSPECIFIED`: Not given.
+         *     * `FACT_KIND_STARTED`: The deployment began.
+         *     * `FACT_KIND_GATED`: It waits for a gate.
+         *     * `FACT_KIND_BLOCKED`: A gate refused it.
+         *     * `FACT_KIND_PROMOTED`: It went on to the next step or phase.
+         *     * `FACT_KIND_HELD`: It was paused.
+         *     * `FACT_KIND_RESUMED`: It goes on.
+         *     * `FACT_KIND_ASKED`: An approval is wanted.
+         *     * `FACT_KIND_SUGGESTED`: ADG would roll back, and may not.
+         *     * `FACT_KIND_CONDEMNED`: A rollback is coming.
+         *     * `FACT_KIND_REPRIEVED`: It was called off: healthy again within the grace.
+         *     * `FACT_KIND_ROLLBACK_STARTED`: The last good release is being brought back.
+         *     * `FACT_KIND_ROLLED_BACK`: It is live and verified.
+         *     * `FACT_KIND_ROLLBACK_FAILED`: It is not: a human is needed.
+         *     * `FACT_KIND_SUCCEEDED`: The release is live and verified.
+         *     * `FACT_KIND_CANCELLED`: A human ended it.
+         *     * `FACT_KIND_SUPERSEDED`: A newer deployment took over.
+         *     * `FACT_KIND_DEADLINE`: The deadline has come.
+         *     * `FACT_KIND_BLIND`: The checks say nothing.
+         *     * `FACT_KIND_PAGE`: A human is needed now.
+         *     * `FACT_KIND_WARNING`: Something that a human should know at the start.
          * @enum {string}
          */
         "adg.v1.FactKind": "FACT_KIND_UNSPECIFIED" | "FACT_KIND_STARTED" | "FACT_KIND_GATED" | "FACT_KIND_BLOCKED" | "FACT_KIND_PROMOTED" | "FACT_KIND_HELD" | "FACT_KIND_RESUMED" | "FACT_KIND_ASKED" | "FACT_KIND_SUGGESTED" | "FACT_KIND_CONDEMNED" | "FACT_KIND_REPRIEVED" | "FACT_KIND_ROLLBACK_STARTED" | "FACT_KIND_ROLLED_BACK" | "FACT_KIND_ROLLBACK_FAILED" | "FACT_KIND_SUCCEEDED" | "FACT_KIND_CANCELLED" | "FACT_KIND_SUPERSEDED" | "FACT_KIND_DEADLINE" | "FACT_KIND_BLIND" | "FACT_KIND_PAGE" | "FACT_KIND_WARNING";
@@ -2646,7 +2743,7 @@ export interface components {
             /** @description Name of an environment, or a prefix with a final '*'; empty: all. */
             environment?: string;
             /** @description Changes with every change of the window. */
-            etag?: string;
+            readonly etag?: string;
             /**
              * Format: date-time
              * @description From when it holds, once; not set for a weekly one.
@@ -2682,6 +2779,11 @@ export interface components {
         };
         /**
          * @description GateState is whether a gate lets a deployment through.
+         *
+         *     * `GATE_STATE_UNKNOWN`: Not known, which does not let it through.
+         *     * `GATE_STATE_OPEN`: It lets it through.
+         *     * `GATE_STATE_SHUT`: It does not, and may later.
+         *     * `GATE_STATE_REFUSED`: It does not and will not.
          * @enum {string}
          */
         "adg.v1.GateState": "GATE_STATE_UNKNOWN" | "GATE_STATE_OPEN" | "GATE_STATE_SHUT" | "GATE_STATE_REFUSED";
@@ -2708,6 +2810,11 @@ export interface components {
         };
         /**
          * @description Health is how a deployment is doing.
+         *
+         *     * `HEALTH_UNKNOWN`: Nothing is known, which is never good news.
+         *     * `HEALTH_HEALTHY`: The score is at or above the policy's healthy score.
+         *     * `HEALTH_DEGRADED`: The score is below healthy.
+         *     * `HEALTH_UNHEALTHY`: The score is below degraded, or a critical check failed.
          * @enum {string}
          */
         "adg.v1.Health": "HEALTH_UNKNOWN" | "HEALTH_HEALTHY" | "HEALTH_DEGRADED" | "HEALTH_UNHEALTHY";
@@ -2761,6 +2868,11 @@ export interface components {
         };
         /**
          * @description IdentityKind is how somebody proved who he is.
+         *
+         *     * `IDENTITY_KIND_UNSPECIFIED`: Not given.
+         *     * `IDENTITY_KIND_USER`: With a password or a login elsewhere.
+         *     * `IDENTITY_KIND_TOKEN`: With an API token.
+         *     * `IDENTITY_KIND_BOOTSTRAP`: With the token of the first start.
          * @enum {string}
          */
         "adg.v1.IdentityKind": "IDENTITY_KIND_UNSPECIFIED" | "IDENTITY_KIND_USER" | "IDENTITY_KIND_TOKEN" | "IDENTITY_KIND_BOOTSTRAP";
@@ -2773,7 +2885,7 @@ export interface components {
             /** @description Name of the environment. */
             environment: string;
             /** @description Changes with every correction. */
-            etag: string;
+            readonly etag: string;
             /** @description How it came out. */
             outcome: components["schemas"]["adg.v1.Outcome"];
             /**
@@ -3182,7 +3294,7 @@ export interface components {
              */
             createTime?: string;
             /** @description Changes when the model is pinned, unpinned or superseded. */
-            etag: string;
+            readonly etag: string;
             /**
              * Format: int64
              * @description Of these, how many were failures.
@@ -3279,6 +3391,10 @@ export interface components {
         };
         /**
          * @description Outcome is how a deployment came out, for learning.
+         *
+         *     * `OUTCOME_UNKNOWN`: Not known, or not mature yet.
+         *     * `OUTCOME_SUCCEEDED`: It was good.
+         *     * `OUTCOME_FAILED`: It was bad.
          * @enum {string}
          */
         "adg.v1.Outcome": "OUTCOME_UNKNOWN" | "OUTCOME_SUCCEEDED" | "OUTCOME_FAILED";
@@ -3474,7 +3590,7 @@ export interface components {
             /** @description Name of the environment. */
             environment: string;
             /** @description Changes with every new version of this policy. */
-            etag: string;
+            readonly etag: string;
             /** @description Whether it weakens the guard and waits for somebody other than its author. */
             pendingApproval: boolean;
             /** @description The same, read, with the defaults filled in. Not set in lists. */
@@ -3585,11 +3701,18 @@ export interface components {
         };
         /**
          * @description PredictionOrder is the order of a list of predictions.
+         *
+         *     * `PREDICTION_ORDER_UNSPECIFIED`: The newest first.
+         *     * `PREDICTION_ORDER_SURPRISE`: The most wrong first.
          * @enum {string}
          */
         "adg.v1.PredictionOrder": "PREDICTION_ORDER_UNSPECIFIED" | "PREDICTION_ORDER_SURPRISE";
         /**
          * @description Proof is how good the good news of a passed sequential check is.
+         *
+         *     * `PROOF_UNSPECIFIED`: None: the verdict is of the window alone.
+         *     * `PROOF_BAKED`: A fault of the size that has to be detectable would have been found by now.
+         *     * `PROOF_PROVEN`: Shown to be not worse.
          * @enum {string}
          */
         "adg.v1.Proof": "PROOF_UNSPECIFIED" | "PROOF_BAKED" | "PROOF_PROVEN";
@@ -3654,7 +3777,7 @@ export interface components {
             /** @description Name of the environment. */
             environment: string;
             /** @description Changes with every change of the hold. */
-            etag: string;
+            readonly etag: string;
             /** @description Identity of the release on hold. */
             identity: string;
             /** @description Why it is on hold. */
@@ -3734,6 +3857,11 @@ export interface components {
         };
         /**
          * @description ReportFormat is what a report is written in.
+         *
+         *     * `REPORT_FORMAT_UNSPECIFIED`: Markdown.
+         *     * `REPORT_FORMAT_MARKDOWN`: CommonMark with tables.
+         *     * `REPORT_FORMAT_HTML`: One HTML file that opens without a network.
+         *     * `REPORT_FORMAT_JSON`: The same content, for programs.
          * @enum {string}
          */
         "adg.v1.ReportFormat": "REPORT_FORMAT_UNSPECIFIED" | "REPORT_FORMAT_MARKDOWN" | "REPORT_FORMAT_HTML" | "REPORT_FORMAT_JSON";
@@ -3772,6 +3900,11 @@ export interface components {
         };
         /**
          * @description Role is what a release is to the target.
+         *
+         *     * `ROLE_UNSPECIFIED`: Not given.
+         *     * `ROLE_STABLE`: The release that was there before.
+         *     * `ROLE_CANDIDATE`: The release being deployed.
+         *     * `ROLE_IDLE`: Runs, or stays ready to, without traffic.
          * @enum {string}
          */
         "adg.v1.Role": "ROLE_UNSPECIFIED" | "ROLE_STABLE" | "ROLE_CANDIDATE" | "ROLE_IDLE";
@@ -3787,7 +3920,7 @@ export interface components {
             /** @description Name of an environment, a prefix with a final '*', or '*' for all. */
             environment: string;
             /** @description Changes with every change of the binding. */
-            etag: string;
+            readonly etag: string;
             /** @description Id of the binding. */
             id: string;
             /** @description viewer, deployer, approver or admin. */
@@ -3920,6 +4053,11 @@ export interface components {
         };
         /**
          * @description Seam is what a connection is for.
+         *
+         *     * `SEAM_UNSPECIFIED`: Not given.
+         *     * `SEAM_SOURCE`: Says how a release is doing.
+         *     * `SEAM_TARGET`: Makes releases live.
+         *     * `SEAM_NOTIFIER`: Tells people.
          * @enum {string}
          */
         "adg.v1.Seam": "SEAM_UNSPECIFIED" | "SEAM_SOURCE" | "SEAM_TARGET" | "SEAM_NOTIFIER";
@@ -3982,7 +4120,7 @@ export interface components {
             /** @description Where it is deployed, by name. */
             environments: components["schemas"]["adg.v1.ServiceEnvironment"][];
             /** @description Changes with every change of team, description or repository. */
-            etag: string;
+            readonly etag: string;
             /** @description Name: 1 to 63 letters, digits, '.', '_' or '-'. */
             name: string;
             /** @description Address of its source code. */
@@ -4059,7 +4197,7 @@ export interface components {
             /** @description Whether it is the caller's own. */
             current: boolean;
             /** @description Changes when the session ends. */
-            etag: string;
+            readonly etag: string;
             /**
              * Format: date-time
              * @description When it ends at the latest.
@@ -4110,6 +4248,10 @@ export interface components {
         };
         /**
          * @description Standing is what is known of a release in one environment.
+         *
+         *     * `STANDING_UNKNOWN`: Nothing is known.
+         *     * `STANDING_GOOD`: Verified by a deployment, adopted after a healthy window, or marked good by a human.
+         *     * `STANDING_ROLLED_BACK`: It was rolled back.
          * @enum {string}
          */
         "adg.v1.Standing": "STANDING_UNKNOWN" | "STANDING_GOOD" | "STANDING_ROLLED_BACK";
@@ -4142,6 +4284,23 @@ export interface components {
         };
         /**
          * @description State is where a deployment is in its life. Those from STATE_BLOCKED on are ends.
+         *
+         *     * `STATE_UNSPECIFIED`: Not given.
+         *     * `STATE_PENDING`: Stored; nothing was done yet.
+         *     * `STATE_GATED`: Waits for a gate or an approval.
+         *     * `STATE_ROLLING`: Going up the steps.
+         *     * `STATE_VERIFYING`: Fully live, in one of the phases.
+         *     * `STATE_HELD`: Paused by a human, or because nothing is known.
+         *     * `STATE_ROLLBACK_PENDING`: Condemned: in grace, or waiting for an approval or a slot.
+         *     * `STATE_ROLLING_BACK`: The target is being brought back to the last good release.
+         *     * `STATE_VERIFYING_ROLLBACK`: The target says that it is back; the checks have not said so yet.
+         *     * `STATE_BLOCKED`: A gate refused it.
+         *     * `STATE_SUCCEEDED`: Live and verified.
+         *     * `STATE_ROLLED_BACK`: The last good release is live and verified.
+         *     * `STATE_ROLLBACK_FAILED`: A human is needed.
+         *     * `STATE_CANCELLED`: A human ended it.
+         *     * `STATE_SUPERSEDED`: A newer deployment of the service took over.
+         *     * `STATE_UNDECIDED`: Ended at its deadline without a decision.
          * @enum {string}
          */
         "adg.v1.State": "STATE_UNSPECIFIED" | "STATE_PENDING" | "STATE_GATED" | "STATE_ROLLING" | "STATE_VERIFYING" | "STATE_HELD" | "STATE_ROLLBACK_PENDING" | "STATE_ROLLING_BACK" | "STATE_VERIFYING_ROLLBACK" | "STATE_BLOCKED" | "STATE_SUCCEEDED" | "STATE_ROLLED_BACK" | "STATE_ROLLBACK_FAILED" | "STATE_CANCELLED" | "STATE_SUPERSEDED" | "STATE_UNDECIDED";
@@ -4278,6 +4437,12 @@ export interface components {
         };
         /**
          * @description StepState is how far a step has got.
+         *
+         *     * `STEP_STATE_UNSPECIFIED`: Not given.
+         *     * `STEP_STATE_PENDING`: Not begun.
+         *     * `STEP_STATE_RUNNING`: Under way.
+         *     * `STEP_STATE_DONE`: Done, and verified where that can be.
+         *     * `STEP_STATE_FAILED`: Failed.
          * @enum {string}
          */
         "adg.v1.StepState": "STEP_STATE_UNSPECIFIED" | "STEP_STATE_PENDING" | "STEP_STATE_RUNNING" | "STEP_STATE_DONE" | "STEP_STATE_FAILED";
@@ -4286,7 +4451,7 @@ export interface components {
             /** @description Who stopped the line. */
             actor: string;
             /** @description Changes with every change of the stop. */
-            etag: string;
+            readonly etag: string;
             /** @description Why. */
             reason: string;
             /** @description Where it holds. */
@@ -4308,6 +4473,13 @@ export interface components {
         };
         /**
          * @description StrategyKind is how a release becomes live.
+         *
+         *     * `STRATEGY_KIND_UNSPECIFIED`: Not given.
+         *     * `STRATEGY_KIND_ROLLING`: Batch by batch.
+         *     * `STRATEGY_KIND_BLUE_GREEN`: Beside the old one, then the traffic is switched.
+         *     * `STRATEGY_KIND_CANARY`: A rising share of the traffic.
+         *     * `STRATEGY_KIND_FEATURE_FLAG`: A rising share of the users.
+         *     * `STRATEGY_KIND_RECREATE`: All at once.
          * @enum {string}
          */
         "adg.v1.StrategyKind": "STRATEGY_KIND_UNSPECIFIED" | "STRATEGY_KIND_ROLLING" | "STRATEGY_KIND_BLUE_GREEN" | "STRATEGY_KIND_CANARY" | "STRATEGY_KIND_FEATURE_FLAG" | "STRATEGY_KIND_RECREATE";
@@ -4374,7 +4546,7 @@ export interface components {
             /** @description Where: name of an environment, a prefix with a final '*', or '*' for all. */
             environment: string;
             /** @description Changes with every change of the token. */
-            etag: string;
+            readonly etag: string;
             /**
              * Format: date-time
              * @description When it ends.
@@ -4413,6 +4585,12 @@ export interface components {
         };
         /**
          * @description Trust is how far ADG may act alone.
+         *
+         *     * `TRUST_UNSPECIFIED`: Not given.
+         *     * `TRUST_OBSERVE`: Only records.
+         *     * `TRUST_SUGGEST`: Also tells what it would do.
+         *     * `TRUST_ASK`: Does it once a human approved.
+         *     * `TRUST_AUTO`: Does it.
          * @enum {string}
          */
         "adg.v1.Trust": "TRUST_UNSPECIFIED" | "TRUST_OBSERVE" | "TRUST_SUGGEST" | "TRUST_ASK" | "TRUST_AUTO";
@@ -4430,7 +4608,7 @@ export interface components {
             /** @description Address; empty where nobody said. */
             email: string;
             /** @description Changes with every change of the user. */
-            etag: string;
+            readonly etag: string;
             /** @description Groups, as the login elsewhere said last. */
             groups: string[];
             /** @description Whether he cannot log in for now, after too many wrong passwords. */
@@ -4447,6 +4625,11 @@ export interface components {
         };
         /**
          * @description Verdict is what one check says. Absence of evidence is a verdict of its own.
+         *
+         *     * `VERDICT_UNKNOWN`: Nothing can be said; the reason tells why.
+         *     * `VERDICT_PASS`: The release is good, as far as this check goes.
+         *     * `VERDICT_WARN`: Worse than it should be.
+         *     * `VERDICT_FAIL`: Bad.
          * @enum {string}
          */
         "adg.v1.Verdict": "VERDICT_UNKNOWN" | "VERDICT_PASS" | "VERDICT_WARN" | "VERDICT_FAIL";
@@ -4546,6 +4729,29 @@ export interface components {
         };
         /**
          * @description Why is the machine's word for the reason of a verdict; a sentence for people stands beside it.
+         *
+         *     * `WHY_UNSPECIFIED`: No reason was recorded.
+         *     * `WHY_NO_DATA`: The source answered, and there was nothing.
+         *     * `WHY_SOURCE_ERROR`: The source did not answer, or not with an answer.
+         *     * `WHY_STALE`: The latest sample is too old.
+         *     * `WHY_TOO_FEW`: Fewer samples than the check wants.
+         *     * `WHY_NO_BASELINE`: There is nothing to compare with.
+         *     * `WHY_NOT_A_NUMBER`: The value is not a number.
+         *     * `WHY_CLOCK_SKEW`: Samples come from the future.
+         *     * `WHY_AMBIGUOUS`: There are several series where one value is wanted.
+         *     * `WHY_WITHIN_LIMITS`: The value is within its limits.
+         *     * `WHY_BEYOND_WARN`: The value is beyond the limit of a warning.
+         *     * `WHY_BEYOND_FAIL`: The value is beyond the limit of a failure.
+         *     * `WHY_PREEXISTING`: Beyond the limit, and no worse than before the deployment.
+         *     * `WHY_PROBE_FAILED`: The probe failed often enough in a row.
+         *     * `WHY_PROBE_FAILING`: The probe failed, but not often enough in a row yet.
+         *     * `WHY_NOT_DUE`: Carried over from the observation before.
+         *     * `WHY_WORSE`: Sequential: worse than the baseline, and it stays so.
+         *     * `WHY_NOT_WORSE`: Sequential: proven to be no worse by the ratio that was asked for.
+         *     * `WHY_NOTHING_FOUND`: Sequential: undecided, though what had to be detectable would have been found.
+         *     * `WHY_TOO_EARLY`: Sequential: what has to be detectable could not be found yet; the text says how long it takes.
+         *     * `WHY_SILENT`: The candidate gets no requests while the baseline does.
+         *     * `WHY_WRONG_SHARE`: The candidate gets another share of the requests than it should.
          * @enum {string}
          */
         "adg.v1.Why": "WHY_UNSPECIFIED" | "WHY_NO_DATA" | "WHY_SOURCE_ERROR" | "WHY_STALE" | "WHY_TOO_FEW" | "WHY_NO_BASELINE" | "WHY_NOT_A_NUMBER" | "WHY_CLOCK_SKEW" | "WHY_AMBIGUOUS" | "WHY_WITHIN_LIMITS" | "WHY_BEYOND_WARN" | "WHY_BEYOND_FAIL" | "WHY_PREEXISTING" | "WHY_PROBE_FAILED" | "WHY_PROBE_FAILING" | "WHY_NOT_DUE" | "WHY_WORSE" | "WHY_NOT_WORSE" | "WHY_NOTHING_FOUND" | "WHY_TOO_EARLY" | "WHY_SILENT" | "WHY_WRONG_SHARE";
