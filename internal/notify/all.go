@@ -4,6 +4,7 @@ package notify
 import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/notify/log"
+	"github.com/deployguardian/adg/internal/notify/nats"
 	"github.com/deployguardian/adg/internal/notify/rabbitmq"
 	"github.com/deployguardian/adg/internal/notify/slack"
 	"github.com/deployguardian/adg/internal/notify/webhook"
@@ -12,6 +13,7 @@ import (
 // All are the notifiers that a policy may name.
 var All = []adg.NotifierDriver{
 	log.Driver,
+	nats.Driver,
 	rabbitmq.Driver,
 	slack.Driver,
 	webhook.Driver,
