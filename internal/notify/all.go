@@ -3,6 +3,7 @@ package notify
 
 import (
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/notify/kafka"
 	"github.com/deployguardian/adg/internal/notify/log"
 	"github.com/deployguardian/adg/internal/notify/nats"
 	"github.com/deployguardian/adg/internal/notify/rabbitmq"
@@ -12,6 +13,7 @@ import (
 
 // All are the notifiers that a policy may name.
 var All = []adg.NotifierDriver{
+	kafka.Driver,
 	log.Driver,
 	nats.Driver,
 	rabbitmq.Driver,
