@@ -71,7 +71,7 @@ var rules = []rule{
 	{"internal/notify/*", []string{".", "internal/remote", "internal/process", "internal/broker", "internal/notify/cloudevent"}},
 	{"internal/broker", []string{".", "internal/remote"}},
 	{"internal/brokertest", nil},
-	{"internal/intake", []string{".", "internal/notify/cloudevent"}},
+	{"internal/intake", []string{".", "internal/notify/cloudevent", "internal/remote"}},
 	{"internal/intake/*", []string{".", "internal/broker", "internal/intake"}},
 	{"internal/config", []string{"."}},
 	{"internal/report", []string{"."}},
