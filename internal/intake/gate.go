@@ -3,7 +3,9 @@ package intake
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/deployguardian/adg"
 )
@@ -55,18 +57,20 @@ func (g *Gate) Read(message []byte) (Announcement, error) {
 	return a, g.Binding.Allows(a)
 }
 
-// Take reads a message and hands it to the handler. The error says why the outcome is not Done.
+// Take reads a message and hands it to the handler, which has half a minute. The error says why the outcome is not Done.
 func (g *Gate) Take(ctx context.Context, message []byte, handle Handler) (Outcome, error) {
 	a, err := g.Read(message)
 	if err != nil {
 		return g.putAside(message, fmt.Errorf("this is no announcement that may be made here: %w", err))
 	}
-	err = handle(ctx, a)
+	limited, cancel := context.WithTimeoutCause(ctx, handling, adg.Errorf(adg.Unavailable, "not handled within %s", handling))
+	defer cancel()
+	err = handle(limited, a)
 	switch {
 	case err == nil:
 		g.taken.Add(1)
 		return Done, nil
-	case adg.IsPermanent(err) && ctx.Err() == nil:
+	case adg.IsPermanent(err) && limited.Err() == nil:
 		return g.putAside(message, err)
 	default:
 		g.failed.Add(1)
@@ -74,7 +78,35 @@ func (g *Gate) Take(ctx context.Context, message []byte, handle Handler) (Outcom
 	}
 }
 
+// Serve runs sessions with a broker, one after the other, until ctx is done, which is no error, or until one ends with a
+// Permanent error. A session says whether it got anywhere; after one that did not the wait for the next one grows.
+func Serve(ctx context.Context, log *slog.Logger, session func(context.Context) (progress bool, err error)) error {
+	for wait := firstBackoff; ; wait = min(2*wait, maxBackoff) {
+		progress, err := session(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case adg.IsPermanent(err):
+			return err
+		case progress:
+			wait = firstBackoff
+		}
+		log.Warn("taking announcements was interrupted, it goes on after a while", "after", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
 // Private
+
+const (
+	handling     = 30 * time.Second // bounds the handling of one announcement
+	firstBackoff = 200 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+)
 
 func (g *Gate) putAside(message []byte, why error) (Outcome, error) {
 	g.aside.Add(1)
