@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/deployguardian/adg"
@@ -21,12 +22,11 @@ type Options struct {
 	Stream         string   `yaml:"stream" doc:"Stream that announcements are taken from."`
 	Consumer       string   `yaml:"consumer" doc:"Name of the durable consumer; it is made, from the beginning of the stream, if it does not exist."`
 	Subject        string   `yaml:"subject" doc:"Subject of the announcements, for a consumer that is made; empty: all of the stream."`
-	Prefetch       int      `yaml:"prefetch" doc:"How many messages the server sends ahead."`
 	broker.Options `yaml:",inline"`
 }
 
 // Defaults are the options to start from.
-func Defaults() Options { return Options{Consumer: "adg", Prefetch: 16, Options: broker.Defaults()} }
+func Defaults() Options { return Options{Consumer: "adg", Options: broker.Defaults()} }
 
 // Consumer takes messages from the stream, one after the other.
 type Consumer struct {
@@ -40,9 +40,6 @@ func New(o Options, gate *intake.Gate, log *slog.Logger) (*Consumer, error) {
 	problems := []error{broker.ValidNATS(o.Servers), o.Check(), gate.Binding.Check()}
 	if !names.MatchString(o.Stream) || !names.MatchString(o.Consumer) {
 		problems = append(problems, adg.Errorf(adg.Invalid, "stream %q, consumer %q: use 1 to 64 letters, digits, '_' or '-'", o.Stream, o.Consumer))
-	}
-	if o.Prefetch < 1 || o.Prefetch > 1000 {
-		problems = append(problems, adg.Errorf(adg.Invalid, "prefetch: use 1 to 1000"))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -59,22 +56,26 @@ func (c *Consumer) Consume(ctx context.Context, handle intake.Handler) error {
 
 // Private
 
-// ackWait is when the server sends a message again that is not acknowledged: after the time that handling may take.
-const ackWait = time.Minute
+const (
+	ackWait = time.Minute      // until the server sends again what is not acknowledged: more than handling may take
+	asking  = 20 * time.Second // how long one question for the next message waits for an answer
+)
 
 var names = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (c *Consumer) session(ctx context.Context, handle intake.Handler) (progress bool, err error) {
-	n, messages, err := c.connect(ctx)
+	n, consumer, err := c.connect(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer n.Close()
-	defer messages.Stop()
 	ctx, cancel := n.While(ctx)
 	defer cancel()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := next(ctx, consumer)
+		if m == nil && err == nil {
+			continue
+		}
 		if err != nil {
 			return progress, n.Failure(ctx, "taking announcements from NATS", err)
 		}
@@ -95,6 +96,18 @@ func (c *Consumer) session(ctx context.Context, handle intake.Handler) (progress
 	}
 }
 
+// next is the next message; nil if there is none now. One at a time is asked for: what the server sent ahead would not
+// be sent to anybody else for a minute when this session ends.
+func next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
+	limited, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	m, err := consumer.Next(jetstream.FetchContext(limited))
+	if ctx.Err() == nil && (errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoMessages)) {
+		return nil, nil
+	}
+	return m, err
+}
+
 // acknowledge waits until the server knows.
 func (c *Consumer) acknowledge(ctx context.Context, m jetstream.Msg) error {
 	ctx, cancel := c.o.Within(ctx)
@@ -102,7 +115,7 @@ func (c *Consumer) acknowledge(ctx context.Context, m jetstream.Msg) error {
 	return m.DoubleAck(ctx)
 }
 
-func (c *Consumer) connect(ctx context.Context) (*broker.NATS, jetstream.MessagesContext, error) {
+func (c *Consumer) connect(ctx context.Context) (*broker.NATS, jetstream.Consumer, error) {
 	ctx, cancel := c.o.Within(ctx)
 	defer cancel()
 	n, err := broker.DialNATS(ctx, c.o.Servers, c.o.Options)
@@ -115,14 +128,10 @@ func (c *Consumer) connect(ctx context.Context) (*broker.NATS, jetstream.Message
 			Durable: c.o.Consumer, FilterSubject: c.o.Subject, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, DeliverPolicy: jetstream.DeliverAllPolicy,
 		})
 	}
-	var messages jetstream.MessagesContext
-	if err == nil {
-		messages, err = consumer.Messages(jetstream.PullMaxMessages(c.o.Prefetch))
-	}
 	if err != nil {
 		err = n.Failure(ctx, "consuming the stream "+c.o.Stream, err)
 		n.Close()
 		return nil, nil, err
 	}
-	return n, messages, nil
+	return n, consumer, nil
 }
