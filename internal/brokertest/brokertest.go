@@ -24,10 +24,12 @@ const (
 
 // Server is a broker's process, which may be killed and started again with what it has stored.
 type Server struct {
-	Addr    string // host:port
-	command func() *exec.Cmd
-	ready   string // part of the line by which it says that it serves
-	process *exec.Cmd
+	Addr        string       // host:port
+	TLSAddr     string       // host:port for TLS, where it has both
+	Certificate *Certificate // of TLS, where it has that
+	command     func() *exec.Cmd
+	ready       string // part of the line by which it says that it serves
+	process     *exec.Cmd
 }
 
 // Start starts the server, or starts it again, and waits until it serves.

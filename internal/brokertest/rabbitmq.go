@@ -7,16 +7,19 @@ import (
 	"testing"
 )
 
-// RabbitMQ starts a RabbitMQ of the test's own: node, cookie, port mapper, directories and ports are private.
+// RabbitMQ starts a RabbitMQ of the test's own: node, cookie, port mapper, directories and ports are private. It also
+// speaks TLS, with Certificate.
 func RabbitMQ(t *testing.T) *Server {
 	t.Helper()
 	// Debian's /usr/sbin/rabbitmq-server changes the user and the directory; the program behind it does not.
 	server := program(t, "/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
 	mapper := program(t, "epmd")
 	dir := t.TempDir()
-	listen, dist, names := port(t), port(t), port(t)
+	listen, secure, dist, names := port(t), port(t), port(t), port(t)
+	cert := NewCertificate(t)
 	write(t, filepath.Join(dir, "rabbitmq.conf"), "listeners.tcp.1 = 127.0.0.1:"+listen+"\ndefault_user = "+User+"\ndefault_pass = "+Password+
-		"\nloopback_users = none\nlog.console = false\nlog.file = "+filepath.Join(dir, "log")+"\n")
+		"\nloopback_users = none\nlisteners.ssl.1 = 127.0.0.1:"+secure+
+		"\nssl_options.cacertfile = "+cert.File+"\nssl_options.certfile = "+cert.File+"\nssl_options.keyfile = "+cert.KeyFile+"\nlog.console = false\nlog.file = "+filepath.Join(dir, "log")+"\n")
 	write(t, filepath.Join(dir, "plugins"), "[].\n")
 	write(t, filepath.Join(dir, ".erlang.cookie"), "PRIVATE")
 	if err := os.Chmod(filepath.Join(dir, ".erlang.cookie"), 0o400); err != nil {
@@ -32,7 +35,7 @@ func RabbitMQ(t *testing.T) *Server {
 	if err := epmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Addr: "127.0.0.1:" + listen, ready: "completed with", command: func() *exec.Cmd {
+	s := &Server{Addr: "127.0.0.1:" + listen, TLSAddr: "127.0.0.1:" + secure, Certificate: cert, ready: "completed with", command: func() *exec.Cmd {
 		cmd := exec.Command(server)
 		cmd.Env, cmd.Dir = env, dir
 		return cmd

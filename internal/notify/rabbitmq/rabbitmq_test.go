@@ -34,6 +34,7 @@ func TestRabbitMQ(t *testing.T) {
 		{"gives up at once on an exchange that it may not make", missingExchange},
 		{"sends again what was not confirmed, under the same id", confirmLost},
 		{"reports a full queue", fullQueue},
+		{"speaks TLS with a server that it can trust, and with no other", secured},
 		{"keeps its deadline when the server is silent", silent},
 		{"loses nothing and keeps the order over a crash of the server", crash},
 		{"leaves nothing running after Close", closed},
@@ -172,6 +173,19 @@ func fullQueue(t *testing.T, s *server) {
 	}
 	q.read()
 	mustNotify(t, n, numbered(1))
+}
+
+func secured(t *testing.T, s *server) {
+	q := s.queue(t, nil)
+	trusting := openWith(t, "", q.exchange, func(o *rabbitmq.Options) { o.URL, o.TLS.CAFile = "amqps://"+s.TLSAddr, s.Certificate.File })
+	mustNotify(t, trusting, notifytest.Fact())
+	wary := openWith(t, "", q.exchange, func(o *rabbitmq.Options) { o.URL, o.Timeout = "amqps://"+s.TLSAddr, 2*time.Second })
+	if err := wary.Notify(t.Context(), notifytest.Fact()); err == nil || adg.IsPermanent(err) {
+		t.Errorf("a server that nobody vouches for: %v", err)
+	}
+	if got := q.read(); len(got) != 1 {
+		t.Errorf("%d messages arrived", len(got))
+	}
 }
 
 func silent(t *testing.T, s *server) {
