@@ -48,7 +48,7 @@ func TestEventWithoutAKeyHasOneOfItsOwn(t *testing.T) {
 }
 
 func TestEventThatIsNoAnnouncementIsRefused(t *testing.T) {
-	replace := func(old, new string) string { return event(strings.Replace(good, old, new, 1)) }
+	replace := func(old, by string) string { return event(strings.Replace(good, old, by, 1)) }
 	for _, c := range []struct{ name, text, want string }{
 		{"no JSON", `deploy!`, "no JSON object"},
 		{"an array", `[]`, "no JSON object"},

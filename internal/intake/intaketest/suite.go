@@ -4,7 +4,6 @@ package intaketest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -76,7 +75,7 @@ func take(t *testing.T, q Queue, g *intake.Gate, handle intake.Handler) *taking 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	k := &taking{t: t, stop: cancel, ended: make(chan error, 1), handed: make(chan string, 100)}
-	c := q.Consumer(t, g, "", slog.New(slog.NewTextHandler(io.Discard, nil)))
+	c := q.Consumer(t, g, "", slog.New(slog.DiscardHandler))
 	go func() {
 		k.ended <- c.Consume(ctx, func(ctx context.Context, a intake.Announcement) error {
 			k.handed <- a.Version
@@ -210,7 +209,7 @@ func wrongPassword(t *testing.T, q Queue) {
 	const wrong = "another-secret-0815"
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	err := q.Consumer(t, gate(), wrong, slog.New(slog.NewTextHandler(io.Discard, nil))).Consume(ctx, fine)
+	err := q.Consumer(t, gate(), wrong, slog.New(slog.DiscardHandler)).Consume(ctx, fine)
 	if !adg.IsPermanent(err) || strings.Contains(fmt.Sprintf("%+v", err), wrong) {
 		t.Errorf("got %v", err)
 	}
