@@ -79,6 +79,20 @@ func (q *queue) Publish(t *testing.T, messages ...string) {
 	}
 }
 
+func (q *queue) Left(t *testing.T) int {
+	t.Helper()
+	left := 0
+	for _, p := range q.cluster.PartitionInfos("announcements") {
+		left += int(p.HighWatermark)
+	}
+	for _, partitions := range q.cluster.GroupInfo("adg").Commits {
+		for _, c := range partitions {
+			left -= int(c.Offset)
+		}
+	}
+	return left
+}
+
 func (q *queue) Crash(t *testing.T) {
 	t.Helper()
 	q.cluster.Close()

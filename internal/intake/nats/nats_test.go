@@ -74,6 +74,19 @@ func (q *queue) Crash(t *testing.T) {
 	q.server.Start(t)
 }
 
+func (q *queue) Left(t *testing.T) int {
+	t.Helper()
+	var left int
+	q.do(t, func(js jetstream.JetStream) error {
+		c, err := js.Consumer(t.Context(), "announcements", "adg")
+		if err == nil {
+			left = c.CachedInfo().NumAckPending + int(c.CachedInfo().NumPending)
+		}
+		return err
+	})
+	return left
+}
+
 func (q *queue) do(t *testing.T, f func(jetstream.JetStream) error) {
 	t.Helper()
 	conn, err := gonats.Connect("nats://"+q.server.Addr, gonats.UserInfo(brokertest.User, brokertest.Password))

@@ -122,6 +122,23 @@ func (q *queue) Crash(t *testing.T) {
 	q.server.Start(t)
 }
 
+// Left takes all that is left, and puts it back.
+func (q *queue) Left(t *testing.T) int {
+	t.Helper()
+	left := 0
+	q.do(t, func(ch *amqp.Channel) error {
+		for {
+			d, found, err := ch.Get(q.name, false)
+			if err != nil || !found {
+				return err
+			}
+			left++
+			defer func() { _ = d.Nack(false, true) }() // its connection ends anyway
+		}
+	})
+	return left
+}
+
 func (q *queue) do(t *testing.T, f func(*amqp.Channel) error) {
 	t.Helper()
 	conn, err := amqp.Dial("amqp://" + brokertest.User + ":" + brokertest.Password + "@" + q.server.Addr + "/")

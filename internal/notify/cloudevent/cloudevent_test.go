@@ -95,6 +95,14 @@ func TestNoNameCanPoseAsAnotherOnesTopic(t *testing.T) {
 	if got := cloudevent.Topic(adg.Fact{Service: "shop", Environment: "production", Kind: adg.FactBlind}); got != "shop.production.blind" {
 		t.Errorf("got %s", got)
 	}
+	topics := map[string]string{}
+	for _, name := range []string{"a.b", "a_b", "a-b", "a%2Eb", "a*b", "a b", "a>b", "ab"} {
+		topic := cloudevent.Topic(adg.Fact{Service: name, Environment: "e", Kind: adg.FactBlind})
+		if other, taken := topics[topic]; taken {
+			t.Errorf("%q and %q have the topic %s", name, other, topic)
+		}
+		topics[topic] = name
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.OneOf(rapid.StringMatching(`[ab.*>#%_-]{0,4}`), rapid.String())
 		draw := func(label string) adg.Fact {
