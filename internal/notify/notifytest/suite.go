@@ -146,6 +146,7 @@ func concurrent(t *testing.T, c Case) {
 	for i := range 16 {
 		sending.Go(func() {
 			f := Fact()
+			f.ID = fmt.Sprintf("shop-v2-abc/rolled_back/%d", i)
 			f.Release = fmt.Sprintf("v2.%d-end", i)
 			if err := n.Notify(t.Context(), f); err != nil {
 				t.Error(err)

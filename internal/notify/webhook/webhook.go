@@ -3,52 +3,29 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/notify/cloudevent"
 	"github.com/deployguardian/adg/internal/remote"
 )
 
 // Options are the notifier's settings.
 type Options struct {
 	URL            string     `yaml:"url" doc:"Where the events are posted to."`
+	Source         string     `yaml:"source" doc:"Source that the events name; empty: /adg/ and the notifier's name."`
 	Secret         adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 't.body'."`
 	remote.Options `yaml:",inline"`
 }
 
 // Driver opens notifiers of type webhook.
 var Driver = adg.NewNotifierDriver("webhook", "Posts facts as CloudEvents to an HTTP endpoint.", Options{Options: remote.Defaults()}, open)
-
-// Event is a CloudEvent, version 1.0, in its JSON form. The id is the fact's: the same each time it is sent.
-type Event struct {
-	SpecVersion     string    `json:"specversion"`
-	ID              string    `json:"id"`
-	Source          string    `json:"source"`
-	Type            string    `json:"type"`
-	Subject         string    `json:"subject"`
-	Time            time.Time `json:"time"`
-	DataContentType string    `json:"datacontenttype"`
-	Data            adg.Fact  `json:"data"`
-}
-
-// NewEvent is the event that tells a fact.
-func NewEvent(f adg.Fact) Event {
-	f.Text, f.Actor = adg.Printable(f.Text), adg.Printable(f.Actor)
-	reasons := make([]string, len(f.Reasons))
-	for i, r := range f.Reasons {
-		reasons[i] = adg.Printable(r)
-	}
-	f.Reasons = reasons
-	return Event{
-		SpecVersion: "1.0", ID: f.ID, Source: "adg/" + f.Environment + "/" + f.Service, Type: "io.deployguardian." + f.Kind.String(),
-		Subject: f.Deployment, Time: f.At, DataContentType: "application/json", Data: f,
-	}
-}
 
 // Private
 
@@ -65,8 +42,9 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Notifier, error) {
 	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
 		return nil, adg.Errorf(adg.Invalid, "notifier %s: url is no address: write it as https://host/path", host.Name)
 	}
+	o.Source = cmp.Or(o.Source, "/adg/"+host.Name)
 	client, err := remote.New(o.Options, o.Secret)
-	if err != nil {
+	if err = errors.Join(err, cloudevent.ValidSource(o.Source)); err != nil {
 		return nil, fmt.Errorf("notifier %s: %w", host.Name, err)
 	}
 	return &notifier{o, client}, nil
@@ -74,15 +52,15 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Notifier, error) {
 
 // Notify posts the event; any 2xx means that it was taken.
 func (n *notifier) Notify(ctx context.Context, f adg.Fact) error {
-	body, err := json.Marshal(NewEvent(f))
+	body, err := cloudevent.Encode(f, n.o.Source)
 	if err != nil {
-		return adg.Permanent(fmt.Errorf("writing fact %s as an event: %w", f.ID, err))
+		return adg.Permanent(err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.o.URL, bytes.NewReader(body))
 	if err != nil {
 		return adg.Permanent(adg.Errorf(adg.Invalid, "the webhook's url is no url"))
 	}
-	req.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
+	req.Header.Set("Content-Type", cloudevent.ContentType)
 	if !n.o.Secret.IsZero() {
 		//nolint:forbidigo // receivers refuse old signatures by their own clock, so this is the time of sending
 		req.Header.Set(remote.SignatureHeader, remote.Sign(n.o.Secret.Reveal(), time.Now(), body))

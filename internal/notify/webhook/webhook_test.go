@@ -31,7 +31,7 @@ func TestEventIsASignedCloudEventWhoseIDIsTheFacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{
-		"specversion": "1.0", "id": notifytest.Fact().ID, "type": "io.deployguardian.rolled_back", "source": "adg/production/shop",
+		"specversion": "1.0", "id": notifytest.Fact().ID, "type": "io.github.deployguardian.adg.rolled_back.v1", "source": "/adg/hook",
 		"subject": "shop-v2-abc", "time": "2026-03-04T05:06:07Z", "datacontenttype": "application/json",
 	} {
 		if event[key] != want {
