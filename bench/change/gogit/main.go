@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,11 +48,17 @@ type history map[string]change
 type result struct {
 	Commits  int         `json:"commits"`
 	CacheMiB int         `json:"library_cache_mib"`
-	Git      []float64   `json:"git_s"`     // of each round
-	Library  []float64   `json:"library_s"` // of each round, opening the repository included
-	Ratio    float64     `json:"ratio"`     // of the shortest
+	Git      []cost      `json:"git"`     // of each round
+	Library  []cost      `json:"library"` // of each round, opening the repository included
+	Ratio    float64     `json:"cpu_ratio"`
 	Differ   differences `json:"differ"`
 	Version  string      `json:"git_version"`
+}
+
+// cost is what a round took: by the clock, which other work on the machine makes longer, and of processors.
+type cost struct {
+	Seconds float64 `json:"s"`
+	CPU     float64 `json:"cpu_s"`
 }
 
 // differences are commits of which the two do not say the same.
@@ -78,20 +85,45 @@ func run(ctx context.Context, dir string, commits, rounds, cache int) error {
 	var byGit, byLibrary history
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
-		begin := time.Now()
+		begin := now()
 		if byGit, err = gitHistory(ctx, dir, commits); err != nil {
 			return fmt.Errorf("count with git: %w", err)
 		}
-		out.Git = append(out.Git, time.Since(begin).Seconds())
-		begin = time.Now()
+		out.Git = append(out.Git, begin.until(now()))
+		begin = now()
 		if byLibrary, err = libraryHistory(ctx, dir, commits, cache); err != nil {
 			return fmt.Errorf("count with the library: %w", err)
 		}
-		out.Library = append(out.Library, time.Since(begin).Seconds())
+		out.Library = append(out.Library, begin.until(now()))
 	}
-	out.Commits, out.Ratio = len(byGit), slices.Min(out.Library)/slices.Min(out.Git)
+	out.Commits, out.Ratio = len(byGit), least(out.Library)/least(out.Git)
 	out.Differ = compare(byGit, byLibrary)
 	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// instant is a time by the clock, and the processors' time of this process and of those it waited for.
+type instant struct {
+	at  time.Time
+	cpu time.Duration
+}
+
+func now() instant {
+	i := instant{at: time.Now()}
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var used syscall.Rusage
+		if err := syscall.Getrusage(who, &used); err == nil { // it knows both
+			i.cpu += time.Duration(used.Utime.Nano() + used.Stime.Nano())
+		}
+	}
+	return i
+}
+
+func (i instant) until(end instant) cost {
+	return cost{end.at.Sub(i.at).Seconds(), (end.cpu - i.cpu).Seconds()}
+}
+
+func least(costs []cost) float64 {
+	return slices.MinFunc(costs, func(a, b cost) int { return cmp.Compare(a.CPU, b.CPU) }).CPU
 }
 
 // compare counts where two histories differ.
