@@ -67,8 +67,10 @@ func parse(r io.Reader) (history, error) {
 		c.added, c.deleted = c.added+lines(added), c.deleted+lines(deleted)
 		if path == "" {
 			c.renames++
-			if !scan.Scan() || !scan.Scan() {
-				return nil, fmt.Errorf("commit %s ends within a renamed file", hash)
+			for range 2 { // the old name and the new one
+				if !scan.Scan() {
+					return nil, fmt.Errorf("commit %s ends within a renamed file", hash)
+				}
 			}
 		}
 		all[hash] = c
