@@ -28,11 +28,12 @@ func main() {
 	files := flag.Int("files", 10_000, "files in it")
 	authors := flag.Int("authors", 500, "authors of it")
 	repository := flag.String("repository", "", "measure this repository instead")
+	keep := flag.String("keep", "", "make the repository in this new `folder`, and leave it there")
 	batch := flag.Int("batch", 20, "commits of the main line between the live release and the new one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *repository, *commits, *files, *authors, *batch); err != nil {
+	if err := run(ctx, *repository, *keep, *commits, *files, *authors, *batch); err != nil {
 		fmt.Fprintln(os.Stderr, "change:", err)
 		stop()
 		os.Exit(1)
@@ -52,8 +53,19 @@ type result struct {
 	ChildPeakMB float64 `json:"git_peak_rss_mb"` // the largest git
 }
 
-func run(ctx context.Context, dir string, commits, files, authors, batch int) error {
-	if dir == "" {
+func run(ctx context.Context, dir, keep string, commits, files, authors, batch int) error {
+	switch {
+	case dir != "" && keep != "":
+		return errors.New("-repository is measured as it is, -keep makes one: choose one of them")
+	case keep != "":
+		dir = keep
+		if err := os.Mkdir(dir, 0o750); err != nil { // one that is there already is not ours to write to
+			return err
+		}
+		if err := generate(ctx, dir, commits, files, authors); err != nil {
+			return err
+		}
+	case dir == "":
 		made, err := os.MkdirTemp("", "adg-bench-change-")
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
 )
@@ -17,8 +18,8 @@ const (
 	refresh = 500 * time.Millisecond
 )
 
-// liveView redraws a picture in place: where the deployment is, how long it still takes, and every check against its
-// limit.
+// liveView redraws a picture in place: where the deployment is, how long it still takes, how likely it is to succeed, and
+// every check against its limit.
 type liveView struct {
 	mu      sync.Mutex
 	t       Terminal
@@ -36,6 +37,7 @@ type picture struct {
 	seen   time.Time // by the store's clock
 	at     time.Time // by ours, when it was seen
 	values map[string][]float64
+	course []float64 // of the probability of success
 	facts  []string
 	said   string
 	hint   string // what can be typed
@@ -117,6 +119,10 @@ func (p *picture) tick(d adg.Deployment, t adg.Tick) {
 			p.values[j.Check] = all[max(0, len(all)-kept):]
 		}
 	}
+	if success, found := expected(t); found {
+		p.course = append(p.course, success)
+		p.course = p.course[max(0, len(p.course)-kept):]
+	}
 	for _, f := range t.Decision.Facts {
 		p.facts = append(p.facts, f.At.Format("15:04:05")+"  "+clean(factLine(f)))
 	}
@@ -137,8 +143,11 @@ func (p *picture) lines(now time.Time, width int) []string {
 		p.bold(cut(fmt.Sprintf("%s in %s   %s → %s   %s", d.Spec.Policy.Service, d.Spec.Policy.Environment, from, d.Spec.Release.Version, d.ID), width)),
 		cut(p.place(now), width),
 		p.paint(d.Status.Health, cut(fmt.Sprintf("health %s, score %.0f", d.Status.Health, d.Status.Score), width)),
-		"",
 	}
+	if d.Spec.Prediction != nil {
+		lines = append(lines, p.success(width))
+	}
+	lines = append(lines, "")
 	for _, w := range d.Status.Checks {
 		lines = append(lines, p.check(w, width))
 	}
@@ -182,6 +191,18 @@ func (p *picture) place(now time.Time) string {
 		return text
 	}
 	return text
+}
+
+// success is what was predicted, what is expected now, and the way there: as much of it as fits.
+func (p *picture) success(width int) string {
+	text := "success " + percent(p.d.Spec.Prediction.Success)
+	if n := len(p.course); n > 0 {
+		text += " → " + percent(p.course[n-1])
+		if room := width - utf8.RuneCountInString(text) - 1; room > 0 {
+			text += " " + curve(p.course[max(0, n-room):], 0, 1)
+		}
+	}
+	return cut(text, width)
 }
 
 func (p *picture) check(w adg.Watch, width int) string {

@@ -79,6 +79,11 @@ func sparkline(values []float64, width int) string {
 			low, high = min(low, v), max(high, v)
 		}
 	}
+	return curve(values, low, high)
+}
+
+// curve draws values between two ends; gaps are blanks.
+func curve(values []float64, low, high float64) string {
 	var line strings.Builder
 	for _, v := range values {
 		switch {
@@ -91,6 +96,18 @@ func sparkline(values []float64, width int) string {
 		}
 	}
 	return line.String()
+}
+
+// percent is a probability as people say it; what is not quite certain is not said to be.
+func percent(p float64) string {
+	switch {
+	case p < 0.005:
+		return "<1 %"
+	case p > 0.995:
+		return ">99 %"
+	default:
+		return fmt.Sprintf("%.0f %%", 100*p)
+	}
 }
 
 // drawn tells whether a sparkline shows a value: it is a number, and the distance between two of them is one, too.

@@ -41,6 +41,7 @@ type lineView struct {
 	out   io.Writer
 	dir   string
 	quiet time.Time // when the last line was written
+	tenth *int      // of the probability of success, as it was last said
 }
 
 // silence is how long a log stays without a line while all goes on as before.
@@ -54,6 +55,7 @@ func (v *lineView) Tick(d adg.Deployment, t adg.Tick) {
 	for _, f := range t.Decision.Facts {
 		v.line(at, factLine(f))
 	}
+	v.success(d, t)
 	if t.Input.Assessment != nil && (t.Decision.Changed() || at.Sub(v.quiet) >= silence) {
 		v.line(at, fmt.Sprintf("%s, %s", where(d), healthLine(*t.Input.Assessment)))
 	}
@@ -72,6 +74,28 @@ func (v *lineView) Close(d adg.Deployment, err error) {
 		v.Say(endLine(d, v.dir))
 	}
 }
+
+// success writes a line when the probability of success has gone to another tenth than was said last.
+func (v *lineView) success(d adg.Deployment, t adg.Tick) {
+	if d.Spec.Prediction == nil {
+		return
+	}
+	before := d.Spec.Prediction.Success
+	if v.tenth == nil {
+		v.tenth = new(tenthOf(before))
+	}
+	now, found := expected(t)
+	if !found || now >= float64(*v.tenth)/10-wobble && now <= float64(*v.tenth+1)/10+wobble {
+		return
+	}
+	*v.tenth = tenthOf(now)
+	v.line(t.Decision.At, fmt.Sprintf("success is expected with %s now, %s before the first step", percent(now), percent(before)))
+}
+
+// wobble is how far beyond a tenth the probability must be before a line says so: it may hover there for long.
+const wobble = 0.02
+
+func tenthOf(p float64) int { return min(9, max(0, int(10*p))) }
 
 func (v *lineView) line(at time.Time, text string) {
 	v.quiet = at
@@ -103,6 +127,8 @@ type jsonTick struct {
 	Share      float64          `json:"share"`
 	Health     adg.Health       `json:"health"`
 	Score      float64          `json:"score"`
+	Predicted  *float64         `json:"predicted,omitempty"` // probability of success before the first step
+	Success    *float64         `json:"success,omitempty"`   // and by the evidence of this tick, while the release is judged
 	Checks     []jsonCheck      `json:"checks,omitempty"`
 	Reasons    []string         `json:"reasons,omitempty"`
 }
@@ -112,6 +138,12 @@ func (v *jsonView) Tick(d adg.Deployment, t adg.Tick) {
 	event := jsonTick{
 		Kind: "tick", At: t.Decision.At, Deployment: d.ID, State: d.Status.State, Decision: t.Decision.Kind,
 		Share: share(d), Health: d.Status.Health, Score: d.Status.Score, Reasons: t.Decision.Reasons,
+	}
+	if d.Spec.Prediction != nil {
+		event.Predicted = finite(&d.Spec.Prediction.Success)
+	}
+	if success, found := expected(t); found {
+		event.Success = &success
 	}
 	if t.Input.Assessment != nil {
 		for _, j := range t.Input.Assessment.Judgements {
@@ -150,6 +182,22 @@ func (v *jsonView) write(event any) {
 	if err := json.NewEncoder(v.out).Encode(event); err != nil {
 		_, _ = fmt.Fprintln(v.err, "adg: writing an event:", err)
 	}
+}
+
+// expected is the probability of success by the evidence of a tick. There is none once the release is taken back: what
+// is judged then is the one before it.
+func expected(t adg.Tick) (success float64, found bool) {
+	if t.Input.Assessment == nil || t.Input.Assessment.Success == nil {
+		return 0, false
+	}
+	success = *t.Input.Assessment.Success
+	switch t.Decision.From {
+	case adg.Rolling, adg.Held, adg.Verifying, adg.RollbackPending:
+		return success, success >= 0 && success <= 1
+	case adg.Pending, adg.Gated, adg.RollingBack, adg.VerifyingRollback, adg.Blocked, adg.Succeeded, adg.RolledBack,
+		adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
+	}
+	return 0, false
 }
 
 // factLine is a fact on one line: what happened, and why.

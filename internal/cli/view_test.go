@@ -64,11 +64,13 @@ func TestThePictureFitsTheTerminal(t *testing.T) {
 	held.Status.State, held.Status.Reasons = adg.Held, []string{"nothing is known about the release for 45 s"}
 	verifying.Status.State = adg.Verifying
 	ended.Status.State, ended.Status.Reasons = adg.RolledBack, []string{"v1 is live and verified"}
-	for name, d := range map[string]adg.Deployment{"rolling": rolling(), "held": held, "verifying": verifying, "ended": ended} {
+	for name, d := range map[string]adg.Deployment{"rolling": rolling(), "held": held, "verifying": verifying, "ended": ended, "predicted": predicted()} {
 		p := picture{values: map[string][]float64{}, hint: hint}
 		p.tick(d, ticked(d, ptr(0.01), started(d)))
 		p.tick(d, ticked(d, nil))
-		p.tick(d, ticked(d, ptr(0.02)))
+		last := ticked(d, ptr(0.02))
+		last.Input.Assessment.Success = ptr(0.41)
+		p.tick(d, last)
 		p.at = noon // when it was seen, by this machine's clock
 		for _, width := range []int{60, 100, 150} {
 			t.Run(fmt.Sprintf("%s at %d columns", name, width), func(t *testing.T) {
@@ -81,6 +83,53 @@ func TestThePictureFitsTheTerminal(t *testing.T) {
 				golden(t, fmt.Sprintf("%s_%d.txt", name, width), strings.Join(lines, "\n")+"\n")
 			})
 		}
+	}
+}
+
+// predicted is a deployment of which success was expected with 93 %.
+func predicted() adg.Deployment {
+	d := rolling()
+	d.Spec.Prediction = &adg.Prediction{Success: 0.93, Low: 0.8, High: 0.97, Base: 0.96}
+	return d
+}
+
+// believed is a tick after which success is expected with a probability.
+func believed(d adg.Deployment, success float64) adg.Tick {
+	tick := ticked(d, ptr(0.01))
+	tick.Input.Assessment.Success = &success
+	return tick
+}
+
+func TestThePictureShowsHowTheExpectationGoes(t *testing.T) {
+	d := predicted()
+	p := picture{values: map[string][]float64{}}
+	show := func(width int) string { return p.lines(noon, width)[3] }
+	p.tick(d, ticked(d, nil))
+	if got := show(80); got != "success 93 %" {
+		t.Errorf("before there is evidence: %q", got)
+	}
+	for _, success := range []float64{0.94, 0.9, 0.75, 0.6, 0.5, 0.41} {
+		p.tick(d, believed(d, success))
+	}
+	for width, want := range map[int]string{80: "success 93 % → 41 % █▇▆▅▅▄", 24: "success 93 % → 41 % ▆▅▅▄", 20: "success 93 % → 41 %", 19: "success 93 % → 41 %", 12: "success 93 …"} {
+		if got := show(width); got != want {
+			t.Errorf("at %d columns: %q, want %q", width, got, want)
+		}
+	}
+	d.Status.State = adg.VerifyingRollback
+	p.tick(d, believed(d, 0.99))
+	if got := show(80); !strings.Contains(got, "93 % → 41 % ") {
+		t.Errorf("while the release before it is judged: %q", got)
+	}
+	d.Status.State = adg.Rolling
+	for range 2 * kept {
+		p.tick(d, believed(d, 0.0001))
+	}
+	for _, none := range []float64{math.NaN(), math.Inf(1), -1, 1.5} {
+		p.tick(d, believed(d, none))
+	}
+	if got, want := show(80), "success 93 % → <1 % "+strings.Repeat("▁", kept); got != want {
+		t.Errorf("after long: %q, want %q", got, want)
 	}
 }
 
@@ -122,9 +171,9 @@ func TestThePictureStandsEveryStateBeforeAndAfterItsSteps(t *testing.T) {
 }
 
 func TestColourIsNeverTheOnlySign(t *testing.T) {
-	d := rolling()
+	d := predicted()
 	plain := picture{values: map[string][]float64{}}
-	plain.tick(d, ticked(d, ptr(1)))
+	plain.tick(d, believed(d, 0.41))
 	coloured := plain
 	coloured.colour = true
 	with := strings.Join(coloured.lines(noon, 100), "\n")
@@ -161,6 +210,53 @@ shop v2 in production: rolled back (v1 is live; and verified)
 `
 	if got := out.String(); !strings.HasPrefix(got, want) || !strings.Contains(got[len(want):], "adg report shop-v2-x") {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestLinesSayWhenTheExpectationGoesToAnotherTenth(t *testing.T) {
+	d := predicted()
+	var out bytes.Buffer
+	v := &lineView{out: &out, quiet: noon}
+	for _, success := range []float64{0.94, 0.91, 0.889, 0.91, 0.87, 0.901, 0.889, 0.31, 0.28, 0.299, 0.3, 0.279, 0.999, 1} {
+		v.Tick(d, believed(d, success))
+	}
+	want := ""
+	for _, now := range []string{"87 %", "31 %", "28 %", ">99 %"} {
+		want += "12:00:00  success is expected with " + now + " now, 93 % before the first step\n"
+	}
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+	out.Reset()
+	silent := &lineView{out: &out, quiet: noon}
+	silent.Tick(rolling(), believed(rolling(), 0.1))
+	d.Status.State = adg.VerifyingRollback
+	silent.Tick(d, believed(d, 0.1))
+	if out.Len() > 0 {
+		t.Errorf("without a prediction, and when the release was taken back: %q", out.String())
+	}
+}
+
+func TestEventsCarryThePredictionAndWhatBecameOfIt(t *testing.T) {
+	var out bytes.Buffer
+	v := &jsonView{out: &out, err: &out}
+	back := predicted()
+	back.Status.State = adg.VerifyingRollback
+	v.Tick(predicted(), believed(predicted(), 0.41))
+	v.Tick(predicted(), ticked(predicted(), nil))
+	v.Tick(predicted(), believed(predicted(), math.NaN()))
+	v.Tick(back, believed(back, 0.99))
+	v.Tick(rolling(), ticked(rolling(), nil))
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		var event struct{ Predicted, Success *float64 }
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		got = append(got, number(event.Predicted)+" "+number(event.Success))
+	}
+	if diff := cmp.Diff([]string{"0.93 0.41", "0.93 –", "0.93 –", "0.93 –", "– –"}, got); diff != "" {
+		t.Errorf("predicted and expected (-want +got):\n%s", diff)
 	}
 }
 

@@ -69,7 +69,7 @@ func (t *Tree) UnmarshalJSON(text []byte) error {
 // Private
 
 const (
-	codecVersion = 1
+	codecVersion = 2
 	maxModel     = 256 << 20 // bytes, unpacked
 	nodeSize     = 2 + 1 + 4 + 3*8
 	maxNames     = 1024

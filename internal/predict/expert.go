@@ -37,17 +37,19 @@ const (
 	forest
 	blendAll
 	blendTrees
+	blendUsual
 	expertCount
 )
 
 var expertNames = [expertCount]string{"base_rate", "recent_rate", "prior", "logistic", "logistic_to_prior_10",
 	"logistic_to_prior_50", "logistic_to_prior_200", "logistic_curved", "services", "boosted", "boosted_deep",
-	"boosted_on_logistic", "forest", "blend", "blend_trees"}
+	"boosted_on_logistic", "forest", "blend", "blend_trees", "blend_usual"}
 
 // beforehand is the weight of each expert before the first outcome, up to a factor. Those that have not seen enough
 // say the base rate meanwhile.
 var beforehand = [expertCount]float64{baseRate: 4, recentRate: 1, shippedPrior: 4, textbook: .2, ridgeWeak: 1, ridgeMiddle: 2,
-	ridgeStrong: 4, curved: .5, perService: 1, boosted: 1, boostedDeep: 1, boostedOnRidge: 1, forest: 1, blendAll: 40, blendTrees: 10}
+	ridgeStrong: 4, curved: .5, perService: 1, boosted: 1, boostedDeep: 1, boostedOnRidge: 1, forest: 1, blendAll: 40, blendTrees: 10,
+	blendUsual: 20}
 
 func firstWeight(k int) float64 {
 	sum := 0.0
@@ -126,7 +128,7 @@ func mix(experts []Expert, calibrated []float64) float64 {
 // when times change, and one surprise counts less than in full, because rare failures come in streaks.
 const (
 	share     = 0.001
-	tempering = 0.3
+	tempering = 0.6
 )
 
 // reweigh moves weight to the experts that saw an outcome coming.

@@ -43,6 +43,26 @@ func TestNoiseIsNotWorseThanTheBaseRateForLong(t *testing.T) {
 	}
 }
 
+func TestTheAnswerLosesLittleAgainstTheUsualBlend(t *testing.T) {
+	w := newWorld(1)
+	l := NewLearner(worldNames, Settings{Seed: 1})
+	w.lived(l, 400)
+	if e := l.model.Experts[blendUsual]; e.Weight <= 0 || len(e.Members) == 0 {
+		t.Fatalf("the usual blend is not among the experts: %+v", e)
+	}
+	answer, usual := 0.0, 0.0
+	for range 600 {
+		values, service, failed := w.deployment()
+		id, p := l.Add(values, service)
+		answer += surprise(logit(p.Failure), failed)
+		usual += surprise((logit(p.Experts[textbook])+logit(p.Experts[boosted]))/2, failed)
+		l.Learn(id, failed)
+	}
+	if answer > usual+3 {
+		t.Errorf("log-loss %.1f, of the usual blend %.1f", answer, usual)
+	}
+}
+
 func TestWeightMovesBackWhenWhatWasLearnedIsNoLongerTrue(t *testing.T) {
 	w := newWorld(3)
 	l := NewLearner(worldNames, Settings{Seed: 1})
