@@ -66,11 +66,14 @@ type Spec struct {
 	// Prediction is what was expected before the first step, and Steered what the risk changed in the policy, in words.
 	Prediction *Prediction `json:"prediction,omitempty"`
 	Steered    []string    `json:"steered,omitempty"`
-	Actor      string      `json:"actor"` // who asked
+	Actor      string      `json:"actor"`            // who asked
+	Author     string      `json:"author,omitempty"` // who wrote the change, as the pipeline said
 	Reason     string      `json:"reason,omitempty"`
-	Emergency  string      `json:"emergency,omitempty"` // why no freeze window holds it up; empty: they do
-	Created    time.Time   `json:"created"`
-	Trace      string      `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
+	// Labels are what else was said about it, such as its build's address.
+	Labels    map[string]string `json:"labels,omitempty"`
+	Emergency string            `json:"emergency,omitempty"` // why no freeze window holds it up; empty: they do
+	Created   time.Time         `json:"created"`
+	Trace     string            `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
 
 // Status is where the deployment stands. rollout.Step alone writes it.

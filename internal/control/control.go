@@ -17,6 +17,8 @@ import (
 // Starter checks and stores deployments.
 type Starter interface {
 	Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error)
+	// Gates are what a deployment has to pass before it begins, as they are now.
+	Gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error)
 }
 
 // Options are what a Control works with.

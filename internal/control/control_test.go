@@ -62,6 +62,8 @@ func (s *starter) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, err
 	return s.store.Deployment(ctx, id)
 }
 
+func (s *starter) Gates(context.Context, adg.Deployment) ([]adg.Gate, error) { return nil, nil }
+
 type bench struct {
 	*testing.T
 	*control.Control
@@ -310,7 +312,7 @@ func TestWhoMayNotIsRefusedOnRecord(t *testing.T) {
 	refusals := map[string]error{}
 	_, refusals["start"] = b.StartDeployment(t.Context(), who, control.Start{Release: adg.Release{Service: "shop", Version: "v3"}, Environment: "production"})
 	_, refusals["get"] = b.Deployment(t.Context(), who, d.ID)
-	_, refusals["roll back"] = b.Command(t.Context(), who, d.ID, adg.CommandRollBack, "", "")
+	_, refusals["roll back"] = b.Command(t.Context(), who, d.ID, adg.CommandRollBack, "", "", nil)
 	refusals["stop"] = b.Stop(t.Context(), who, adg.Scope{}, "")
 	_, refusals["connections"] = b.Connections(t.Context(), who)
 	_, refusals["policy"] = b.PutPolicy(t.Context(), who, policy, "", 1)
@@ -338,7 +340,7 @@ func TestCommandsCarryThePersonAndAreNotRepeated(t *testing.T) {
 	d, err := b.StartDeployment(t.Context(), b.admin, control.Start{Release: adg.Release{Service: "shop", Version: "v2"}, Environment: "production"})
 	b.must(err)
 	for range 2 {
-		_, err := b.Command(t.Context(), tokenOf("bob"), d.ID, adg.CommandHold, "wait", "click 1")
+		_, err := b.Command(t.Context(), tokenOf("bob"), d.ID, adg.CommandHold, "wait", "click 1", nil)
 		b.must(err)
 	}
 	work, err := b.store.Take(t.Context(), "test", 1e9, 10)
@@ -346,6 +348,6 @@ func TestCommandsCarryThePersonAndAreNotRepeated(t *testing.T) {
 	if len(work) != 1 || work[0].Command == nil || work[0].Command.Actor != "bob" || work[0].Command.Reason != "wait" {
 		t.Fatalf("%+v", work)
 	}
-	_, err = b.Command(t.Context(), b.admin, "nothing", adg.CommandHold, "", "")
+	_, err = b.Command(t.Context(), b.admin, "nothing", adg.CommandHold, "", "", nil)
 	b.refused(err, adg.NotFound, "nothing")
 }

@@ -21,8 +21,10 @@ type Start struct {
 	Features    map[string]float64 // what the caller knows about the change, for the prediction
 	Paths       []string           // what it touches, as far as the caller says
 	Authors     []string
-	Emergency   string // why no freeze window may hold it up; empty: they do
-	Key         string // the same key and the same request again is the same deployment; empty: a new one
+	Author      string            // who wrote the change
+	Labels      map[string]string // what else there is to say, such as the build's address
+	Emergency   string            // why no freeze window may hold it up; empty: they do
+	Key         string            // the same key and the same request again is the same deployment; empty: a new one
 }
 
 // Predictor says what to expect of a deployment before it starts.
@@ -67,25 +69,41 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 	return d, err
 }
 
-// Plan is what would be stored if the deployment were started now: its policy, its prediction, and where a rollback
-// goes. Nothing is changed.
-func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (adg.Spec, error) {
+// Plan is what would happen.
+type Plan struct {
+	Spec       adg.Spec   // as it would be stored: the policy, the prediction, where a rollback goes
+	Gates      []adg.Gate // that it would have to pass
+	Supersedes []string   // live deployments that would have to make way
+}
+
+// Plan is what would happen if the deployment were started now. Nothing is changed.
+func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (Plan, error) {
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
 	if err := c.allowed(ctx, who, identity.DeploymentRead, scope, adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}); err != nil {
-		return adg.Spec{}, err
+		return Plan{}, err
 	}
 	spec, err := c.spec(ctx, who, s)
-	if err != nil || spec.LastGood != nil {
-		return spec, err
+	if err != nil {
+		return Plan{}, err
 	}
-	record, err := c.o.Store.LastGood(ctx, scope.Service, scope.Environment)
-	if err == nil {
-		spec.LastGood = &record.Release
+	if spec.LastGood == nil {
+		record, err := c.o.Store.LastGood(ctx, scope.Service, scope.Environment)
+		switch {
+		case err == nil:
+			spec.LastGood = &record.Release
+		case adg.CodeOf(err) != adg.NotFound:
+			return Plan{}, err
+		}
 	}
-	if adg.CodeOf(err) == adg.NotFound {
-		err = nil
+	plan := Plan{Spec: spec}
+	if plan.Gates, err = c.o.Starter.Gates(ctx, adg.Deployment{Spec: spec}); err != nil {
+		return plan, err
 	}
-	return spec, err
+	live, err := c.o.Store.ListDeployments(ctx, adg.DeploymentFilter{Service: scope.Service, Environment: scope.Environment, Live: true})
+	for _, d := range live {
+		plan.Supersedes = append(plan.Supersedes, d.ID)
+	}
+	return plan, err
 }
 
 // Deployment is one deployment.
@@ -124,22 +142,29 @@ func (c *Control) Deployments(ctx context.Context, who identity.Caller, f adg.De
 	}
 }
 
-// Command is what a person wants done with a deployment. The same key again changes nothing.
-func (c *Control) Command(ctx context.Context, who identity.Caller, id string, kind adg.CommandKind, reason, key string) (adg.Deployment, error) {
+// MayCommand is nil where the caller has the permission for a command on a deployment.
+func MayCommand(who identity.Caller, d adg.Deployment, kind adg.CommandKind) error {
+	return may(who, permissionFor(kind), scopeOf(d))
+}
+
+// Command is what a person wants done with a deployment. The same key again changes nothing. check looks at the
+// deployment before, and may refuse; nil: whatever it is.
+func (c *Control) Command(ctx context.Context, who identity.Caller, id string, kind adg.CommandKind, reason, key string, check func(adg.Deployment) error) (adg.Deployment, error) {
 	d, err := c.o.Store.Deployment(ctx, id)
 	if err != nil {
 		return d, hidden(who, err, id)
-	}
-	p := identity.DeploymentCommand
-	if kind == adg.CommandApprove || kind == adg.CommandReject {
-		p = identity.DeploymentApprove
 	}
 	entry := adg.AuditEntry{
 		Action: "deployment." + kind.String(), Resource: "deployment/" + d.ID, Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment, Reason: reason,
 		Detail: map[string]string{"version": d.Spec.Release.Version, "state": d.Status.State.String()},
 	}
-	if err := c.allowed(ctx, who, p, scopeOf(d), entry); err != nil {
+	if err := c.allowed(ctx, who, permissionFor(kind), scopeOf(d), entry); err != nil {
 		return d, err
+	}
+	if check != nil {
+		if err := check(d); err != nil {
+			return d, err
+		}
 	}
 	if key == "" {
 		key = newID()
@@ -186,6 +211,13 @@ func (c *Control) Watch(ctx context.Context, who identity.Caller, id string, see
 // watchEvery is how often a watched deployment is looked at.
 const watchEvery = 250 * time.Millisecond
 
+func permissionFor(kind adg.CommandKind) identity.Permission {
+	if kind == adg.CommandApprove || kind == adg.CommandReject {
+		return identity.DeploymentApprove
+	}
+	return identity.DeploymentCommand
+}
+
 func scopeOf(d adg.Deployment) adg.Scope {
 	return adg.Scope{Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment}
 }
@@ -212,7 +244,7 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 	if err != nil {
 		return adg.Spec{}, err
 	}
-	spec := adg.Spec{Release: s.Release, Policy: file.Policy, Actor: who.Person, Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
+	spec := adg.Spec{Release: s.Release, Policy: file.Policy, Actor: who.Person, Author: s.Author, Labels: s.Labels, Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
 	if s.Previous != "" {
 		spec.LastGood = &adg.Release{Service: s.Release.Service, Version: s.Previous}
 	}

@@ -66,6 +66,23 @@ func (g *Guard) Before(ctx context.Context, spec adg.Spec, live adg.Release) (ad
 	return found, frozen, context.Cause(ctx)
 }
 
+// Gates are what has to be open before a deployment begins, as they are now.
+func (g *Guard) Gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error) {
+	hold, err := g.holdGate(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	turn, err := g.turnGate(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	frozen, err := g.freezeGate(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return []adg.Gate{hold, turn, frozen}, nil
+}
+
 // Private
 
 // newID sorts by nothing and says what it is of: people read it in chat, in logs and on the command line.
@@ -246,23 +263,6 @@ func (g *Guard) healthOf(ctx context.Context, d adg.Deployment, live adg.Release
 	frozen := g.freeze(ctx, d, in.Now)
 	g.assess(ctx, d, rollout.Need{Checks: all, Counted: all, Subject: live}, frozen, &in)
 	return *in.Assessment, frozen
-}
-
-// gates are what has to be open before a deployment begins.
-func (g *Guard) gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error) {
-	hold, err := g.holdGate(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	turn, err := g.turnGate(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	frozen, err := g.freezeGate(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	return []adg.Gate{hold, turn, frozen}, nil
 }
 
 // freezeGate is shut while a freeze window holds. A deployment that was begun as an emergency is not held up.

@@ -83,7 +83,7 @@ func (g *Guard) look(ctx context.Context, d adg.Deployment, in *adg.Input) (evid
 		ev.baselines = frozen
 	}
 	if need.Gates {
-		if in.Gates, err = g.gates(ctx, d); err != nil {
+		if in.Gates, err = g.Gates(ctx, d); err != nil {
 			return ev, err
 		}
 	}

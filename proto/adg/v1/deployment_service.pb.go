@@ -94,7 +94,11 @@ type StartDeploymentRequest struct {
 	// What else there is to say about it, such as its build's address; at most 32.
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Features for the prediction that only the caller knows, by name; at most 256.
-	Features      map[string]float64 `protobuf:"bytes,8,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Features map[string]float64 `protobuf:"bytes,8,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Version that a rollback goes to; empty: the last good one on record, else what is live and healthy.
+	Previous string `protobuf:"bytes,9,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Why no freeze window may hold it up; empty: they do. It takes the permission to set them.
+	Emergency     string `protobuf:"bytes,10,opt,name=emergency,proto3" json:"emergency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +189,20 @@ func (x *StartDeploymentRequest) GetFeatures() map[string]float64 {
 	return nil
 }
 
+func (x *StartDeploymentRequest) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
+}
+
+func (x *StartDeploymentRequest) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
+}
+
 // PlanDeploymentRequest describes a deployment that is not started.
 type PlanDeploymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -195,7 +213,9 @@ type PlanDeploymentRequest struct {
 	// Version of the policy; 0: the newest.
 	PolicyVersion int64 `protobuf:"varint,3,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	// Features for the prediction that only the caller knows, by name; at most 256.
-	Features      map[string]float64 `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Features map[string]float64 `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Version that a rollback would go to; empty: the last good one on record.
+	Previous      string `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +276,13 @@ func (x *PlanDeploymentRequest) GetFeatures() map[string]float64 {
 		return x.Features
 	}
 	return nil
+}
+
+func (x *PlanDeploymentRequest) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
 }
 
 // GetDeploymentRequest names a deployment.
@@ -1357,7 +1384,7 @@ var File_adg_v1_deployment_service_proto protoreflect.FileDescriptor
 
 const file_adg_v1_deployment_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fadg/v1/deployment_service.proto\x12\x06adg.v1\x1a\x17adg/v1/deployment.proto\x1a\x13adg/v1/health.proto\x1a\x14adg/v1/release.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n" +
+	"\x1fadg/v1/deployment_service.proto\x12\x06adg.v1\x1a\x17adg/v1/deployment.proto\x1a\x13adg/v1/health.proto\x1a\x14adg/v1/release.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x04\n" +
 	"\x16StartDeploymentRequest\x12'\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tR\x0eidempotencyKey\x12%\n" +
 	"\venvironment\x18\x02 \x01(\tB\x03\xe0A\x02R\venvironment\x12.\n" +
@@ -1366,18 +1393,22 @@ const file_adg_v1_deployment_service_proto_rawDesc = "" +
 	"\x06author\x18\x05 \x01(\tR\x06author\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12B\n" +
 	"\x06labels\x18\a \x03(\v2*.adg.v1.StartDeploymentRequest.LabelsEntryR\x06labels\x12H\n" +
-	"\bfeatures\x18\b \x03(\v2,.adg.v1.StartDeploymentRequest.FeaturesEntryR\bfeatures\x1a9\n" +
+	"\bfeatures\x18\b \x03(\v2,.adg.v1.StartDeploymentRequest.FeaturesEntryR\bfeatures\x12\x1a\n" +
+	"\bprevious\x18\t \x01(\tR\bprevious\x12\x1c\n" +
+	"\temergency\x18\n" +
+	" \x01(\tR\temergency\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rFeaturesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x9b\x02\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xb7\x02\n" +
 	"\x15PlanDeploymentRequest\x12%\n" +
 	"\venvironment\x18\x01 \x01(\tB\x03\xe0A\x02R\venvironment\x12.\n" +
 	"\arelease\x18\x02 \x01(\v2\x0f.adg.v1.ReleaseB\x03\xe0A\x02R\arelease\x12%\n" +
 	"\x0epolicy_version\x18\x03 \x01(\x03R\rpolicyVersion\x12G\n" +
-	"\bfeatures\x18\x04 \x03(\v2+.adg.v1.PlanDeploymentRequest.FeaturesEntryR\bfeatures\x1a;\n" +
+	"\bfeatures\x18\x04 \x03(\v2+.adg.v1.PlanDeploymentRequest.FeaturesEntryR\bfeatures\x12\x1a\n" +
+	"\bprevious\x18\x05 \x01(\tR\bprevious\x1a;\n" +
 	"\rFeaturesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"&\n" +

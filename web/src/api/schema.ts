@@ -5290,6 +5290,8 @@ export interface operations {
                 "application/json": {
                     /** @description Who wrote the change. */
                     author?: string;
+                    /** @description Why no freeze window may hold it up; empty: they do. It takes the permission to set them. */
+                    emergency?: string;
                     /** @description Name of the environment. */
                     environment: string;
                     /** @description Features for the prediction that only the caller knows, by name; at most 256. */
@@ -5307,6 +5309,8 @@ export interface operations {
                      * @description Version of the policy; 0: the newest.
                      */
                     policyVersion?: string;
+                    /** @description Version that a rollback goes to; empty: the last good one on record, else what is live and healthy. */
+                    previous?: string;
                     /** @description Why it is wanted. */
                     reason?: string;
                     /** @description What to make live; service and version are necessary. */
@@ -5348,6 +5352,8 @@ export interface operations {
                      * @description Version of the policy; 0: the newest.
                      */
                     policyVersion?: string;
+                    /** @description Version that a rollback would go to; empty: the last good one on record. */
+                    previous?: string;
                     /** @description What would be made live; service and version are necessary. */
                     release: components["schemas"]["adg.v1.Release"];
                 };

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/identity"
+	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
+)
+
+// Private
+
+// problem is the answer to an error: a code, a sentence, a way out, and which fields are wrong. What is our own fault is
+// told by the request's id only, and stands in the log.
+func (a *API) problem(ctx context.Context, request string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if s, ok := status.FromError(err); ok && s.Code() != codes.Unknown && s.Code() != codes.OK {
+		return err // said by the transport itself
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	kind := adg.CodeOf(err)
+	detail := &adgv1.ErrorDetail{Code: errorCodes[kind], Sentence: adg.Printable(err.Error()), WayOut: wayOut(kind, err), RequestId: request}
+	if kind == adg.Internal {
+		a.o.Log.ErrorContext(ctx, "a request failed for a reason of our own", "request", request, "error", err)
+		detail.Sentence = "something went wrong that is ADG's own fault"
+	}
+	s := status.New(grpcCode(kind, err), detail.Sentence)
+	with, err2 := s.WithDetails(detail)
+	if err2 != nil {
+		return s.Err()
+	}
+	if fields := violations(err); fields != nil {
+		if more, err := with.WithDetails(&errdetails.BadRequest{FieldViolations: fields}); err == nil {
+			with = more
+		}
+	}
+	if wait, asked := adg.RetryAfter(err); asked {
+		if more, err := with.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)}); err == nil {
+			with = more
+		}
+	}
+	return with.Err()
+}
+
+var errorCodes = map[adg.Code]adgv1.ErrorCode{
+	adg.Internal: adgv1.ErrorCode_ERROR_CODE_INTERNAL, adg.Invalid: adgv1.ErrorCode_ERROR_CODE_INVALID, adg.NotFound: adgv1.ErrorCode_ERROR_CODE_NOT_FOUND,
+	adg.Conflict: adgv1.ErrorCode_ERROR_CODE_CONFLICT, adg.Unauthorized: adgv1.ErrorCode_ERROR_CODE_UNAUTHORIZED, adg.Unavailable: adgv1.ErrorCode_ERROR_CODE_UNAVAILABLE,
+}
+
+func grpcCode(kind adg.Code, err error) codes.Code {
+	switch kind {
+	case adg.Invalid:
+		return codes.InvalidArgument
+	case adg.NotFound:
+		return codes.NotFound
+	case adg.Conflict:
+		return codes.Aborted
+	case adg.Unauthorized:
+		if errors.Is(err, identity.ErrDenied) {
+			return codes.PermissionDenied
+		}
+		return codes.Unauthenticated
+	case adg.Unavailable:
+		if _, asked := adg.RetryAfter(err); asked {
+			return codes.ResourceExhausted
+		}
+		return codes.Unavailable
+	case adg.Internal:
+	}
+	return codes.Internal
+}
+
+func wayOut(kind adg.Code, err error) string {
+	switch kind {
+	case adg.Invalid:
+		return "correct what is named and send the request again"
+	case adg.NotFound:
+		return "look at the list for what there is"
+	case adg.Conflict:
+		return "look at how it is now, and decide again"
+	case adg.Unauthorized:
+		if errors.Is(err, identity.ErrDenied) {
+			return "ask an admin for the role, or do it as somebody who has it"
+		}
+		return "log in again: adg login, or with a new token"
+	case adg.Unavailable:
+		if wait, asked := adg.RetryAfter(err); asked {
+			return fmt.Sprintf("wait %s and try again", wait)
+		}
+		return "try again in a moment"
+	case adg.Internal:
+	}
+	return "report it with the id of the request"
+}
+
+// violations are the fields that are wrong.
+func violations(err error) []*errdetails.BadRequest_FieldViolation {
+	problems, found := errors.AsType[config.Problems](err)
+	if !found {
+		return nil
+	}
+	var all []*errdetails.BadRequest_FieldViolation
+	for _, p := range problems {
+		all = append(all, &errdetails.BadRequest_FieldViolation{Field: p.Path, Description: adg.Printable(p.String())})
+	}
+	return all
+}
+
+// httpStatus is the status of an answer to a REST request.
+func httpStatus(c codes.Code) int {
+	switch c {
+	case codes.Aborted, codes.AlreadyExists:
+		return http.StatusConflict
+	case codes.FailedPrecondition:
+		return http.StatusPreconditionFailed
+	case codes.ResourceExhausted:
+		return http.StatusTooManyRequests
+	case codes.OK, codes.Canceled, codes.Unknown, codes.InvalidArgument, codes.DeadlineExceeded, codes.NotFound, codes.PermissionDenied,
+		codes.OutOfRange, codes.Unimplemented, codes.Internal, codes.Unavailable, codes.DataLoss, codes.Unauthenticated:
+	}
+	return 0
+}
