@@ -18,7 +18,7 @@ import (
 // Its options may hold $service and $environment, which stand for the deployment's: one connection serves many.
 type Connection struct {
 	Seam         string   `json:"seam"` // source, target or notifier
-	Name         string   `json:"name"`
+	Name         string   `json:"name"` // unique among all seams
 	Type         string   `json:"type"`
 	Options      string   `json:"options"`      // JSON; secrets are sealed, or named
 	Services     []string `json:"services"`     // exact, or a prefix with a final '*'; none: all
@@ -51,9 +51,12 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 	}
 	var before map[string]string
 	if version != 0 {
-		old, _, err := read[Connection](ctx, c, kindConnection, k.key())
+		old, _, err := read[Connection](ctx, c, kindConnection, k.Name)
 		if err != nil {
 			return k, err
+		}
+		if old.Seam != k.Seam || old.Type != k.Type {
+			return k, adg.Errorf(adg.Invalid, "%s is a %s of type %s, and stays one: register another under a name of its own", k.Name, old.Seam, old.Type)
 		}
 		if before, err = c.sealedIn(old); err != nil {
 			return k, err
@@ -64,7 +67,7 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 		return k, err
 	}
 	k.Options = string(stored.Options)
-	d, err := c.put(ctx, who, kindConnection, k.key(), k, version, entry)
+	d, err := c.put(ctx, who, kindConnection, k.Name, k, version, entry)
 	if err != nil {
 		return k, err
 	}
@@ -73,12 +76,12 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 }
 
 // Connection is one connection; sealed secrets are shown as {keep: "true"}, so that what was read can be written.
-func (c *Control) Connection(ctx context.Context, who identity.Caller, seam, name string) (Connection, error) {
-	k := Connection{Seam: seam, Name: name}
+func (c *Control) Connection(ctx context.Context, who identity.Caller, name string) (Connection, error) {
+	k := Connection{Name: name}
 	if err := c.allowed(ctx, who, identity.ConnectionRead, adg.Scope{}, adg.AuditEntry{Action: "connection.get", Resource: k.resource()}); err != nil {
 		return k, err
 	}
-	k, version, err := read[Connection](ctx, c, kindConnection, k.key())
+	k, version, err := read[Connection](ctx, c, kindConnection, k.Name)
 	if err != nil {
 		return k, err
 	}
@@ -86,7 +89,7 @@ func (c *Control) Connection(ctx context.Context, who identity.Caller, seam, nam
 	return c.shown(k)
 }
 
-// Connections are all of them, by seam and name.
+// Connections are all of them, by name.
 func (c *Control) Connections(ctx context.Context, who identity.Caller) ([]Connection, error) {
 	if err := c.allowed(ctx, who, identity.ConnectionRead, adg.Scope{}, adg.AuditEntry{Action: "connection.list", Resource: "connection"}); err != nil {
 		return nil, err
@@ -102,21 +105,20 @@ func (c *Control) Connections(ctx context.Context, who identity.Caller) ([]Conne
 }
 
 // DropConnection forgets a connection. Deployments under way that use it go blind or cannot act: they say so.
-func (c *Control) DropConnection(ctx context.Context, who identity.Caller, seam, name string, version int64) error {
-	k := Connection{Seam: seam, Name: name}
+func (c *Control) DropConnection(ctx context.Context, who identity.Caller, name string, version int64) error {
+	k := Connection{Name: name}
 	entry := adg.AuditEntry{Action: "connection.drop", Resource: k.resource()}
 	if err := c.allowed(ctx, who, identity.ConnectionWrite, adg.Scope{}, entry); err != nil {
 		return err
 	}
-	return c.drop(ctx, who, kindConnection, k.key(), version, entry)
+	return c.drop(ctx, who, kindConnection, k.Name, version, entry)
 }
 
 // Private
 
 const kindConnection = "connection"
 
-func (k Connection) key() string      { return k.Seam + "/" + k.Name }
-func (k Connection) resource() string { return kindConnection + "/" + k.key() }
+func (k Connection) resource() string { return kindConnection + "/" + k.Name }
 
 func (k Connection) plain() config.Connection {
 	return config.Connection{Seam: k.Seam, Name: k.Name, Type: k.Type, Options: []byte(k.Options)}
@@ -159,7 +161,7 @@ func (c *Control) sealing(ctx context.Context, k Connection, before map[string]s
 }
 
 func (k Connection) place(path string) seal.Place {
-	return seal.Place{Kind: kindConnection, Key: k.key() + "/" + path}
+	return seal.Place{Kind: kindConnection, Key: k.Name + "/" + path}
 }
 
 // mayName refuses secrets of the server's that no connection may see.

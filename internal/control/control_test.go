@@ -158,12 +158,12 @@ func (b *bench) putPolicy() {
 func TestSecretsOfConnectionsAreSealedAndNeverShown(t *testing.T) {
 	b := newBench(t)
 	b.connect()
-	k, err := b.Connection(t.Context(), b.admin, "source", "prom")
+	k, err := b.Connection(t.Context(), b.admin, "prom")
 	b.must(err)
 	if strings.Contains(k.Options, "hunter2") || !strings.Contains(k.Options, `{"keep":"true"}`) {
 		t.Errorf("shown: %s", k.Options)
 	}
-	stored, err := b.store.Document(t.Context(), "connection", "source/prom")
+	stored, err := b.store.Document(t.Context(), "connection", "prom")
 	b.must(err)
 	if strings.Contains(string(stored.Data), "hunter2") || !strings.Contains(string(stored.Data), "adg.sealed.v1:") {
 		t.Errorf("stored: %s", stored.Data)
@@ -225,7 +225,7 @@ func TestDeploymentReachesOnlyWhatIsRegisteredForIt(t *testing.T) {
 		t.Error(err)
 	}
 	// A connection that was changed is opened anew.
-	k, err := b.Connection(t.Context(), b.admin, "target", "hook")
+	k, err := b.Connection(t.Context(), b.admin, "hook")
 	b.must(err)
 	k.Options = strings.Replace(k.Options, "127.0.0.1:1", "127.0.0.1:2", 1)
 	_, err = b.PutConnection(t.Context(), b.admin, k, k.Version)
@@ -233,7 +233,7 @@ func TestDeploymentReachesOnlyWhatIsRegisteredForIt(t *testing.T) {
 	if changed, err := w.Target(t.Context(), shop); err != nil || changed == one {
 		t.Errorf("the old target is still used: %v", err)
 	}
-	b.must(b.DropConnection(t.Context(), b.admin, "target", "hook", adg.AnyVersion))
+	b.must(b.DropConnection(t.Context(), b.admin, "hook", adg.AnyVersion))
 	_, err = w.Target(t.Context(), shop)
 	b.refused(err, adg.NotFound, "registered any more")
 }

@@ -111,8 +111,8 @@ type opened struct {
 // old one finishes with it.
 func connect[T any](ctx context.Context, w *World, seam, name string, p adg.Policy, open func(config.Instance, adg.Host) (T, error)) (T, error) {
 	var none T
-	k, version, err := read[Connection](ctx, w.c, kindConnection, Connection{Seam: seam, Name: name}.key())
-	if adg.CodeOf(err) == adg.NotFound {
+	k, version, err := read[Connection](ctx, w.c, kindConnection, name)
+	if adg.CodeOf(err) == adg.NotFound || err == nil && k.Seam != seam {
 		return none, adg.Errorf(adg.NotFound, "there is no %s %q registered any more", seam, name)
 	}
 	if err != nil {
