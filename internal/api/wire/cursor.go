@@ -87,4 +87,3 @@ func seal(request Listing, position string) []byte {
 	sum := sha256.Sum256([]byte(digest(cursorVersion, string(asked.ProtoReflect().Descriptor().FullName()), string(filter), position)))
 	return sum[:sealed]
 }
-
