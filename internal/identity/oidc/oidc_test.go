@@ -31,8 +31,13 @@ type stage struct {
 
 func newStage(t *testing.T) stage {
 	t.Helper()
+	return newStageAt(t, sharedServer(t))
+}
+
+func newStageAt(t *testing.T, at *server) stage {
+	t.Helper()
 	c := &clock{}
-	s := stage{server: newServer(t), store: newStore(t, c), clock: c}
+	s := stage{server: at, store: newStore(t, c), clock: c}
 	s.server.accounts(t, map[string]account{"a1": alice})
 	return s
 }
@@ -308,7 +313,7 @@ func TestAnIDTokenForAnotherAudienceIssuerOrAlgorithmIsRefused(t *testing.T) {
 	hmac, hmacNonce := rawToken(t, s.as(t, "hmac", func(o *Options) {
 		o.ClientSecret = adg.NewSecret("a secret that is long enough to be a key of its own")
 	}))
-	foreign := newStage(t)
+	foreign := newStageAt(t, newServer(t, "0"))
 	stranger, strangerNonce := rawToken(t, foreign.as(t, "adg", nil))
 	header, body, _ := strings.Cut(good, ".")
 	payload, _, _ := strings.Cut(body, ".")
@@ -340,7 +345,7 @@ func TestNewKeysOfTheProviderAreFetched(t *testing.T) {
 }
 
 func TestAProviderThatIsDownIsUnavailableAndComesBack(t *testing.T) {
-	s := newStage(t)
+	s := newStageAt(t, newServer(t, "0"))
 	p := s.as(t, "adg", nil)
 	back, _ := login(t, p, "a1")
 	unasked := s.as(t, "adg", nil)
@@ -349,6 +354,18 @@ func TestAProviderThatIsDownIsUnavailableAndComesBack(t *testing.T) {
 	refused(t, err, adg.Unavailable, "ask the provider")
 	_, _, err = p.Finish(t.Context(), back)
 	refused(t, err, adg.Unavailable, "finish the login")
+
+	address, err := url.Parse(s.server.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newServer(t, address.Port()).accounts(t, map[string]account{"a1": alice})
+	for _, p := range []*Provider{p, unasked} {
+		back, _ = login(t, p, "a1")
+		if _, _, err := p.Finish(t.Context(), back); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestAWrongPasswordOfTheClientIsNotShown(t *testing.T) {
