@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -384,7 +385,7 @@ func TestRedirectsOfTheProviderAreNotFollowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.CheckRedirect(&http.Request{}, nil); err != http.ErrUseLastResponse {
+	if err := client.CheckRedirect(&http.Request{}, nil); !errors.Is(err, http.ErrUseLastResponse) {
 		t.Errorf("got %v", err)
 	}
 }
