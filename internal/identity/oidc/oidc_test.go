@@ -1,9 +1,10 @@
 package oidc
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -380,12 +381,40 @@ func TestAWrongPasswordOfTheClientIsNotShown(t *testing.T) {
 	}
 }
 
-func TestRedirectsOfTheProviderAreNotFollowed(t *testing.T) {
-	client, err := newClient(Options{}.TLS)
+func TestAProviderThatSendsUsElsewhereIsNotFollowed(t *testing.T) {
+	followed := false
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if followed = r.URL.Path == "/elsewhere"; !followed {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}
+	}))
+	t.Cleanup(evil.Close)
+	p, err := New(newStore(t, &clock{}), Options{Issuer: evil.URL, ClientID: "adg", RedirectURL: redirectURL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.CheckRedirect(&http.Request{}, nil); !errors.Is(err, http.ErrUseLastResponse) {
-		t.Errorf("got %v", err)
+	t.Cleanup(p.Close)
+	_, err = p.Begin(t.Context(), "/")
+	refused(t, err, adg.Unavailable, "302")
+	if followed {
+		t.Error("the redirect was followed")
 	}
+}
+
+func TestAnAnswerWithoutEndIsCut(t *testing.T) {
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for chunk := bytes.Repeat([]byte(" "), 1<<16); ; {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(endless.Close)
+	p, err := New(newStore(t, &clock{}), Options{Issuer: endless.URL, ClientID: "adg", RedirectURL: redirectURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	_, err = p.Begin(t.Context(), "/")
+	refused(t, err, adg.Unavailable, "ask the provider")
 }
