@@ -142,7 +142,11 @@ func TestTokensAreListedAndRevokedByTheirMakerAndByAdmins(t *testing.T) {
 	_, err = h.Authenticate(t.Context(), secret.Reveal())
 	refused(t, err, adg.Unauthorized, "revoked")
 	h.must(t, h.RevokeToken(t.Context(), ann, sister.ID))
+	h.must(t, h.Grant(t.Context(), h.root, Binding{"token:" + foreign.ID, Viewer, "*", "*"}))
 	h.must(t, h.RevokeToken(t.Context(), h.root, foreign.ID))
+	if left, err := h.Bindings(t.Context(), h.root); len(left) != 2 || err != nil {
+		t.Errorf("the roles of a revoked token are left: %v, %v", left, err)
+	}
 	refused(t, h.RevokeToken(t.Context(), h.root, foreign.ID), adg.NotFound, "")
 }
 
