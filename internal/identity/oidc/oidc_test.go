@@ -311,26 +311,37 @@ func TestAnIDTokenForAnotherAudienceIssuerOrAlgorithmIsRefused(t *testing.T) {
 		t.Fatalf("the good one, for comparison: %v", err)
 	}
 	other, otherNonce := rawToken(t, s.as(t, "other", nil))
-	elliptic, ellipticNonce := rawToken(t, s.as(t, "elliptic", nil))
-	hmac, hmacNonce := rawToken(t, s.as(t, "hmac", func(o *Options) {
+	asElliptic := s.as(t, "elliptic", nil)
+	elliptic, ellipticNonce := rawToken(t, asElliptic)
+	asHMAC := s.as(t, "hmac", func(o *Options) {
 		o.ClientSecret = adg.NewSecret("a secret that is long enough to be a key of its own")
-	}))
+	})
+	hmac, hmacNonce := rawToken(t, asHMAC)
 	foreign := newStageAt(t, newServer(t, "0"))
 	stranger, strangerNonce := rawToken(t, foreign.as(t, "adg", nil))
 	header, body, _ := strings.Cut(good, ".")
 	payload, _, _ := strings.Cut(body, ".")
-	for _, tt := range []struct{ name, raw, nonce, text string }{
-		{"for another client", other, otherNonce, "expected audience"},
-		{"from another provider", stranger, strangerNonce, "not valid"},
-		{"signed with an algorithm that was not chosen", elliptic, ellipticNonce, "not valid"},
-		{"signed with the client's password", hmac, hmacNonce, "not valid"},
-		{"without a signature", "eyJhbGciOiJub25lIn0." + payload + ".", goodNonce, "not valid"},
-		{"with the signature cut off", header + "." + payload + ".", goodNonce, "not valid"},
+	for _, tt := range []struct {
+		name, raw, nonce string
+		by               *Provider
+		text             string
+	}{
+		{"for another client", other, otherNonce, p, "expected audience"},
+		{"from another provider", stranger, strangerNonce, p, "not valid"},
+		{"signed with an algorithm that was not chosen", elliptic, ellipticNonce, asElliptic, "unexpected signature algorithm"},
+		{"signed with the client's password", hmac, hmacNonce, asHMAC, "unexpected signature algorithm"},
+		{"without a signature", "eyJhbGciOiJub25lIn0." + payload + ".", goodNonce, p, "unexpected signature algorithm"},
+		{"with the signature cut off", header + "." + payload + ".", goodNonce, p, "not valid"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := p.verified(t.Context(), provider, tt.raw, tt.nonce)
+			_, err := tt.by.verified(t.Context(), provider, tt.raw, tt.nonce)
 			refused(t, err, adg.Unauthorized, tt.text)
 		})
+	}
+
+	asElliptic.options.Algorithms = []string{"ES256"}
+	if _, err := asElliptic.verified(t.Context(), provider, elliptic, ellipticNonce); err != nil {
+		t.Errorf("an algorithm that was chosen: %v", err)
 	}
 }
 
@@ -402,11 +413,15 @@ func TestAProviderThatSendsUsElsewhereIsNotFollowed(t *testing.T) {
 }
 
 func TestAnAnswerWithoutEndIsCut(t *testing.T) {
+	sent := make(chan int, 1)
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := 0
+		defer func() { sent <- n }()
 		for chunk := bytes.Repeat([]byte(" "), 1<<16); ; {
 			if _, err := w.Write(chunk); err != nil {
 				return
 			}
+			n += len(chunk)
 		}
 	}))
 	t.Cleanup(endless.Close)
@@ -417,4 +432,7 @@ func TestAnAnswerWithoutEndIsCut(t *testing.T) {
 	t.Cleanup(p.Close)
 	_, err = p.Begin(t.Context(), "/")
 	refused(t, err, adg.Unavailable, "ask the provider")
+	if n := <-sent; n > 64<<20 { // what is on its way is more than what is read
+		t.Errorf("%d bytes were read before anybody had enough", n)
+	}
 }
