@@ -27,6 +27,7 @@ var enums = []enum{
 	written[adg.Arm]("Arm"),
 	written[adg.AskThen]("AskThen"),
 	written[adg.AtDeadline]("AtDeadline"),
+	written[adg.AuditOutcome]("AuditOutcome"),
 	written[adg.BaselineKind]("BaselineKind"),
 	said[adg.Code]("Code"),
 	written[adg.CommandKind]("CommandKind"),
@@ -124,7 +125,7 @@ func TestTheZeroValuesPromiseNothing(t *testing.T) {
 		want string
 	}{
 		{adg.Verdict(0), "unknown"}, {adg.Health(0), "unknown"}, {adg.GateState(0), "unknown"}, {adg.Standing(0), "unknown"},
-		{adg.DecisionKind(0), "continue"}, {adg.Trust(0), "observe"}, {adg.Code(0), "internal"}, {adg.Why(0), "none"},
+		{adg.DecisionKind(0), "continue"}, {adg.Trust(0), "observe"}, {adg.Code(0), "internal"}, {adg.Why(0), "none"}, {adg.AuditOutcome(0), "unknown"},
 	} {
 		if got := row.zero.String(); got != row.want {
 			t.Errorf("the zero %T is %s, want %s", row.zero, got, row.want)

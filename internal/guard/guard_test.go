@@ -127,24 +127,6 @@ func TestHumansCommandIsObeyedAtOnceAndOnRecord(t *testing.T) {
 	})
 }
 
-func TestStoppedLineKeepsAnAutomaticRollbackUntilAHumanActs(t *testing.T) {
-	play(t, func(t *testing.T, s *stage) {
-		s.value = badV2
-		d := s.start(policy())
-		s.until(d.ID, adg.Rolling)
-		if err := s.store.StopLine(t.Context(), adg.Stop{Actor: "dave", Reason: "the metrics are wrong"}); err != nil {
-			t.Fatal(err)
-		}
-		s.until(d.ID, adg.RollbackPending)
-		s.wait(10 * time.Minute)
-		if s.target.rollbacks() != 0 {
-			t.Error("rolled back although the line is stopped")
-		}
-		s.ask(d.ID, adg.CommandRollBack, "erin")
-		s.until(d.ID, adg.RolledBack)
-	})
-}
-
 func TestEffectWhoseOutcomeWasLostIsReadBackAndNotDoneTwice(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.value = badV2

@@ -60,7 +60,7 @@ func (t *tx) audit(entries []adg.AuditEntry, now time.Time) ([]adg.AuditEntry, e
 		return nil, nil
 	}
 	seq, prev := int64(0), ""
-	err := t.row([]any{&seq, &prev}, "SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1")
+	err := t.row([]any{&seq, &prev}, "SELECT seq, digest FROM audit WHERE seq = (SELECT max(seq) FROM audit)")
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}

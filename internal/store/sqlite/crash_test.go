@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func TestNothingThatWasAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 	dir := t.TempDir()
-	acknowledged := map[string]bool{} // "begun d0/17", "ended d0/17", "measured d0/17"
+	acknowledged := map[string]bool{} // "begun d0/17", "ended d0/17", "measured d0/17", "wrote d0/17"
 	for life := range 20 {
 		for _, line := range killed(t, dir, life, 3+rand.IntN(30)) {
 			acknowledged[line] = true
@@ -115,7 +115,43 @@ func recorded(t *testing.T, s *Store) map[string]bool {
 			lines["measured "+a.Text] = true
 		}
 	}
+	wrote(t, s, lines)
 	return lines
+}
+
+// wrote adds the lines of all documents, each of which has an entry in a whole audit log.
+func wrote(t *testing.T, s *Store, lines map[string]bool) {
+	t.Helper()
+	audited := map[string]bool{}
+	for seq, prev := int64(0), ""; ; {
+		page, err := s.Audit(t.Context(), adg.AuditFilter{After: seq, Limit: 1000})
+		must(t, err)
+		must(t, adg.VerifyAudit(seq, prev, page))
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			audited[e.Resource] = true
+		}
+		seq, prev = page[len(page)-1].Seq, page[len(page)-1].Digest
+	}
+	for after := ""; ; {
+		page, err := s.ListDocuments(t.Context(), adg.DocumentFilter{Kind: "op", After: after, Limit: 1000})
+		must(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, d := range page {
+			if lines["wrote "+d.Key] = true; !audited[d.Key] {
+				t.Errorf("the document of %s is there, and not on record", d.Key)
+			}
+			delete(audited, d.Key)
+			after = d.Key
+		}
+	}
+	for key := range audited {
+		t.Errorf("the document of %s is on record, and not there", key)
+	}
 }
 
 // commitForEver begins and ends effects of several deployments, and says which commits have returned.
@@ -169,6 +205,12 @@ func life(ctx context.Context, s *Store, w adg.Work, out io.Writer) (err error) 
 			tick := eventful(w, op)
 			tick.Decision.Slot = 0
 			commit(tick, "begun", op)
+			if _, failed := s.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: "op", Key: op}}}, adg.AuditEntry{Resource: op}); failed != nil {
+				return failed
+			}
+			if _, err := fmt.Fprintln(out, "wrote", op); err != nil {
+				return err
+			}
 		}
 		tick := plain(w)
 		tick.Input.Assessment.Text = op

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/deployguardian/adg"
 )
@@ -86,6 +88,34 @@ func TestFullDiskWithoutReserveLosesNothingAndSaysWhatToDo(t *testing.T) {
 		}
 	}
 	integrity(t, s)
+}
+
+func TestDocumentThatDoesNotFitOnTheDiskKeepsNoDecisionOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := opened(t, t.TempDir(), Options{})
+		create(t, s, "d0", "s0")
+		w := takeAll(t, s, 1)[0]
+		limitPages(t, s, 100)
+		free := occupy(t, s)
+		var all sync.WaitGroup
+		var large, decision error
+		all.Go(func() {
+			_, large = s.WriteDocuments(t.Context(), []adg.Write{{Document: adg.Document{Kind: "model", Key: "m", Data: make([]byte, 4<<20)}}}, adg.AuditEntry{})
+		})
+		all.Go(func() { decision = commitTo(t, s, &w, eventful(w, "d0/1")) })
+		synctest.Wait()
+		free()
+		all.Wait()
+		if decision != nil || adg.CodeOf(large) != adg.Unavailable || !strings.Contains(large.Error(), "free some space") {
+			t.Errorf("the decision: %v; the document: %v", decision, large)
+		}
+		if entries, err := s.Audit(t.Context(), adg.AuditFilter{}); err != nil || len(entries) != 0 {
+			t.Errorf("on record: %v, %v", entries, err)
+		}
+		if all, err := s.Stops(t.Context()); err != nil || len(all) != 1 {
+			t.Errorf("the stop that was written with them: %v, %v", all, err)
+		}
+	})
 }
 
 // limitPages lets the database grow by that many pages and no more.

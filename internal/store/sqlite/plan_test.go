@@ -38,13 +38,50 @@ func TestNoQueryOfTheLoopScansATable(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"deployments_due", "outbox_due", "deployments_bad", "deployments_live", "effects_open", "commands_waiting"} {
+	for _, want := range []string{"stops_in_force", "deployments_due", "outbox_due", "deployments_bad", "deployments_live", "effects_open", "commands_waiting"} {
 		if !strings.Contains(strings.Join(allPlans(t, s, takeQuery, undeliveredQuery, fleetQuery), "\n"), want) {
 			t.Errorf("the index %s is not used", want)
 		}
 	}
 	if judged < 40 {
 		t.Fatalf("only %d steps were judged", judged)
+	}
+}
+
+func TestPagesAreReadByTheirIndexes(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{})
+	create(t, s, "d0", "s0")
+	events := func(f adg.EventFilter) string {
+		query, _, err := s.eventQuery(t.Context(), f)
+		must(t, err)
+		return query
+	}
+	audit := func(f adg.AuditFilter) string {
+		query, _ := auditQuery(f)
+		return query
+	}
+	inOrder := map[string]struct{ query, index string }{
+		"documents":                {documentsQuery(false), "sqlite_autoindex_documents_1 (kind=? AND key>? AND key<?)"},
+		"bare documents":           {documentsQuery(true), "sqlite_autoindex_documents_1 (kind=? AND key>? AND key<?)"},
+		"expired documents":        {purgeQuery, "documents_expires (expires<?)"},
+		"events":                   {events(adg.EventFilter{After: 1}), "PRIMARY KEY (rowid>? AND rowid<?)"},
+		"events of a deployment":   {events(adg.EventFilter{Deployment: "d0"}), "facts_deployment (deployment=? AND n>? AND n<?)"},
+		"events of a service":      {events(adg.EventFilter{Service: "s"}), "facts_service (service=? AND n>? AND n<?)"},
+		"events of an environment": {events(adg.EventFilter{Environment: "e"}), "facts_environment (environment=? AND n>? AND n<?)"},
+		"events of a kind":         {events(adg.EventFilter{Kinds: []adg.FactKind{adg.FactPage}}), "PRIMARY KEY (rowid>? AND rowid<?)"},
+		"entries":                  {audit(adg.AuditFilter{After: 1}), "PRIMARY KEY (rowid>?)"},
+		"the newest entries":       {audit(adg.AuditFilter{Newest: true, After: 1}), "PRIMARY KEY (rowid<?)"},
+		"entries of an actor":      {audit(adg.AuditFilter{Actor: "a"}), "audit_actor (actor=? AND seq>?)"},
+		"entries of an action":     {audit(adg.AuditFilter{Action: "a"}), "audit_action (action=? AND seq>?)"},
+		"entries of a resource":    {audit(adg.AuditFilter{Resource: "a"}), "audit_resource (resource=? AND seq>?)"},
+		"entries of a service":     {audit(adg.AuditFilter{Service: "a"}), "audit_service (service=? AND seq>?)"},
+		"entries of a place":       {audit(adg.AuditFilter{Environment: "a", Newest: true, After: 9}), "audit_environment (environment=? AND seq<?)"},
+	}
+	for what, c := range inOrder {
+		plan := strings.Join(planOf(t, s, c.query), "\n")
+		if !strings.Contains(plan, c.index) || strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN") {
+			t.Errorf("%s:\n%s", what, plan)
+		}
 	}
 }
 
@@ -148,6 +185,10 @@ func exercise(t *testing.T, s *Store) {
 	must(t, s.StopLine(ctx, adg.Stop{Actor: "a", Reason: "b"}))
 	must(t, s.ResumeLine(ctx, adg.Scope{}, "a"))
 	must(t, s.LiftHold(ctx, "s0", "bench", "v2"))
+	_, err = s.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: "k", Key: "a"}}, {Document: adg.Document{Kind: "k", Key: "b"}, Drop: true}}, adg.AuditEntry{})
+	must(t, err)
+	_, err = s.Purge(ctx, 10)
+	must(t, err)
 	_, err = s.Compact(ctx, time.Now())
 	must(t, err)
 }

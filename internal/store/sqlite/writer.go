@@ -19,7 +19,7 @@ type writer struct {
 	ended    sync.WaitGroup
 }
 
-// job is one write. do may run twice, the second time after everything that the first did was undone.
+// job is one write. do may run again, after everything that it did before was undone.
 type job struct {
 	ctx     context.Context
 	durable bool // on disk when it returns, also if the power fails
@@ -148,6 +148,13 @@ func (w *writer) commit(batch []*job) {
 		// What the log holds is moved to where it belongs, so that its room can be used again.
 		_, _ = w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(RESTART)")
 		err = w.attempt(batch)
+	}
+	if full(err) && len(batch) > 1 {
+		// One that is too large for what is left must not keep the others out.
+		for i := range batch {
+			w.commit(batch[i : i+1])
+		}
+		return
 	}
 	if err != nil {
 		for _, j := range batch {

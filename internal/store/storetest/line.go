@@ -87,6 +87,94 @@ var line = []scenario{
 		b.equal("resumed", b.fleet("one").Stopped, "")
 		b.refused("resumed again", b.Store.ResumeLine(b.ctx, adg.Scope{}, "carol"), adg.NotFound)
 	}},
+	{"a stop holds within its scope, and the widest says who and why", func(b *bench) {
+		b.create("shop")
+		b.create("cart", of("cart"))
+		b.create("shop-staging", in("staging"))
+		b.create("cart-staging", of("cart"), in("staging"))
+		all, production := adg.Scope{}, adg.Scope{Environment: environment}
+		shop, shopProduction := adg.Scope{Service: service}, adg.Scope{Service: service, Environment: environment}
+		want := func(what, shop, cart, shopStaging, cartStaging string) {
+			b.Helper()
+			b.equal(what, []string{b.stopped(environment, "shop"), b.stopped(environment, "cart"), b.stopped("staging", "shop-staging"), b.stopped("staging", "cart-staging")},
+				[]string{shop, cart, shopStaging, cartStaging})
+		}
+		want("nothing is stopped", "", "", "", "")
+		b.stop(shopProduction, "dan", "of the shop there")
+		want("a service in an environment", "dan: of the shop there", "", "", "")
+		b.stop(shop, "carl", "")
+		want("the service, too", "carl", "", "carl", "")
+		b.stop(production, "bob", "of production")
+		want("the environment, too", "bob: of production", "bob: of production", "carl", "")
+		b.stop(all, "alice", "of all")
+		want("everything", "alice: of all", "alice: of all", "alice: of all", "alice: of all")
+		b.equal("without a deployment", b.stopped(environment, ""), "alice: of all")
+		b.Store = b.Reopen()
+		b.equal("in force", scopes(b.stops()), []adg.Scope{all, production, shop, shopProduction})
+		b.must(b.Store.ResumeLine(b.ctx, all, "erin"))
+		want("all was resumed", "bob: of production", "bob: of production", "carl", "")
+		b.equal("without a deployment, there", b.stopped(environment, ""), "bob: of production")
+		b.equal("without a deployment, elsewhere", b.stopped("staging", ""), "")
+		b.must(b.Store.ResumeLine(b.ctx, shop, "erin"))
+		want("the service was resumed", "bob: of production", "bob: of production", "", "")
+		b.must(b.Store.ResumeLine(b.ctx, production, "erin"))
+		want("the environment was resumed", "dan: of the shop there", "", "", "")
+		b.must(b.Store.ResumeLine(b.ctx, shopProduction, "erin"))
+		want("all were resumed", "", "", "", "")
+		b.equal("in force in the end", scopes(b.stops()), []adg.Scope{})
+	}},
+	{"exactly the scope that was stopped can be resumed", func(b *bench) {
+		b.stop(adg.Scope{Service: service}, "carl", "why")
+		for what, scope := range map[string]adg.Scope{
+			"all":                         {},
+			"an environment":              {Environment: environment},
+			"the service in one":          {Service: service, Environment: environment},
+			"another service":             {Service: "cart"},
+			"an environment of that name": {Environment: service},
+			"other letters":               {Service: "Shop"},
+		} {
+			b.refused(what, b.Store.ResumeLine(b.ctx, scope, "erin"), adg.NotFound)
+		}
+		b.equal("in force", scopes(b.stops()), []adg.Scope{{Service: service}})
+		b.must(b.Store.ResumeLine(b.ctx, adg.Scope{Service: service}, "erin"))
+		b.refused("again", b.Store.ResumeLine(b.ctx, adg.Scope{Service: service}, "erin"), adg.NotFound)
+	}},
+	{"stops are listed with who, why and when, the widest first", func(b *bench) {
+		b.equal("none", scopes(b.stops()), []adg.Scope{})
+		want := []adg.Scope{{}, {Environment: "a"}, {Environment: "b"}, {Service: "a"}, {Service: "b"}, {Service: "a", Environment: "a"}, {Service: "a", Environment: "b"}, {Service: "b", Environment: "a"}}
+		for i := range want {
+			b.stop(want[(i*3)%len(want)], "carl", "first")
+		}
+		b.Advance(time.Hour)
+		before := b.now().Truncate(time.Microsecond)
+		b.stop(adg.Scope{Environment: "b"}, "dan", "")
+		after := b.now()
+		all := b.stops()
+		b.equal("scopes", scopes(all), want)
+		for i, s := range all {
+			first := s.Actor == "carl" && s.Reason == "first" && s.At.Before(before)
+			second := s.Actor == "dan" && s.Reason == "" && !s.At.Before(before) && !s.At.After(after)
+			if i == 2 && !second || i != 2 && !first {
+				b.Errorf("on record: %+v", s)
+			}
+		}
+	}},
+	{"those who stop and resume at the same time leave one stop of a scope, or none", func(b *bench) {
+		b.together(8, func(i int, store adg.Store) error {
+			for range 10 {
+				if err := store.StopLine(b.ctx, adg.Stop{Actor: name("actor", i)}); err != nil {
+					return err
+				}
+				if err := store.ResumeLine(b.ctx, adg.Scope{}, "erin"); err != nil && adg.CodeOf(err) != adg.NotFound {
+					return err
+				}
+			}
+			return nil
+		})
+		b.equal("in force", scopes(b.stops()), []adg.Scope{})
+		b.together(8, func(i int, store adg.Store) error { return store.StopLine(b.ctx, adg.Stop{Actor: name("actor", i)}) })
+		b.equal("in force", scopes(b.stops()), []adg.Scope{{}})
+	}},
 	{"the fleet can be asked for without a deployment", func(b *bench) {
 		got, err := b.Store.Fleet(b.ctx, environment, "")
 		b.must(err)
@@ -95,6 +183,33 @@ var line = []scenario{
 }
 
 // Private
+
+func (b *bench) stop(scope adg.Scope, actor, reason string) {
+	b.Helper()
+	b.must(b.Store.StopLine(b.ctx, adg.Stop{Scope: scope, Actor: actor, Reason: reason}))
+}
+
+func (b *bench) stopped(environment, deployment string) string {
+	b.Helper()
+	f, err := b.Store.Fleet(b.ctx, environment, deployment)
+	b.must(err)
+	return f.Stopped
+}
+
+func (b *bench) stops() []adg.Stop {
+	b.Helper()
+	all, err := b.Store.Stops(b.ctx)
+	b.must(err)
+	return all
+}
+
+func scopes(all []adg.Stop) []adg.Scope {
+	var scopes []adg.Scope
+	for _, s := range all {
+		scopes = append(scopes, s.Scope)
+	}
+	return scopes
+}
 
 func (b *bench) fleet(deployment string) adg.Fleet {
 	b.Helper()

@@ -19,7 +19,7 @@ import (
 func runModel(t *testing.T, open func(t *testing.T) Opened) {
 	fewerLives(t)
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{T: r, Opened: open(t), test: t}
+		m := &model{T: r, Opened: open(t), test: t, known: records{documents: map[string]adg.Document{}, heard: map[string][]string{}}}
 		defer func() {
 			if err := m.Store.Close(); err != nil {
 				t.Errorf("closing: %v", err)
@@ -34,9 +34,13 @@ func runModel(t *testing.T, open func(t *testing.T) Opened) {
 			"give back": m.giveBack,
 			"ask":       m.ask,
 			"tell":      m.tell,
+			"write":     m.write,
+			"purge":     m.purge,
+			"listen":    m.listen,
 			"reopen":    m.reopen,
 		})
 		m.settle()
+		m.settleRecords()
 	})
 }
 
@@ -62,6 +66,7 @@ type model struct {
 	all   []*life
 	work  []adg.Work // all leases ever taken, with the deployment as their owners know it
 	facts int
+	known records
 }
 
 // life is a deployment in the model.
@@ -76,7 +81,8 @@ type life struct {
 	open     string // the effect without outcome
 	ops      []string
 	commands []string  // unanswered
-	queue    []string  // facts that wait
+	told     []string  // all facts
+	queue    []string  // those that wait
 	claimed  time.Time // or postponed until then
 	vague    time.Time // a claimed that was forgotten, perhaps
 	asked    int
@@ -211,8 +217,7 @@ func (m *model) randomTick(r *rapid.T, w adg.Work, l *life) adg.Tick {
 		t.Input.Command = &adg.Command{ID: l.commands[0]}
 	}
 	for range rapid.IntRange(0, 2).Draw(r, "facts") {
-		m.facts++
-		t.Decision.Facts = append(t.Decision.Facts, adg.Fact{ID: fmt.Sprintf("f%04d", m.facts), Deployment: l.id, At: now})
+		t.Decision.Facts = append(t.Decision.Facts, adg.Fact{ID: fmt.Sprintf("%s/f%d", l.id, len(l.told)+len(t.Decision.Facts)), Deployment: l.id, At: now})
 	}
 	return t
 }
@@ -234,7 +239,8 @@ func (m *model) remember(l *life, t adg.Tick, stored adg.Deployment) {
 		l.commands = l.commands[1:]
 	}
 	for _, f := range t.Decision.Facts {
-		l.queue = append(l.queue, f.ID)
+		m.facts++
+		l.told, l.queue = append(l.told, f.ID), append(l.queue, f.ID)
 	}
 	if t.GiveBack {
 		l.owner, l.until = "", time.Time{}

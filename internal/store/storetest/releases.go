@@ -101,6 +101,57 @@ var releases = []scenario{
 			b.refused("the hold of another", err, adg.NotFound)
 		}
 	}},
+	{"holds in force are listed by service, environment and release", func(b *bench) {
+		var all []adg.ReleaseHold
+		for i, where := range [][3]string{{"cart", "production", "v1"}, {"cart", "staging", "v2"}, {"shop", "production", "v1"}, {"shop", "production", "v2"}, {"shop", "staging", "v1"}} {
+			all = append(all, adg.ReleaseHold{Service: where[0], Environment: where[1], Identity: where[2], Reason: "of the test", Actor: "adg", Since: b.now(), Until: b.now().Add(time.Duration(i+1) * time.Hour)})
+		}
+		all[4].Until = time.Time{}
+		for i := range all {
+			b.must(b.Store.PutHold(b.ctx, all[(i*3)%len(all)]))
+		}
+		list := func(f adg.ReleaseFilter) []adg.ReleaseHold {
+			b.Helper()
+			holds, err := b.Store.ListHolds(b.ctx, f)
+			b.must(err)
+			return holds
+		}
+		b.equal("all", list(adg.ReleaseFilter{}), all)
+		b.equal("of a service", list(adg.ReleaseFilter{Service: service}), all[2:])
+		b.equal("of an environment", list(adg.ReleaseFilter{Environment: "staging"}), []adg.ReleaseHold{all[1], all[4]})
+		b.equal("of both", list(adg.ReleaseFilter{Service: service, Environment: environment}), all[2:4])
+		b.equal("the first two", list(adg.ReleaseFilter{Limit: 2}), all[:2])
+		b.equal("of nobody", list(adg.ReleaseFilter{Service: "Shop"}), []adg.ReleaseHold{})
+		b.must(b.Store.LiftHold(b.ctx, "shop", "production", "v2"))
+		b.Advance(2*time.Hour + time.Minute)
+		b.equal("after two have expired and one was lifted", list(adg.ReleaseFilter{}), []adg.ReleaseHold{all[2], all[4]})
+	}},
+	{"releases are listed as they were recorded, the last first", func(b *bench) {
+		mark := func(service, environment, version string, s adg.Standing) adg.ReleaseRecord {
+			b.Helper()
+			r := adg.ReleaseRecord{Environment: environment, Release: adg.Release{Service: service, Version: version}, Standing: s, Why: "of the test", Since: b.now()}
+			b.must(b.Store.Mark(b.ctx, r))
+			return r
+		}
+		list := func(f adg.ReleaseFilter) []adg.ReleaseRecord {
+			b.Helper()
+			all, err := b.Store.ListReleases(b.ctx, f)
+			b.must(err)
+			return all
+		}
+		b.equal("none", list(adg.ReleaseFilter{}), []adg.ReleaseRecord{})
+		mark("shop", "production", "v1", adg.StandingGood)
+		cart := mark("cart", "production", "v1", adg.StandingGood)
+		staging := mark("shop", "staging", "v2", adg.StandingUnknown)
+		two := mark("shop", "production", "v2", adg.StandingRolledBack)
+		one := mark("shop", "production", "v1", adg.StandingRolledBack)
+		b.equal("all", list(adg.ReleaseFilter{}), []adg.ReleaseRecord{one, two, staging, cart})
+		b.equal("of a service", list(adg.ReleaseFilter{Service: "shop"}), []adg.ReleaseRecord{one, two, staging})
+		b.equal("of an environment", list(adg.ReleaseFilter{Environment: "production"}), []adg.ReleaseRecord{one, two, cart})
+		b.equal("of both", list(adg.ReleaseFilter{Service: "shop", Environment: "production"}), []adg.ReleaseRecord{one, two})
+		b.equal("the last", list(adg.ReleaseFilter{Limit: 1}), []adg.ReleaseRecord{one})
+		b.equal("of nobody", list(adg.ReleaseFilter{Service: "search"}), []adg.ReleaseRecord{})
+	}},
 	{"automation does not shorten a hold, a human may", func(b *bench) {
 		w := b.workOn("one")
 		human, robot := hold("v2"), hold("v2")
