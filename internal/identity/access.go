@@ -103,12 +103,10 @@ func missing(who Identity, p Permission, service, environment string) string {
 
 func place(service, environment string) string {
 	all := func(what, name string) string {
-		switch {
-		case name == "" || name == "*":
+		if name == "" || name == "*" {
 			return "all " + what + "s"
-		default:
-			return what + " " + name
 		}
+		return what + " " + name
 	}
 	return all("service", service) + " and " + all("environment", environment)
 }

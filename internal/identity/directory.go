@@ -104,7 +104,7 @@ func (d *Directory) settle(ctx context.Context, decide func() (change, error)) e
 			_, failure := d.store.WriteDocuments(ctx, nil, denied)
 			return errors.Join(err, failure)
 		}
-		if err != nil {
+		if err != nil || len(c.writes) == 0 && len(c.entries) == 0 {
 			return err
 		}
 		if _, err = d.store.WriteDocuments(ctx, c.writes, c.entries...); adg.CodeOf(err) != adg.Conflict {

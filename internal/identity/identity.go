@@ -5,7 +5,6 @@ package identity
 import (
 	"errors"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -116,15 +115,4 @@ func subjects(person string, groups []string) []string {
 		all = append(all, "group:"+g)
 	}
 	return all
-}
-
-// held are the bindings of any of the subjects.
-func held(bindings []Binding, subjects ...string) []Binding {
-	var own []Binding
-	for _, b := range bindings {
-		if slices.Contains(subjects, b.Subject) {
-			own = append(own, b)
-		}
-	}
-	return own
 }

@@ -30,8 +30,6 @@ func matches(pattern, name string) bool {
 	switch {
 	case pattern == "*":
 		return true
-	case name == "":
-		return false
 	case open:
 		return strings.HasPrefix(name, beginning)
 	default:

@@ -122,6 +122,11 @@ func (r *roles) replacedBy(list []Binding) adg.Write {
 	return put(kindRole, roleKey, list, r.version, time.Time{})
 }
 
+// without are the roles of everybody but that subject.
+func (r *roles) without(subject string) []Binding {
+	return slices.DeleteFunc(slices.Clone(r.list), func(b Binding) bool { return b.Subject == subject })
+}
+
 // unchanged makes a write fail if a role was given or taken since.
 func (r *roles) unchanged() adg.Write { return r.replacedBy(r.list) }
 

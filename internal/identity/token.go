@@ -78,7 +78,7 @@ func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg
 	return adg.NewSecret(c.text), made.token(c.id), nil
 }
 
-// RevokeToken ends a token at once. A person may do that to his own, a token to itself, and identity.write to all.
+// RevokeToken ends a token at once, and the roles given to it. A person may do that to his own, a token to itself, and identity.write to all.
 func (d *Directory) RevokeToken(ctx context.Context, by Caller, id string) error {
 	return d.settle(ctx, func() (change, error) {
 		c := change{entries: []adg.AuditEntry{by.entry("token.revoke", "token/"+id)}}
@@ -96,7 +96,11 @@ func (d *Directory) RevokeToken(ctx context.Context, by Caller, id string) error
 			return c, err
 		}
 		c.writes = append(c.writes, drop(kindToken, id, version))
-		return c, nil
+		given, err := d.readRoles(ctx)
+		if err == nil && len(given.held("token:"+id)) > 0 {
+			c.writes = append(c.writes, given.replacedBy(given.without("token:"+id)))
+		}
+		return c, err
 	})
 }
 

@@ -77,12 +77,7 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 		if err != nil {
 			return c, err
 		}
-		var left []Binding
-		for _, b := range given.list {
-			if b.Subject != "user:"+name {
-				left = append(left, b)
-			}
-		}
+		left := given.without("user:" + name)
 		c.writes = append(c.writes, drop(kindUser, name, version), given.replacedBy(left))
 		return c, d.keepAnAdmin(ctx, given.list, left, name, nil)
 	})

@@ -77,3 +77,12 @@ func TestOptionsThatWouldNotBeSafeAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestNobodyIsSentElsewhereAfterALogin(t *testing.T) {
+	for next, want := range map[string]string{"/deployments?service=a#b": "/deployments?service=a#b", "/": "/", "": "/", "https://evil.example": "/",
+		"//evil.example": "/", "/\\evil.example": "/", "/\t/evil.example": "/", "javascript:alert(1)": "/", "evil": "/", "/" + strings.Repeat("x", maxNext): "/"} {
+		if got := ownPath(next); got != want {
+			t.Errorf("%.40q leads to %.40q", next, got)
+		}
+	}
+}

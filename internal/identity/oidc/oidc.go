@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,22 +64,20 @@ type Begun struct {
 	Cookie adg.Secret // what the browser brings back: HttpOnly, Secure, SameSite=Lax, for the time of Life
 }
 
-// Begin begins a login. Next is the page that the person wanted to see; Finish gives it back. Where the provider cannot
+// Begin begins a login. Next is the page of ours that the person wanted to see; Finish gives it back, or "/" for what is
+// no path of ours. Where the provider cannot
 // be reached it is Unavailable.
 func (p *Provider) Begin(ctx context.Context, next string) (Begun, error) {
 	config, _, err := p.discovered(ctx)
 	if err != nil {
 		return Begun{}, err
 	}
-	if len(next) > maxNext {
-		next = ""
-	}
 	now, err := p.store.Now(ctx)
 	if err != nil {
 		return Begun{}, err
 	}
 	state, cookie := rand.Text(), rand.Text()+rand.Text()
-	data, err := json.Marshal(begun{Cookie: derived("cookie", cookie), Next: next})
+	data, err := json.Marshal(begun{Cookie: derived("cookie", cookie), Next: ownPath(next)})
 	if err != nil {
 		return Begun{}, adg.Errorf(adg.Internal, "begin a login: %w", err)
 	}
@@ -143,6 +143,15 @@ const (
 type begun struct {
 	Cookie string `json:"cookie"` // its digest
 	Next   string `json:"next,omitempty"`
+}
+
+// ownPath is a path of ours, so that nobody is sent elsewhere after a login.
+func ownPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || len(next) > maxNext || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\t\r\n") {
+		return "/"
+	}
+	return next
 }
 
 // derived is one of the values of a login that follow from a secret; none tells about the others.

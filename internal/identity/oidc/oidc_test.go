@@ -1,8 +1,10 @@
 package oidc
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -31,8 +33,13 @@ type stage struct {
 
 func newStage(t *testing.T) stage {
 	t.Helper()
+	return newStageAt(t, sharedServer(t))
+}
+
+func newStageAt(t *testing.T, at *server) stage {
+	t.Helper()
 	c := &clock{}
-	s := stage{server: newServer(t), store: newStore(t, c), clock: c}
+	s := stage{server: at, store: newStore(t, c), clock: c}
 	s.server.accounts(t, map[string]account{"a1": alice})
 	return s
 }
@@ -304,26 +311,37 @@ func TestAnIDTokenForAnotherAudienceIssuerOrAlgorithmIsRefused(t *testing.T) {
 		t.Fatalf("the good one, for comparison: %v", err)
 	}
 	other, otherNonce := rawToken(t, s.as(t, "other", nil))
-	elliptic, ellipticNonce := rawToken(t, s.as(t, "elliptic", nil))
-	hmac, hmacNonce := rawToken(t, s.as(t, "hmac", func(o *Options) {
+	asElliptic := s.as(t, "elliptic", nil)
+	elliptic, ellipticNonce := rawToken(t, asElliptic)
+	asHMAC := s.as(t, "hmac", func(o *Options) {
 		o.ClientSecret = adg.NewSecret("a secret that is long enough to be a key of its own")
-	}))
-	foreign := newStage(t)
+	})
+	hmac, hmacNonce := rawToken(t, asHMAC)
+	foreign := newStageAt(t, newServer(t, "0"))
 	stranger, strangerNonce := rawToken(t, foreign.as(t, "adg", nil))
 	header, body, _ := strings.Cut(good, ".")
 	payload, _, _ := strings.Cut(body, ".")
-	for _, tt := range []struct{ name, raw, nonce, text string }{
-		{"for another client", other, otherNonce, "expected audience"},
-		{"from another provider", stranger, strangerNonce, "not valid"},
-		{"signed with an algorithm that was not chosen", elliptic, ellipticNonce, "not valid"},
-		{"signed with the client's password", hmac, hmacNonce, "not valid"},
-		{"without a signature", "eyJhbGciOiJub25lIn0." + payload + ".", goodNonce, "not valid"},
-		{"with the signature cut off", header + "." + payload + ".", goodNonce, "not valid"},
+	for _, tt := range []struct {
+		name, raw, nonce string
+		by               *Provider
+		text             string
+	}{
+		{"for another client", other, otherNonce, p, "expected audience"},
+		{"from another provider", stranger, strangerNonce, p, "not valid"},
+		{"signed with an algorithm that was not chosen", elliptic, ellipticNonce, asElliptic, "unexpected signature algorithm"},
+		{"signed with the client's password", hmac, hmacNonce, asHMAC, "unexpected signature algorithm"},
+		{"without a signature", "eyJhbGciOiJub25lIn0." + payload + ".", goodNonce, p, "unexpected signature algorithm"},
+		{"with the signature cut off", header + "." + payload + ".", goodNonce, p, "not valid"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := p.verified(t.Context(), provider, tt.raw, tt.nonce)
+			_, err := tt.by.verified(t.Context(), provider, tt.raw, tt.nonce)
 			refused(t, err, adg.Unauthorized, tt.text)
 		})
+	}
+
+	asElliptic.options.Algorithms = []string{"ES256"}
+	if _, err := asElliptic.verified(t.Context(), provider, elliptic, ellipticNonce); err != nil {
+		t.Errorf("an algorithm that was chosen: %v", err)
 	}
 }
 
@@ -340,7 +358,7 @@ func TestNewKeysOfTheProviderAreFetched(t *testing.T) {
 }
 
 func TestAProviderThatIsDownIsUnavailableAndComesBack(t *testing.T) {
-	s := newStage(t)
+	s := newStageAt(t, newServer(t, "0"))
 	p := s.as(t, "adg", nil)
 	back, _ := login(t, p, "a1")
 	unasked := s.as(t, "adg", nil)
@@ -349,6 +367,18 @@ func TestAProviderThatIsDownIsUnavailableAndComesBack(t *testing.T) {
 	refused(t, err, adg.Unavailable, "ask the provider")
 	_, _, err = p.Finish(t.Context(), back)
 	refused(t, err, adg.Unavailable, "finish the login")
+
+	address, err := url.Parse(s.server.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newServer(t, address.Port()).accounts(t, map[string]account{"a1": alice})
+	for _, p := range []*Provider{p, unasked} {
+		back, _ = login(t, p, "a1")
+		if _, _, err := p.Finish(t.Context(), back); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestAWrongPasswordOfTheClientIsNotShown(t *testing.T) {
@@ -362,12 +392,47 @@ func TestAWrongPasswordOfTheClientIsNotShown(t *testing.T) {
 	}
 }
 
-func TestRedirectsOfTheProviderAreNotFollowed(t *testing.T) {
-	client, err := newClient(Options{}.TLS)
+func TestAProviderThatSendsUsElsewhereIsNotFollowed(t *testing.T) {
+	followed := false
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if followed = r.URL.Path == "/elsewhere"; !followed {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}
+	}))
+	t.Cleanup(evil.Close)
+	p, err := New(newStore(t, &clock{}), Options{Issuer: evil.URL, ClientID: "adg", RedirectURL: redirectURL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.CheckRedirect(&http.Request{}, nil); err != http.ErrUseLastResponse {
-		t.Errorf("got %v", err)
+	t.Cleanup(p.Close)
+	_, err = p.Begin(t.Context(), "/")
+	refused(t, err, adg.Unavailable, "302")
+	if followed {
+		t.Error("the redirect was followed")
+	}
+}
+
+func TestAnAnswerWithoutEndIsCut(t *testing.T) {
+	sent := make(chan int, 1)
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := 0
+		defer func() { sent <- n }()
+		for chunk := bytes.Repeat([]byte(" "), 1<<16); ; {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+			n += len(chunk)
+		}
+	}))
+	t.Cleanup(endless.Close)
+	p, err := New(newStore(t, &clock{}), Options{Issuer: endless.URL, ClientID: "adg", RedirectURL: redirectURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	_, err = p.Begin(t.Context(), "/")
+	refused(t, err, adg.Unavailable, "ask the provider")
+	if n := <-sent; n > 64<<20 { // what is on its way is more than what is read
+		t.Errorf("%d bytes were read before anybody had enough", n)
 	}
 }

@@ -30,8 +30,27 @@ type server struct {
 	stop   func() // may be called twice
 }
 
-// newServer starts a provider. Where it is not installed the test is skipped, but never in CI.
-func newServer(t *testing.T) *server {
+// shared is the provider of the tests that leave theirs running; it ends with this process, which holds its input.
+var shared *server
+
+func sharedServer(t *testing.T) *server {
+	t.Helper()
+	if shared == nil {
+		shared = startServer(t, "0")
+	}
+	return shared
+}
+
+// newServer starts a provider that the test may stop.
+func newServer(t *testing.T, port string) *server {
+	t.Helper()
+	s := startServer(t, port)
+	t.Cleanup(s.stop)
+	return s
+}
+
+// startServer starts a provider. Where it is not installed the test is skipped, but never in CI.
+func startServer(t *testing.T, port string) *server {
 	t.Helper()
 	lock, err := os.ReadFile("testdata/provider/package-lock.json")
 	if err != nil {
@@ -54,8 +73,8 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(node, script)
-	command.Dir, command.Stderr = folder, io.Discard
+	command := exec.Command(node, script, port)
+	command.Dir = folder
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -75,9 +94,9 @@ func newServer(t *testing.T) *server {
 			_ = command.Wait()
 		}
 	}}
-	t.Cleanup(s.stop)
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
+		s.stop()
 		t.Fatalf("the provider did not start: %v", err)
 	}
 	s.issuer = strings.TrimSpace(line)

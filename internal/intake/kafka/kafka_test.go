@@ -51,6 +51,7 @@ func (q *queue) Consumer(t *testing.T, gate *intake.Gate, password string, log *
 	if password != "" {
 		o.Password = adg.NewSecret(password)
 		q.cluster.ControlKey(int16(kmsg.SASLAuthenticate), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			q.cluster.KeepControl()
 			// kfake hangs up on a wrong password; Kafka answers with this code.
 			resp := req.ResponseKind().(*kmsg.SASLAuthenticateResponse)
 			resp.ErrorCode = kerr.SaslAuthenticationFailed.Code

@@ -1,4 +1,4 @@
-// An OpenID provider for the tests, on a free port of this machine; run in the folder that holds node_modules.
+// An OpenID provider for the tests, on the port of its argument or a free one of this machine; run in the folder that holds node_modules.
 // POST /control changes it: {"accounts": {...}} who there is, {"rotate": true} new keys.
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -51,7 +51,7 @@ const server = createServer((request, response) => {
     response.end();
   });
 });
-server.listen(0, '127.0.0.1', () => {
+server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
   issuer = `http://127.0.0.1:${server.address().port}`;
   handle = provider(issuer);
   console.log(issuer);
