@@ -131,6 +131,11 @@ func (a *API) register() {
 	adgv1.RegisterDeploymentServiceServer(a.server, &deployments{API: a})
 	adgv1.RegisterEventServiceServer(a.server, &events{API: a})
 	adgv1.RegisterSystemServiceServer(a.server, &system{API: a})
+	adgv1.RegisterLineServiceServer(a.server, &line{API: a})
+	adgv1.RegisterReleaseServiceServer(a.server, &releases{API: a})
+	adgv1.RegisterAuditServiceServer(a.server, &audits{API: a})
+	adgv1.RegisterConnectionServiceServer(a.server, &connections{API: a})
+	adgv1.RegisterPolicyServiceServer(a.server, &policies{API: a})
 	reflection.Register(a.server)
 }
 

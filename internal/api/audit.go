@@ -36,28 +36,26 @@ func (s *audits) ListAuditEntries(ctx context.Context, r *adgv1.ListAuditEntries
 	return answer, err
 }
 
-// VerifyAuditLog checks the chain from its beginning.
-func (s *audits) VerifyAuditLog(ctx context.Context, _ *adgv1.VerifyAuditLogRequest) (*adgv1.VerifyAuditLogResponse, error) {
+// VerifyAuditLog checks the chain, from its beginning or from an entry that is trusted.
+func (s *audits) VerifyAuditLog(ctx context.Context, r *adgv1.VerifyAuditLogRequest) (*adgv1.VerifyAuditLogResponse, error) {
 	if err := identity.Allowed(caller(ctx).Identity, identity.AuditRead, "", ""); err != nil {
 		return nil, err
 	}
-	answer := &adgv1.VerifyAuditLogResponse{}
-	var seq int64
-	digest := ""
+	answer := &adgv1.VerifyAuditLogResponse{LastSeq: r.GetAfterSeq(), LastDigest: r.GetAfterDigest()}
 	for {
-		page, err := s.o.Store.Audit(ctx, adg.AuditFilter{After: seq, Limit: 1000})
+		page, err := s.o.Store.Audit(ctx, adg.AuditFilter{After: answer.GetLastSeq(), Limit: 1000})
 		if err != nil {
 			return nil, err
 		}
-		if err := adg.VerifyAudit(seq, digest, page); err != nil {
-			answer.Problem = err.Error()
-			break
-		}
 		if len(page) == 0 {
-			break
+			answer.Intact = true
+			return answer, nil
 		}
-		seq, digest = page[len(page)-1].Seq, page[len(page)-1].Digest
+		if err := adg.VerifyAudit(answer.GetLastSeq(), answer.GetLastDigest(), page); err != nil {
+			answer.Problem = err.Error()
+			return answer, nil
+		}
+		last := page[len(page)-1]
+		answer.Entries, answer.LastSeq, answer.LastDigest = answer.GetEntries()+int64(len(page)), last.Seq, last.Digest
 	}
-	answer.Intact, answer.Entries, answer.Digest = answer.Problem == "", seq, digest
-	return answer, nil
 }

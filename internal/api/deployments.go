@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,8 +23,12 @@ type deployments struct {
 
 // StartDeployment starts one.
 func (s *deployments) StartDeployment(ctx context.Context, r *adgv1.StartDeploymentRequest) (*adgv1.Deployment, error) {
+	release, err := wire.ReadRelease(r.GetRelease())
+	if err != nil {
+		return nil, err
+	}
 	d, err := s.o.Control.StartDeployment(ctx, caller(ctx), control.Start{
-		Release: wire.ToRelease(r.GetRelease()), Environment: r.GetEnvironment(), Previous: r.GetPrevious(), Reason: r.GetReason(), Emergency: r.GetEmergency(),
+		Release: release, Environment: r.GetEnvironment(), Previous: r.GetPrevious(), Reason: r.GetReason(), Emergency: r.GetEmergency(),
 		Features: r.GetFeatures(), Key: r.GetIdempotencyKey(), Author: r.GetAuthor(), Labels: r.GetLabels(),
 	})
 	if err != nil {
@@ -34,7 +39,11 @@ func (s *deployments) StartDeployment(ctx context.Context, r *adgv1.StartDeploym
 
 // PlanDeployment says what would happen.
 func (s *deployments) PlanDeployment(ctx context.Context, r *adgv1.PlanDeploymentRequest) (*adgv1.Plan, error) {
-	plan, err := s.o.Control.Plan(ctx, caller(ctx), control.Start{Release: wire.ToRelease(r.GetRelease()), Environment: r.GetEnvironment(), Features: r.GetFeatures()})
+	release, err := wire.ReadRelease(r.GetRelease())
+	if err != nil {
+		return nil, err
+	}
+	plan, err := s.o.Control.Plan(ctx, caller(ctx), control.Start{Release: release, Environment: r.GetEnvironment(), Features: r.GetFeatures(), Previous: r.GetPrevious()})
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +61,7 @@ func (s *deployments) GetDeployment(ctx context.Context, r *adgv1.GetDeploymentR
 
 // ListDeployments gives a page.
 func (s *deployments) ListDeployments(ctx context.Context, r *adgv1.ListDeploymentsRequest) (*adgv1.ListDeploymentsResponse, error) {
-	before, err := wire.Cursor(r.GetPageToken())
+	before, err := wire.ReadPageToken(r)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +82,7 @@ func (s *deployments) ListDeployments(ctx context.Context, r *adgv1.ListDeployme
 			}
 			f.Before = d.ID
 			if len(answer.Deployments) == limit {
-				answer.NextPageToken = wire.PageToken(d.ID)
+				answer.NextPageToken = wire.PageToken(r, d.ID)
 				return answer, nil
 			}
 		}
@@ -228,14 +237,15 @@ func (s *deployments) worst(ctx context.Context, r *adgv1.ListDeploymentsRequest
 	all = slices.DeleteFunc(all, func(d adg.Deployment) bool { return !wanted(r, d) })
 	slices.SortStableFunc(all, wire.Worse)
 	answer := &adgv1.ListDeploymentsResponse{}
-	from, err := wire.Offset(r.GetPageToken())
+	token, err := wire.ReadPageToken(r)
 	if err != nil {
 		return nil, err
 	}
+	from, _ := strconv.Atoi(token) // sealed by us; none is 0
 	limit := pageSize(r.GetPageSize())
 	for i := min(from, len(all)); i < len(all); i++ {
 		if len(answer.Deployments) == limit {
-			answer.NextPageToken = wire.OffsetToken(i)
+			answer.NextPageToken = wire.PageToken(r, strconv.Itoa(i))
 			break
 		}
 		answer.Deployments = append(answer.Deployments, wire.Summary(all[i]))

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,7 +32,10 @@ func (s *events) StreamEvents(r *adgv1.StreamEventsRequest, to grpc.ServerStream
 		}
 		after = last
 	}
-	kinds := wire.ToFactKinds(r.GetKinds())
+	kinds, err := wire.ReadFactKinds(r.GetKinds())
+	if err != nil {
+		return err
+	}
 	sees := identity.Sees(caller(ctx).Identity, identity.EventRead)
 	quiet := time.Duration(0)
 	for {
@@ -73,13 +77,17 @@ func (s *events) StreamEvents(r *adgv1.StreamEventsRequest, to grpc.ServerStream
 
 // ListEvents gives a page of what has happened.
 func (s *events) ListEvents(ctx context.Context, r *adgv1.ListEventsRequest) (*adgv1.ListEventsResponse, error) {
-	after, err := wire.EventCursor(r.GetPageToken())
+	token, err := wire.ReadPageToken(r)
+	if err != nil {
+		return nil, err
+	}
+	after, _ := strconv.ParseInt(token, 10, 64) // sealed by us; none is 0
+	kinds, err := wire.ReadFactKinds(r.GetKinds())
 	if err != nil {
 		return nil, err
 	}
 	sees := identity.Sees(caller(ctx).Identity, identity.EventRead)
 	answer, limit := &adgv1.ListEventsResponse{}, pageSize(r.GetPageSize())
-	kinds := wire.ToFactKinds(r.GetKinds())
 	for {
 		found, next, err := s.o.Store.Events(ctx, adg.EventFilter{After: after, Deployment: r.GetDeployment(), Service: only(r.GetServices()), Environment: only(r.GetEnvironments()), Kinds: kinds, Limit: 1000})
 		if err != nil {
@@ -92,7 +100,7 @@ func (s *events) ListEvents(ctx context.Context, r *adgv1.ListEventsRequest) (*a
 			}
 			answer.Events = append(answer.Events, wire.Event(e))
 			if len(answer.Events) == limit && !r.GetNewestFirst() {
-				answer.NextPageToken = wire.EventToken(e.Cursor)
+				answer.NextPageToken = wire.PageToken(r, strconv.FormatInt(e.Cursor, 10))
 				return answer, nil
 			}
 		}

@@ -45,6 +45,8 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		adgv1.RegisterDeploymentServiceHandler, adgv1.RegisterEventServiceHandler, adgv1.RegisterSystemServiceHandler,
+		adgv1.RegisterLineServiceHandler, adgv1.RegisterReleaseServiceHandler, adgv1.RegisterAuditServiceHandler, adgv1.RegisterConnectionServiceHandler,
+		adgv1.RegisterPolicyServiceHandler,
 	} {
 		if err := register(context.Background(), mux, a.conn); err != nil {
 			return nil, adg.Errorf(adg.Internal, "opening the gateway: %w", err)
