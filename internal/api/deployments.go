@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/api/wire"
-	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
@@ -23,14 +23,11 @@ type deployments struct {
 
 // StartDeployment starts one.
 func (s *deployments) StartDeployment(ctx context.Context, r *adgv1.StartDeploymentRequest) (*adgv1.Deployment, error) {
-	release, err := wire.ReadRelease(r.GetRelease())
+	start, err := wire.ReadStart(r)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.o.Control.StartDeployment(ctx, caller(ctx), control.Start{
-		Release: release, Environment: r.GetEnvironment(), Previous: r.GetPrevious(), Reason: r.GetReason(), Emergency: r.GetEmergency(),
-		Features: r.GetFeatures(), Key: r.GetIdempotencyKey(), Author: r.GetAuthor(), Labels: r.GetLabels(),
-	})
+	d, err := s.o.Control.StartDeployment(ctx, because(ctx, r.GetReason()), start)
 	if err != nil {
 		return nil, err
 	}
@@ -39,15 +36,19 @@ func (s *deployments) StartDeployment(ctx context.Context, r *adgv1.StartDeploym
 
 // PlanDeployment says what would happen.
 func (s *deployments) PlanDeployment(ctx context.Context, r *adgv1.PlanDeploymentRequest) (*adgv1.Plan, error) {
-	release, err := wire.ReadRelease(r.GetRelease())
+	start, err := wire.ReadPlan(r)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := s.o.Control.Plan(ctx, caller(ctx), control.Start{Release: release, Environment: r.GetEnvironment(), Features: r.GetFeatures(), Previous: r.GetPrevious()})
+	plan, err := s.o.Control.Plan(ctx, caller(ctx), start)
 	if err != nil {
 		return nil, err
 	}
-	return wire.Plan(plan.Spec, plan.Gates, plan.Supersedes), nil
+	fleet, err := s.o.Store.Fleet(ctx, start.Environment, "")
+	if err != nil {
+		return nil, err
+	}
+	return wire.Plan(wire.Planned{Spec: plan.Spec, Gates: plan.Gates, Fleet: fleet, Supersedes: plan.Supersedes}), nil
 }
 
 // GetDeployment gives one.
@@ -61,26 +62,29 @@ func (s *deployments) GetDeployment(ctx context.Context, r *adgv1.GetDeploymentR
 
 // ListDeployments gives a page.
 func (s *deployments) ListDeployments(ctx context.Context, r *adgv1.ListDeploymentsRequest) (*adgv1.ListDeploymentsResponse, error) {
-	before, err := wire.ReadPageToken(r)
+	selected, err := wire.ReadSelection(r)
 	if err != nil {
 		return nil, err
 	}
-	answer := &adgv1.ListDeploymentsResponse{}
-	if r.GetOrder() == adgv1.DeploymentOrder_DEPLOYMENT_ORDER_WORST {
-		return s.worst(ctx, r)
+	token, err := wire.ReadPageToken(r)
+	if err != nil {
+		return nil, err
 	}
-	limit := pageSize(r.GetPageSize())
-	f := adg.DeploymentFilter{Live: r.GetLive(), Before: before, Limit: limit, Service: only(r.GetServices()), Environment: only(r.GetEnvironments())}
-	for len(answer.Deployments) < limit {
+	if r.GetOrder() == adgv1.DeploymentOrder_DEPLOYMENT_ORDER_WORST {
+		return s.worst(ctx, r, selected, token)
+	}
+	answer, limit := &adgv1.ListDeploymentsResponse{}, pageSize(r.GetPageSize())
+	f := adg.DeploymentFilter{Live: r.GetLive(), Before: token, Limit: limit, Service: only(r.GetServices()), Environment: only(r.GetEnvironments())}
+	for {
 		page, next, err := s.o.Control.Deployments(ctx, caller(ctx), f)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range page {
-			if wanted(r, d) {
-				answer.Deployments = append(answer.Deployments, wire.Summary(d))
+			if !selected.Holds(d, "") {
+				continue
 			}
-			f.Before = d.ID
+			answer.Deployments = append(answer.Deployments, wire.Summary(d))
 			if len(answer.Deployments) == limit {
 				answer.NextPageToken = wire.PageToken(r, d.ID)
 				return answer, nil
@@ -89,8 +93,8 @@ func (s *deployments) ListDeployments(ctx context.Context, r *adgv1.ListDeployme
 		if next == "" {
 			return answer, nil
 		}
+		f.Before = next
 	}
-	return answer, nil
 }
 
 // WatchDeployment sends a deployment each time that it has changed.
@@ -212,15 +216,16 @@ func (s *deployments) seen(ctx context.Context, d adg.Deployment) (*adgv1.Deploy
 	if err != nil {
 		return nil, err
 	}
-	who := caller(ctx)
-	return wire.Deployment(d, now, func(kind adg.CommandKind) error { return control.MayCommand(who, d, kind) }), nil
+	message := wire.Deployment(d)
+	message.Status.Permits = wire.Permits(d, caller(ctx).Identity, now)
+	return message, nil
 }
 
 // mostLive bounds a list that is ordered by how bad things are.
 const mostLive = 10_000
 
-// worst are live deployments, what needs a human first. There are never so many of them that they need pages.
-func (s *deployments) worst(ctx context.Context, r *adgv1.ListDeploymentsRequest) (*adgv1.ListDeploymentsResponse, error) {
+// worst are live deployments, what needs a human first.
+func (s *deployments) worst(ctx context.Context, r *adgv1.ListDeploymentsRequest, selected wire.Selection, token string) (*adgv1.ListDeploymentsResponse, error) {
 	var all []adg.Deployment
 	f := adg.DeploymentFilter{Live: true, Limit: 1000, Service: only(r.GetServices()), Environment: only(r.GetEnvironments())}
 	for len(all) < mostLive {
@@ -228,21 +233,19 @@ func (s *deployments) worst(ctx context.Context, r *adgv1.ListDeploymentsRequest
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
+		for _, d := range page {
+			if selected.Holds(d, "") {
+				all = append(all, d)
+			}
+		}
 		if next == "" {
 			break
 		}
 		f.Before = next
 	}
-	all = slices.DeleteFunc(all, func(d adg.Deployment) bool { return !wanted(r, d) })
-	slices.SortStableFunc(all, wire.Worse)
-	answer := &adgv1.ListDeploymentsResponse{}
-	token, err := wire.ReadPageToken(r)
-	if err != nil {
-		return nil, err
-	}
+	slices.SortStableFunc(all, worse)
+	answer, limit := &adgv1.ListDeploymentsResponse{}, pageSize(r.GetPageSize())
 	from, _ := strconv.Atoi(token) // sealed by us; none is 0
-	limit := pageSize(r.GetPageSize())
 	for i := min(from, len(all)); i < len(all); i++ {
 		if len(answer.Deployments) == limit {
 			answer.NextPageToken = wire.PageToken(r, strconv.Itoa(i))
@@ -253,31 +256,26 @@ func (s *deployments) worst(ctx context.Context, r *adgv1.ListDeploymentsRequest
 	return answer, nil
 }
 
-// selection is what lists and watches select by.
-type selection interface {
-	GetServices() []string
-	GetEnvironments() []string
-	GetStates() []adgv1.State
-	GetHealths() []adgv1.Health
-	GetActors() []string
-	GetVersion() string
-	GetLive() bool
-	GetWaitsForHuman() bool
-	GetFromTime() *timestamppb.Timestamp
-	GetToTime() *timestamppb.Timestamp
-}
-
-func wanted(r selection, d adg.Deployment) bool {
-	row := wire.Summary(d)
-	created := d.Spec.Created
-	switch {
-	case !among(r.GetServices(), row.GetService()), !among(r.GetEnvironments(), row.GetEnvironment()), !among(r.GetStates(), row.GetState()),
-		!among(r.GetHealths(), row.GetHealth()), !among(r.GetActors(), row.GetActor()), r.GetVersion() != "" && r.GetVersion() != row.GetVersion(),
-		r.GetLive() && d.Status.State.Ended(), r.GetWaitsForHuman() && !row.GetWaitsForHuman(),
-		r.GetFromTime().IsValid() && created.Before(r.GetFromTime().AsTime()), r.GetToTime().IsValid() && !created.Before(r.GetToTime().AsTime()):
-		return false
+// worse puts what needs a human first, then what goes back, then the lowest score.
+func worse(a, b adg.Deployment) int {
+	rank := func(d adg.Deployment) int {
+		switch {
+		case d.Status.Paging:
+			return 0
+		case wire.WaitsForHuman(d):
+			return 1
+		case d.Status.State >= adg.RollbackPending && !d.Status.State.Ended():
+			return 2
+		case d.Status.Health == adg.Unhealthy:
+			return 3
+		case d.Status.Health == adg.Degraded:
+			return 4
+		case d.Status.Health == adg.HealthUnknown:
+			return 5
+		}
+		return 6
 	}
-	return true
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Status.Score, b.Status.Score))
 }
 
 func among[T comparable](choices []T, one T) bool {

@@ -17,7 +17,7 @@ func Deployment(d adg.Deployment) *adgv1.Deployment {
 	made := &adgv1.Deployment{
 		Id: text(d.ID), Version: d.Version, Etag: DeploymentEtag(d), Environment: text(s.Policy.Environment), Release: Release(s.Release),
 		LastGood: optional(s.LastGood, Release), Policy: Policy(s.Policy), Prediction: optional(s.Prediction, Prediction),
-		Steered: texts(s.Steered), Actor: text(s.Actor), Reason: text(s.Reason), CreateTime: Timestamp(s.Created),
+		Steered: texts(s.Steered), Actor: text(s.Actor), Author: text(s.Author), Labels: textMap(s.Labels), Reason: text(s.Reason), CreateTime: Timestamp(s.Created),
 		Status: Status(s.Policy, d.Status),
 	}
 	made.Status.Outlook = Outlook(d)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
@@ -48,6 +49,11 @@ func PolicyVersion(p control.Policy, parsed *adg.Policy) *adgv1.PolicyVersion {
 		v.Text, v.Policy = text(p.Text), Policy(*parsed)
 	}
 	return v
+}
+
+// PolicyProblem is what is wrong or doubtful about a policy's text.
+func PolicyProblem(p config.Problem, fatal bool) *adgv1.PolicyProblem {
+	return &adgv1.PolicyProblem{Fatal: fatal, Line: int32(p.Line), Column: int32(p.Column), Path: text(p.Path), Text: text(p.Text), Suggestion: text(p.Suggestion)} //nolint:gosec // a file has 20,000 lines at most
 }
 
 // Private

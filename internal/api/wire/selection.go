@@ -76,10 +76,12 @@ func (s Selection) Holds(d adg.Deployment, team string) bool {
 		!at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
 }
 
-// ReadStart is what a caller wants deployed, or planned. The version of the policy and the labels are not part of it:
-// they are for the caller to read.
+// ReadStart is what a caller wants deployed, or planned. The version of the policy is not part of it.
 func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
-	s := control.Start{Environment: r.GetEnvironment(), Reason: r.GetReason(), Features: r.GetFeatures(), Key: r.GetIdempotencyKey()}
+	s := control.Start{
+		Environment: r.GetEnvironment(), Reason: r.GetReason(), Features: r.GetFeatures(), Key: r.GetIdempotencyKey(),
+		Previous: r.GetPrevious(), Emergency: r.GetEmergency(), Author: r.GetAuthor(), Labels: r.GetLabels(),
+	}
 	var err error
 	if s.Release, err = ReadRelease(r.GetRelease()); err != nil {
 		return s, err
@@ -103,7 +105,7 @@ func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
 // ReadPlan is what a caller wants planned.
 func ReadPlan(r *adgv1.PlanDeploymentRequest) (control.Start, error) {
 	return ReadStart(&adgv1.StartDeploymentRequest{
-		Environment: r.GetEnvironment(), Release: r.GetRelease(), PolicyVersion: r.GetPolicyVersion(), Features: r.GetFeatures(),
+		Environment: r.GetEnvironment(), Release: r.GetRelease(), PolicyVersion: r.GetPolicyVersion(), Features: r.GetFeatures(), Previous: r.GetPrevious(),
 	})
 }
 
