@@ -10,6 +10,7 @@ import (
 	"github.com/deployguardian/adg/internal/cli"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/demo"
+	"github.com/deployguardian/adg/internal/seal"
 )
 
 // App is the program, put together once per process.
@@ -42,6 +43,7 @@ func (a *App) calls() cli.Calls {
 		PolicySchema: func() ([]byte, error) { return config.Schema(drivers()) },
 		Shop:         demo.Shop,
 		PredictCalls: cli.PredictCalls{Predict: a.predict, Train: a.train, Models: modelsIn, Records: a.records, Correct: a.correct},
+		ServerCalls:  cli.ServerCalls{Server: a.server, ConfigCheck: a.checkConfig, NewKey: seal.NewKey},
 		PastCalls:    cli.PastCalls{Replay: a.replay, Backtest: a.backtest, Deployments: a.deployments},
 	}
 }

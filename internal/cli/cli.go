@@ -70,6 +70,7 @@ type Calls struct {
 	Shop         func(context.Context, []string) error
 	PastCalls
 	PredictCalls
+	ServerCalls
 }
 
 // Main runs one command line and returns its exit code.
@@ -114,7 +115,7 @@ Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolle
 	})
 	root.AddCommand(runCommand(t, calls), demoCommand(t, calls), reportCommand(t, calls), policyCommand(t, calls), importCommand(t),
 		replayCommand(t, calls.PastCalls), backtestCommand(t, calls.PastCalls), judgeCommand(t), learnCommand(t, calls), predictCommand(t, calls.PredictCalls),
-		versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
+		serverCommand(t, calls.ServerCalls), configCommand(t, calls.ServerCalls), keyCommand(calls.ServerCalls), versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
 	for _, cmd := range root.Commands() {
 		refuseStray(cmd)
 	}

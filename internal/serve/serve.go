@@ -1,16 +1,13 @@
-// Package serve runs an HTTP handler on one port as a public server has to: HTTP/1.1 and HTTP/2, TLS with certificates
-// that may be renewed while it runs, limits on everything, and an end that lets what is under way finish.
+// Package serve runs an HTTP handler on one port as a public server has to: HTTP/1.1 and HTTP/2, TLS, limits on everything, and an end that lets what is under way finish.
 package serve
 
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -18,12 +15,10 @@ import (
 
 // Options say where and how to listen.
 type Options struct {
-	Listen   string        // host:port; port 0 takes a free one
-	CertFile string        // PEM; with KeyFile. Empty: plain HTTP
-	KeyFile  string        // PEM
-	ClientCA string        // PEM; clients may show a certificate that it signed, and none that it did not
-	Drain    time.Duration // how long requests may take to finish at the end; zero: 30 s
-	Log      *slog.Logger  // zero: discard
+	Listen string        // host:port; port 0 takes a free one
+	TLS    *tls.Config   // nil: plain HTTP
+	Drain  time.Duration // how long requests may take to finish at the end; zero: 30 s
+	Log    *slog.Logger  // zero: discard
 }
 
 // Server is a port that is open, and not served yet.
@@ -32,7 +27,7 @@ type Server struct {
 	listener net.Listener
 }
 
-// Listen opens the port. Certificates that cannot be used are refused now.
+// Listen opens the port.
 func Listen(ctx context.Context, o Options) (*Server, error) {
 	if o.Drain == 0 {
 		o.Drain = 30 * time.Second
@@ -40,16 +35,25 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	secure, err := o.tls()
-	if err != nil {
-		return nil, err
-	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return nil, adg.Errorf(adg.Unavailable, "listening on %s: %w", o.Listen, err)
 	}
-	if secure != nil {
+	if o.TLS != nil {
+		secure := o.TLS.Clone()
+		secure.NextProtos = []string{"h2", "http/1.1"}
+		if inner := secure.GetConfigForClient; inner != nil {
+			secure.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				config, err := inner(hello)
+				if err != nil || config == nil {
+					return config, err
+				}
+				config = config.Clone()
+				config.NextProtos = secure.NextProtos
+				return config, nil
+			}
+		}
 		listener = tls.NewListener(listener, secure)
 	}
 	return &Server{o: o, listener: listener}, nil
@@ -71,7 +75,7 @@ func (s *Server) Run(ctx context.Context, handler func(draining <-chan struct{})
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
-	server.Protocols.SetUnencryptedHTTP2(s.o.CertFile == "")
+	server.Protocols.SetUnencryptedHTTP2(s.o.TLS == nil)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(s.listener) }()
 	select {
@@ -95,31 +99,3 @@ func (s *Server) Run(ctx context.Context, handler func(draining <-chan struct{})
 
 // Close gives the port of a server back that is not run.
 func (s *Server) Close() error { return s.listener.Close() }
-
-// Private
-
-func (o Options) tls() (*tls.Config, error) {
-	if o.CertFile == "" {
-		if o.ClientCA != "" {
-			return nil, adg.Errorf(adg.Invalid, "client certificates need TLS: name a certificate and a key for the server, too")
-		}
-		return nil, nil
-	}
-	keep, err := newKeeper(o.CertFile, o.KeyFile, o.Log)
-	if err != nil {
-		return nil, err
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: keep.certificate, NextProtos: []string{"h2", "http/1.1"}}
-	if o.ClientCA == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(o.ClientCA)
-	if err != nil {
-		return nil, adg.Errorf(adg.Invalid, "reading the CA of clients: %w", err)
-	}
-	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
-	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, adg.Errorf(adg.Invalid, "the CA of clients, %s, holds no certificate in PEM", o.ClientCA)
-	}
-	return config, nil
-}
