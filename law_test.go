@@ -85,7 +85,7 @@ var rules = []rule{
 	{"internal/brokertest", nil},
 	{"internal/intake", []string{".", "internal/notify/cloudevent", "internal/remote"}},
 	{"internal/intake/*", []string{".", "internal/broker", "internal/intake"}},
-	{"internal/config", []string{"."}},
+	{"internal/config", []string{".", "internal/strictyaml"}},
 	{"internal/report", []string{"."}},
 	{"internal/demo/*", []string{".", "internal/demo/..."}},
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},

@@ -20,7 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	guardian "github.com/deployguardian/adg"
-	"github.com/deployguardian/adg/internal/notify/webhook"
+	"github.com/deployguardian/adg/internal/notify/cloudevent"
 	"github.com/deployguardian/adg/internal/remote"
 )
 
@@ -94,7 +94,7 @@ var receivers sync.Map
 // ServeHTTP takes a fact.
 func (t *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	var event webhook.Event
+	var event cloudevent.Event
 	if err == nil {
 		err = json.Unmarshal(body, &event)
 	}
