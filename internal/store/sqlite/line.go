@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Fleet is the state of everything else, in one look.
 func (s *Store) Fleet(ctx context.Context, environment, deployment string) (adg.Fleet, error) {
 	now := s.clock.now()
 	var f adg.Fleet
-	err := s.reads.QueryRowContext(ctx, fleetQuery, nanos(now.Add(-rollbacksWithin)), environment, nanos(now.Add(-turnedBadWithin)), deployment).
+	err := s.reads.QueryRowContext(ctx, fleetQuery, row.Nanos(now.Add(-rollbacksWithin)), environment, row.Nanos(now.Add(-turnedBadWithin)), deployment).
 		Scan(&f.Rollbacks, &f.TurnedBad, &f.Stopped, &f.Rolling)
 	return f, explain(s.dir, err)
 }
@@ -47,7 +48,7 @@ SELECT
 
 func (s *Store) setLine(ctx context.Context, stopped bool, actor, reason string) error {
 	return s.write(ctx, true, func(t *tx) error {
-		_, err := t.exec("INSERT INTO line (at, stopped, actor, reason) VALUES (?, ?, ?, ?)", nanos(s.clock.now()), stopped, actor, reason)
+		_, err := t.exec("INSERT INTO line (at, stopped, actor, reason) VALUES (?, ?, ?, ?)", row.Nanos(s.clock.now()), stopped, actor, reason)
 		return err
 	})
 }

@@ -133,7 +133,7 @@ var deployments = []scenario{
 				"PutHold": func() error {
 					return b.Store.PutHold(ctx, adg.ReleaseHold{Service: service, Environment: environment, Identity: "v2"})
 				},
-				"StopLine":    func() error { return b.Store.StopLine(ctx, "carol", "why") },
+				"StopLine":    func() error { return b.Store.StopLine(ctx, adg.Stop{Actor: "carol", Reason: "why"}) },
 				"Undelivered": func() error { _, err := b.Store.Undelivered(ctx, "teller", ttl, 1); return err },
 			} {
 				b.is(what, do(), context.Canceled)

@@ -77,15 +77,15 @@ var line = []scenario{
 	{"a stopped line says who stopped it and why, until somebody resumes it", func(b *bench) {
 		b.create("one")
 		b.equal("running", b.fleet("one").Stopped, "")
-		b.must(b.Store.StopLine(b.ctx, "carol", "the metrics are wrong"))
+		b.must(b.Store.StopLine(b.ctx, adg.Stop{Actor: "carol", Reason: "the metrics are wrong"}))
 		b.equal("stopped", b.fleet("one").Stopped, "carol: the metrics are wrong")
 		b.Store = b.Reopen()
 		b.equal("after opening again", b.fleet("one").Stopped, "carol: the metrics are wrong")
-		b.must(b.Store.StopLine(b.ctx, "dave", ""))
+		b.must(b.Store.StopLine(b.ctx, adg.Stop{Actor: "dave"}))
 		b.equal("stopped again, without a reason", b.fleet("one").Stopped, "dave")
-		b.must(b.Store.ResumeLine(b.ctx, "carol"))
+		b.must(b.Store.ResumeLine(b.ctx, adg.Scope{}, "carol"))
 		b.equal("resumed", b.fleet("one").Stopped, "")
-		b.must(b.Store.ResumeLine(b.ctx, "carol"))
+		b.refused("resuming what runs", b.Store.ResumeLine(b.ctx, adg.Scope{}, "carol"), adg.NotFound)
 	}},
 	{"the fleet can be asked for without a deployment", func(b *bench) {
 		got, err := b.Store.Fleet(b.ctx, environment, "")
