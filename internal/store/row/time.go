@@ -37,6 +37,14 @@ func End(t time.Time) int64 {
 	return Nanos(t)
 }
 
+// EndTime is what End wrote.
+func EndTime(nanos int64) time.Time {
+	if nanos == Forever {
+		return time.Time{}
+	}
+	return Time(nanos)
+}
+
 // Private
 
 var earliest, latest = time.Unix(0, math.MinInt64), time.Unix(0, Forever)
