@@ -26,20 +26,23 @@ import (
 // connected. Where PostgreSQL is not installed the test is skipped; in CI it fails.
 func Database(t testing.TB) string {
 	t.Helper()
-	return create(t, "")
+	s, dsn := running(t), Lasting(t, "")
+	t.Cleanup(func() { Exec(t, s.dsn(superuser), "DROP DATABASE "+nameOf(t, dsn)+" WITH (FORCE)") })
+	return dsn
 }
 
-// Lasting is Database for as long as the process lives: an original to copy.
-func Lasting(t testing.TB) string {
+// Lasting is Database for as long as the process lives. It has in it what the original has, to which nobody may be
+// connected; no original, nothing.
+func Lasting(t testing.TB, original string) string {
 	t.Helper()
 	s := running(t)
-	return s.create(t, "")
-}
-
-// Copy is Database with what is in another one, to which nobody may be connected.
-func Copy(t testing.TB, dsn string) string {
-	t.Helper()
-	return create(t, " TEMPLATE "+nameOf(t, dsn))
+	name := fmt.Sprintf("t%d", count.Add(1))
+	create := "CREATE DATABASE " + name
+	if original != "" {
+		create += " STRATEGY file_copy TEMPLATE " + nameOf(t, original)
+	}
+	Exec(t, s.dsn(superuser), create)
+	return s.dsn(name)
 }
 
 // OverTCP is the DSN of the same database by way of the loopback interface, where the server wants a password.
@@ -110,21 +113,6 @@ func running(t testing.TB) *server {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func create(t testing.TB, template string) string {
-	t.Helper()
-	s := running(t)
-	dsn := s.create(t, template)
-	t.Cleanup(func() { Exec(t, s.dsn(superuser), "DROP DATABASE "+nameOf(t, dsn)+" WITH (FORCE)") })
-	return dsn
-}
-
-func (s *server) create(t testing.TB, template string) string {
-	t.Helper()
-	name := fmt.Sprintf("t%d", count.Add(1))
-	Exec(t, s.dsn(superuser), "CREATE DATABASE "+name+template)
-	return s.dsn(name)
 }
 
 func (s *server) dsn(name string) string {

@@ -10,7 +10,7 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	one, two := Database(t), Database(t)
 	Exec(t, one, "CREATE TABLE a (n int)")
 	Exec(t, two, "CREATE TABLE a (n int)")
-	Exec(t, Copy(t, one), "INSERT INTO a VALUES (1)")
+	Exec(t, Lasting(t, one), "INSERT INTO a VALUES (1)")
 	if got := rows(t, one); got != 0 {
 		t.Errorf("what was written into a copy is in the original, too: %d rows", got)
 	}
