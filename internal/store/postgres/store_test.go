@@ -120,3 +120,42 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// create stores a deployment with ten checks, as large as they are in life.
+func create(t testing.TB, s *Store, id, service string) {
+	t.Helper()
+	p := adg.Policy{Service: service, Environment: "bench", Strategy: adg.Strategy{Kind: adg.Canary, Steps: []adg.Step{{Share: 50, Bake: time.Hour}, {Share: 100}}}}
+	for i := range 10 {
+		p.Checks = append(p.Checks, adg.Check{
+			Name: fmt.Sprintf("check-%d", i), Source: "prom", Window: time.Minute, Weight: 1,
+			Query: fmt.Sprintf(`histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{app="shop",version="$version",n="%d"}[$window])))`, i),
+		})
+	}
+	must(t, s.CreateDeployment(context.Background(), adg.Deployment{ID: id, Spec: adg.Spec{
+		Release: adg.Release{Service: service, Version: "v2"}, LastGood: &adg.Release{Service: service, Version: "v1"}, Policy: p, Actor: "alice",
+	}}))
+}
+
+func takeAll(t testing.TB, s *Store, limit int) []adg.Work {
+	t.Helper()
+	work, err := s.Take(context.Background(), "owner", time.Hour, limit)
+	must(t, err)
+	if len(work) == 0 {
+		t.Fatal("there is nothing to take")
+	}
+	return work
+}
+
+// plain is a tick with ten measurements that changes nothing, and is due again at once.
+func plain(t testing.TB, w adg.Work) adg.Tick {
+	t.Helper()
+	now := w.Lease.Until.Add(-time.Hour)
+	next := w.Deployment.Status
+	next.Ticked, next.Due = now, now
+	tick := adg.Tick{Lease: w.Lease, Version: w.Deployment.Version, Decision: adg.Decision{At: now, From: next.State, Next: next}}
+	tick.Input.Assessment = &adg.Assessment{At: now, Health: adg.Healthy, Score: 100}
+	for _, c := range w.Deployment.Spec.Policy.Checks {
+		tick.Measurements = append(tick.Measurements, adg.Measurement{Check: c.Name, At: now, Sent: []string{c.Query}, Values: []adg.Series{{Samples: []adg.Sample{{At: now, Value: 0.25}}}}})
+	}
+	return tick
+}
