@@ -11,9 +11,12 @@ import (
 	"github.com/deployguardian/adg/internal/store/row"
 )
 
-// AppendAudit puts entries on record.
+// AppendAudit puts entries on record. Bytes that are no text are replaced before the digest is made.
 func (s *Store) AppendAudit(ctx context.Context, entries ...adg.AuditEntry) (chained []adg.AuditEntry, err error) {
 	if err := fewEnough(0, len(entries)); err != nil {
+		return nil, err
+	}
+	if entries, err = row.Legible(entries); err != nil || len(entries) == 0 {
 		return nil, err
 	}
 	err = s.write(ctx, true, func(ctx context.Context, t *tx) (err error) {
@@ -61,7 +64,7 @@ func (s *Store) Audit(ctx context.Context, f adg.AuditFilter) ([]adg.AuditEntry,
 
 // Private
 
-// appendAudit continues the chain. Who appends waits until the one before has committed.
+// appendAudit continues the chain with legible entries. Who appends waits until the one before has committed.
 func (t *tx) appendAudit(ctx context.Context, entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
 	if len(entries) == 0 {
 		return nil, nil

@@ -12,6 +12,9 @@ import (
 
 // Document is one document that has not expired.
 func (s *Store) Document(ctx context.Context, kind, key string) (adg.Document, error) {
+	if !row.ValidWord(kind) || !row.ValidWord(key) {
+		return adg.Document{}, noDocument(kind, key)
+	}
 	now, err := s.now(ctx)
 	if err != nil {
 		return adg.Document{}, err
@@ -20,7 +23,7 @@ func (s *Store) Document(ctx context.Context, kind, key string) (adg.Document, e
 	var updated, expires int64
 	err = s.scan(ctx, []any{&d.Version, &d.Data, &updated, &expires}, "SELECT version, data, updated, expires FROM documents WHERE kind = $1 AND key = $2 AND expires > $3", kind, key, now)
 	if errors.Is(err, errNone) {
-		return adg.Document{}, adg.Errorf(adg.NotFound, "there is no %s %q", kind, key)
+		return adg.Document{}, noDocument(kind, key)
 	}
 	d.Updated, d.Expires = row.Time(updated), row.EndTime(expires)
 	return d, err
@@ -30,6 +33,9 @@ func (s *Store) Document(ctx context.Context, kind, key string) (adg.Document, e
 func (s *Store) ListDocuments(ctx context.Context, f adg.DocumentFilter) ([]adg.Document, error) {
 	if f.Kind == "" {
 		return nil, adg.Errorf(adg.Invalid, "a list of documents is of one kind: say which")
+	}
+	if !row.ValidWord(f.Kind) || f.Prefix != "" && !row.ValidWord(f.Prefix) {
+		return nil, ctx.Err() // no document is there
 	}
 	now, err := s.now(ctx)
 	if err != nil {
@@ -59,12 +65,15 @@ func (s *Store) ListDocuments(ctx context.Context, f adg.DocumentFilter) ([]adg.
 func (s *Store) WriteDocuments(ctx context.Context, writes []adg.Write, entries ...adg.AuditEntry) (put []adg.Document, err error) {
 	keys := make([]string, len(writes))
 	for i, w := range writes {
-		if err := validWrite(w); err != nil {
+		if err := row.ValidDocument(w.Document); err != nil {
 			return nil, err
 		}
 		keys[i] = w.Document.Kind + "/" + w.Document.Key
 	}
 	if err := fewEnough(len(writes), len(entries)); err != nil {
+		return nil, err
+	}
+	if entries, err = row.Legible(entries); err != nil {
 		return nil, err
 	}
 	err = s.write(ctx, true, func(ctx context.Context, t *tx) error {
@@ -107,30 +116,18 @@ func (s *Store) Purge(ctx context.Context, limit int) (int, error) {
 // Private
 
 // maxWrites is how many documents, or audit entries, are written together.
-const maxWrites = 1000
+const maxWrites = 10_000
 
 const lockDocumentsQuery = `
 SELECT pg_advisory_xact_lock($1, h) FROM (SELECT DISTINCT hashtext(k) AS h FROM unnest($2::text[]) k ORDER BY 1) ordered`
 
-// purgeQuery leaves documents alone that are being written anew.
+// purgeQuery leaves documents alone that are being written anew. The condition on the largest integer is what the index
+// is made with.
 const purgeQuery = `
-DELETE FROM documents d USING (
-	SELECT kind, key FROM documents WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED
-) e
-WHERE d.kind = e.kind AND d.key = e.key AND d.expires <= $1`
-
-func validWrite(w adg.Write) error {
-	d := w.Document
-	switch {
-	case d.Kind == "" || d.Key == "":
-		return adg.Errorf(adg.Invalid, "a document needs a kind and a key")
-	case len(d.Data) > adg.MaxDocument:
-		return adg.Errorf(adg.Invalid, "%s %q has %d bytes: %d are the most", d.Kind, d.Key, len(d.Data), adg.MaxDocument)
-	case w.If < adg.AnyVersion:
-		return adg.Errorf(adg.Invalid, "%s %q cannot have the version %d", d.Kind, d.Key, w.If)
-	}
-	return nil
-}
+DELETE FROM documents WHERE expires <= $1 AND ctid = ANY (ARRAY(
+	SELECT ctid FROM documents WHERE expires <= $1 AND expires < 9223372036854775807 ORDER BY expires LIMIT $2
+	FOR UPDATE SKIP LOCKED
+))`
 
 func fewEnough(writes, entries int) error {
 	if max(writes, entries) > maxWrites {
@@ -147,17 +144,16 @@ func (t *tx) writeDocument(ctx context.Context, w adg.Write) (adg.Document, erro
 	if err != nil && !errors.Is(err, errNone) {
 		return d, err
 	}
-	if w.If != adg.AnyVersion && w.If != version {
-		return d, conflicting(d, w.If, version)
+	if err := row.VersionAllows(w, version); err != nil {
+		return d, err
 	}
 	if w.Drop {
 		_, err := t.exec(ctx, "DELETE FROM documents WHERE kind = $1 AND key = $2", d.Kind, d.Key)
 		return d, err
 	}
 	d.Version, d.Updated = version+1, row.Time(t.now)
-	if d.Data == nil {
-		d.Data = []byte{}
-	}
+	d.Expires = row.EndTime(row.End(d.Expires))
+	d.Data = append([]byte{}, d.Data...) // not the caller's, and never NULL
 	_, err = t.exec(ctx, `
 		INSERT INTO documents (kind, key, version, data, updated, expires) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, data = excluded.data, updated = excluded.updated, expires = excluded.expires`,
@@ -165,13 +161,6 @@ func (t *tx) writeDocument(ctx context.Context, w adg.Write) (adg.Document, erro
 	return d, err
 }
 
-func conflicting(d adg.Document, want, has int64) error {
-	switch {
-	case want == 0:
-		return adg.Errorf(adg.Conflict, "%s %q exists already, in version %d", d.Kind, d.Key, has)
-	case has == 0:
-		return adg.Errorf(adg.Conflict, "%s %q does not exist any more", d.Kind, d.Key)
-	default:
-		return adg.Errorf(adg.Conflict, "%s %q was changed since version %d was read: it is at version %d now", d.Kind, d.Key, want, has)
-	}
+func noDocument(kind, key string) error {
+	return adg.Errorf(adg.NotFound, "there is no %s %q", kind, key)
 }

@@ -17,15 +17,19 @@ import (
 
 // Events are the next ones.
 func (s *Store) Events(ctx context.Context, f adg.EventFilter) (events []adg.Event, next int64, err error) {
+	var w where
+	if f.Deployment != "" {
+		n, err := s.number(ctx, f.Deployment)
+		if err != nil {
+			return nil, 0, err
+		}
+		w.add("f.deployment = %s", n)
+	}
 	last, err := s.LastEvent(ctx)
 	if err != nil || last <= f.After {
 		return nil, f.After, err
 	}
-	var w where
 	w.add("f.cursor > %s AND f.cursor <= %s", f.After, last)
-	if f.Deployment != "" {
-		w.add("f.deployment = (SELECT n FROM deployments WHERE id = %s)", f.Deployment)
-	}
 	w.equal("f.service", f.Service)
 	w.equal("f.environment", f.Environment)
 	if len(f.Kinds) > 0 {

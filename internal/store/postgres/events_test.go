@@ -131,7 +131,6 @@ func TestEventsAreFilteredAndPassedOver(t *testing.T) {
 	}{
 		"everything":            {adg.EventFilter{}, []string{"f00", "f01", "f10", "f11"}},
 		"of a deployment":       {adg.EventFilter{Deployment: "d1"}, []string{"f10", "f11"}},
-		"of nobody":             {adg.EventFilter{Deployment: "nobody"}, nil},
 		"of a service":          {adg.EventFilter{Service: "shop"}, []string{"f00", "f01"}},
 		"of an environment":     {adg.EventFilter{Environment: "bench"}, []string{"f00", "f01", "f10", "f11"}},
 		"of another":            {adg.EventFilter{Environment: "else"}, nil},
@@ -153,6 +152,12 @@ func TestEventsAreFilteredAndPassedOver(t *testing.T) {
 				wantFacts(t, rest)
 			}
 		})
+	}
+}
+
+func TestEventsOfADeploymentThatDoesNotExistAreNotFound(t *testing.T) {
+	if _, _, err := opened(t, fresh(t)).Events(t.Context(), adg.EventFilter{Deployment: "nobody"}); adg.CodeOf(err) != adg.NotFound {
+		t.Error(err)
 	}
 }
 

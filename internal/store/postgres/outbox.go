@@ -89,12 +89,11 @@ func (s *Store) Dead(ctx context.Context, limit int) ([]adg.Delivery, error) {
 // Private
 
 const undeliveredQuery = `
-WITH heads AS (
-	SELECT n FROM outbox WHERE due <= $1 ORDER BY n LIMIT $2
+UPDATE outbox o SET due = $3 FROM facts f
+WHERE f.n = o.fact AND o.n = ANY (ARRAY(
+	SELECT n FROM outbox WHERE due IS NOT NULL AND due <= $1 ORDER BY n LIMIT $2
 	FOR NO KEY UPDATE SKIP LOCKED
-)
-UPDATE outbox o SET due = $3 FROM heads, facts f
-WHERE o.n = heads.n AND f.n = o.fact
+))
 RETURNING o.n, o.notifier, o.tries, f.fact`
 
 // factQuery stores a fact and puts it on the queue of each notifier, where it is due if nothing is before it. A fact is

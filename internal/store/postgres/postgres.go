@@ -167,7 +167,7 @@ func (s *Store) write(ctx context.Context, durable bool, do func(context.Context
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, durable bool, do func(context.Context, *tx) error) (err error) {
+func (s *Store) attempt(ctx context.Context, durable bool, do func(context.Context, *tx) error) error {
 	begin := "BEGIN"
 	if !durable {
 		begin = "BEGIN; SET LOCAL synchronous_commit = off"
@@ -178,12 +178,8 @@ func (s *Store) attempt(ctx context.Context, durable bool, do func(context.Conte
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	defer func() {
-		if err != nil {
-			// Where that fails the connection is lost, and the server does it by itself.
-			_ = begun.Rollback(last)
-		}
-	}()
+	// After the COMMIT it does nothing; where it fails the connection is lost, and the server does it by itself.
+	defer func() { _ = begun.Rollback(last) }()
 	t := &tx{Tx: begun}
 	if t.now, err = s.clock.read(ctx, begun); err != nil {
 		return err

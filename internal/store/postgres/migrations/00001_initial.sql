@@ -124,7 +124,7 @@ CREATE TABLE outbox (
     why        text    NOT NULL DEFAULT '', -- the last try failed
     UNIQUE (fact, notifier)
 );
-CREATE INDEX outbox_due ON outbox (due) WHERE due IS NOT NULL;
+CREATE INDEX outbox_heads ON outbox (n, due) WHERE due IS NOT NULL;
 CREATE INDEX outbox_queue ON outbox (deployment, notifier, n) WHERE NOT dead;
 CREATE INDEX outbox_dead ON outbox (n) WHERE dead;
 
@@ -200,3 +200,13 @@ CREATE INDEX audit_actor ON audit (actor, seq);
 CREATE INDEX audit_resource ON audit (resource, seq);
 CREATE INDEX audit_service ON audit (service, environment, seq);
 CREATE INDEX audit_at ON audit (at);
+
+-- The log is append-only, also for those who can reach the database; whoever takes that away first is found by the
+-- digests.
+-- +goose StatementBegin
+CREATE FUNCTION adg_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is append-only';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXECUTE FUNCTION adg_refuse();
