@@ -20,7 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	guardian "github.com/deployguardian/adg"
-	"github.com/deployguardian/adg/internal/notify/webhook"
+	"github.com/deployguardian/adg/internal/notify/cloudevent"
 	"github.com/deployguardian/adg/internal/remote"
 )
 
@@ -94,9 +94,13 @@ var receivers sync.Map
 // ServeHTTP takes a fact.
 func (t *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	var event webhook.Event
+	var event cloudevent.Event
+	var fact guardian.Fact
 	if err == nil {
-		err = json.Unmarshal(body, &event)
+		event, err = cloudevent.Parse(body)
+	}
+	if err == nil {
+		err = json.Unmarshal(event.Data, &fact)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +108,7 @@ func (t *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	stamp, _, _ := strings.Cut(strings.TrimPrefix(signature, "t="), ",")
 	at, _ := strconv.ParseInt(stamp, 10, 64) // no number gives no valid signature
 	switch {
-	case err != nil || event.ID == "" || event.ID != event.Data.ID:
+	case err != nil || event.ID == "" || event.ID != fact.ID:
 		t.wrong = append(t.wrong, fmt.Sprintf("no event: %v: %s", err, body))
 	case signature != remote.Sign(hookKey, time.Unix(at, 0), body):
 		t.wrong = append(t.wrong, "wrong signature: "+signature)
@@ -114,7 +118,7 @@ func (t *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "again, please", http.StatusServiceUnavailable)
 		return
 	}
-	kind := event.Data.Kind.String()
+	kind := fact.Kind.String()
 	if t.kinds[kind] == nil {
 		t.kinds[kind] = map[string]bool{}
 	}

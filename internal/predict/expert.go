@@ -48,8 +48,8 @@ var expertNames = [expertCount]string{"base_rate", "recent_rate", "prior", "logi
 // beforehand is the weight of each expert before the first outcome, up to a factor. Those that have not seen enough
 // say the base rate meanwhile.
 var beforehand = [expertCount]float64{baseRate: 4, recentRate: 1, shippedPrior: 4, textbook: .2, ridgeWeak: 1, ridgeMiddle: 2,
-	ridgeStrong: 4, curved: .5, perService: 1, boosted: 1, boostedDeep: 1, boostedOnRidge: 1, forest: 1, blendAll: 40, blendTrees: 10,
-	blendUsual: 20}
+	ridgeStrong: 4, curved: .5, perService: 1, boosted: 1, boostedDeep: 1, boostedOnRidge: 1, forest: 1, blendAll: 25, blendTrees: 10,
+	blendUsual: 15}
 
 func firstWeight(k int) float64 {
 	sum := 0.0

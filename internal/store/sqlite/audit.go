@@ -4,16 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // AppendAudit puts entries on record. Bytes that are no text are replaced before the digest is made.
 func (s *Store) AppendAudit(ctx context.Context, entries ...adg.AuditEntry) ([]adg.AuditEntry, error) {
-	entries, err := legible(entries)
+	entries, err := row.Legible(entries)
 	if err != nil || len(entries) == 0 {
 		return nil, err
 	}
@@ -38,22 +38,6 @@ func (s *Store) Audit(ctx context.Context, f adg.AuditFilter) ([]adg.AuditEntry,
 
 const auditColumns = "seq, at, actor, address, action, resource, service, environment, outcome, reason, detail, prev, digest"
 
-// legible gives copies of the entries with what JSON cannot hold replaced: read back they have the same digest.
-func legible(entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
-	if len(entries) == 0 {
-		return nil, nil
-	}
-	entries = slices.Clone(entries)
-	for i := range entries {
-		entries[i].At = time.Time{} // it is the store's: one that cannot be written is no error
-	}
-	text, err := encode(entries)
-	if err != nil {
-		return nil, err
-	}
-	return decode[[]adg.AuditEntry](text)
-}
-
 // audit appends legible entries to the chain.
 func (t *tx) audit(entries []adg.AuditEntry, now time.Time) ([]adg.AuditEntry, error) {
 	if len(entries) == 0 {
@@ -69,12 +53,12 @@ func (t *tx) audit(entries []adg.AuditEntry, now time.Time) ([]adg.AuditEntry, e
 		seq++
 		e.Seq, e.At = seq, now
 		e = e.Chained(prev)
-		detail, err := encode(e.Detail)
+		detail, err := row.Encode(e.Detail)
 		if err != nil {
 			return nil, err
 		}
 		if _, err := t.exec("INSERT INTO audit ("+auditColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			e.Seq, nanos(e.At), e.Actor, e.From, e.Action, e.Resource, e.Service, e.Environment, e.Outcome.String(), e.Reason, detail, e.Prev, e.Digest); err != nil {
+			e.Seq, row.Nanos(e.At), e.Actor, e.From, e.Action, e.Resource, e.Service, e.Environment, e.Outcome.String(), e.Reason, detail, e.Prev, e.Digest); err != nil {
 			return nil, err
 		}
 		prev, stored[i] = e.Digest, e
@@ -108,16 +92,16 @@ func auditQuery(f adg.AuditFilter) (query string, args []any) {
 		equal("action", f.Action)
 	}
 	if !f.From.IsZero() {
-		add("at >= ?", nanos(f.From))
+		add("at >= ?", row.Nanos(f.From))
 	}
 	if !f.To.IsZero() {
-		add("at <= ?", nanos(f.To))
+		add("at <= ?", row.Nanos(f.To))
 	}
 	if f.Newest {
 		order = "seq DESC"
 	}
 	return "SELECT " + auditColumns + " FROM audit WHERE " + strings.Join(where, " AND ") + " ORDER BY " + order + " LIMIT ?",
-		append(args, bounded(f.Limit, 100, 1000))
+		append(args, row.Limit(f.Limit, 100, 1000))
 }
 
 func scanAudit(rows *sql.Rows) (e adg.AuditEntry, err error) {
@@ -126,8 +110,8 @@ func scanAudit(rows *sql.Rows) (e adg.AuditEntry, err error) {
 	if err := rows.Scan(&e.Seq, &at, &e.Actor, &e.From, &e.Action, &e.Resource, &e.Service, &e.Environment, &outcome, &e.Reason, &detail, &e.Prev, &e.Digest); err != nil {
 		return e, err
 	}
-	e.At = timeOf(at)
-	if e.Detail, err = decode[map[string]string](detail); err != nil {
+	e.At = row.Time(at)
+	if e.Detail, err = row.Decode[map[string]string](detail); err != nil {
 		return e, err
 	}
 	return e, e.Outcome.UnmarshalText([]byte(outcome))

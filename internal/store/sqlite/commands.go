@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Ask stores a command.
@@ -18,7 +19,7 @@ func (s *Store) Ask(ctx context.Context, c adg.Command) error {
 		if c.At.IsZero() {
 			c.At = now
 		}
-		command, err := encode(c)
+		command, err := row.Encode(c)
 		if err != nil {
 			return err
 		}
@@ -30,7 +31,7 @@ func (s *Store) Ask(ctx context.Context, c adg.Command) error {
 		err = t.row([]any{&n, &live}, "SELECT n, live FROM deployments WHERE id = ?", c.Deployment)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return unknownDeployment(c.Deployment)
+			return row.UnknownDeployment(c.Deployment)
 		case err != nil:
 			return err
 		case !live:
@@ -39,7 +40,7 @@ func (s *Store) Ask(ctx context.Context, c adg.Command) error {
 		if _, err := t.exec("INSERT INTO commands (id, deployment, command) VALUES (?, ?, ?)", c.ID, n, command); err != nil {
 			return err
 		}
-		_, err = t.exec("UPDATE deployments SET due = min(due, ?) WHERE n = ?", nanos(now), n)
+		_, err = t.exec("UPDATE deployments SET due = min(due, ?) WHERE n = ?", row.Nanos(now), n)
 		return err
 	})
 }

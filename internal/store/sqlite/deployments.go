@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // CreateDeployment stores a new deployment.
@@ -14,17 +15,17 @@ func (s *Store) CreateDeployment(ctx context.Context, d adg.Deployment) error {
 	if d.ID == "" {
 		return adg.Errorf(adg.Invalid, "a deployment needs an id")
 	}
-	spec, err := encode(d.Spec)
+	spec, err := row.Encode(d.Spec)
 	if err != nil {
 		return err
 	}
-	status, err := encode(newStatus(d.Status))
+	status, err := row.Status(d.Status)
 	if err != nil {
 		return err
 	}
 	policy, state := d.Spec.Policy, d.Status.State
 	return s.write(ctx, true, func(t *tx) error {
-		now := nanos(s.clock.now())
+		now := row.Nanos(s.clock.now())
 		made, err := t.exec("INSERT INTO deployments (id, service, environment, version, state, live, due) VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
 			d.ID, policy.Service, policy.Environment, state.String(), !state.Ended(), now)
 		if err != nil {
@@ -49,7 +50,7 @@ func (s *Store) Deployment(ctx context.Context, id string) (adg.Deployment, erro
 	var r record
 	err := s.reads.QueryRowContext(ctx, "SELECT d.id, d.version, s.spec, t.status"+fromDeployments+" WHERE d.id = ?", id).Scan(&r.id, &r.version, &r.spec, &r.status)
 	if errors.Is(err, sql.ErrNoRows) {
-		return adg.Deployment{}, unknownDeployment(id)
+		return adg.Deployment{}, row.UnknownDeployment(id)
 	}
 	if err != nil {
 		return adg.Deployment{}, explain(s.dir, err)
@@ -86,7 +87,7 @@ func (s *Store) ListDeployments(ctx context.Context, f adg.DeploymentFilter) ([]
 			return adg.Deployment{}, err
 		}
 		return r.deployment()
-	}, query, append(args, bounded(f.Limit, 100, 1000))...)
+	}, query, append(args, row.Limit(f.Limit, 100, 1000))...)
 }
 
 // Private
@@ -100,14 +101,7 @@ type record struct {
 }
 
 func (r record) deployment() (adg.Deployment, error) {
-	d := adg.Deployment{ID: r.id, Version: r.version}
-	spec, err := decode[adg.Spec](r.spec)
-	if err != nil {
-		return d, err
-	}
-	stored, err := decode[status](r.status)
-	d.Spec, d.Status = spec, stored.plain()
-	return d, err
+	return row.Deployment(r.id, r.version, r.spec, r.status)
 }
 
 type querier interface {
@@ -118,13 +112,9 @@ type querier interface {
 func (s *Store) number(ctx context.Context, q querier, id string) (n int64, err error) {
 	err = q.QueryRowContext(ctx, "SELECT n FROM deployments WHERE id = ?", id).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, unknownDeployment(id)
+		return 0, row.UnknownDeployment(id)
 	}
 	return n, explain(s.dir, err)
-}
-
-func unknownDeployment(id string) error {
-	return adg.Errorf(adg.NotFound, "there is no deployment %q", id)
 }
 
 // collect reads rows into a list.
@@ -143,12 +133,4 @@ func collect[T any](ctx context.Context, s *Store, read func(*sql.Rows) (T, erro
 		return nil, explain(s.dir, err)
 	}
 	return all, nil
-}
-
-// bounded is a limit that a caller asked for, within reason.
-func bounded(limit, otherwise, largest int) int {
-	if limit <= 0 {
-		return otherwise
-	}
-	return min(limit, largest)
 }

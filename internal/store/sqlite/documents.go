@@ -4,16 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Document is one document.
 func (s *Store) Document(ctx context.Context, kind, key string) (adg.Document, error) {
-	found, err := collect(ctx, s, scanDocument, "SELECT "+documentColumns+", data FROM documents WHERE kind = ? AND key = ? AND expires > ?", kind, key, nanos(s.clock.now()))
+	found, err := collect(ctx, s, scanDocument, "SELECT "+documentColumns+", data FROM documents WHERE kind = ? AND key = ? AND expires > ?", kind, key, row.Nanos(s.clock.now()))
 	switch {
 	case err != nil:
 		return adg.Document{}, err
@@ -29,17 +28,17 @@ func (s *Store) ListDocuments(ctx context.Context, f adg.DocumentFilter) ([]adg.
 		return nil, adg.Errorf(adg.Invalid, "say which kind of documents to list")
 	}
 	return collect(ctx, s, scanDocument, documentsQuery(f.Bare),
-		f.Kind, f.After, f.Prefix, f.Prefix+afterAllText, nanos(s.clock.now()), bounded(f.Limit, 100, 1000))
+		f.Kind, f.After, f.Prefix, f.Prefix+afterAllText, row.Nanos(s.clock.now()), row.Limit(f.Limit, 100, 1000))
 }
 
 // WriteDocuments makes the changes in their order, each upon what the one before has left.
 func (s *Store) WriteDocuments(ctx context.Context, writes []adg.Write, entries ...adg.AuditEntry) ([]adg.Document, error) {
 	for _, w := range writes {
-		if err := checkDocument(w.Document); err != nil {
+		if err := row.ValidDocument(w.Document); err != nil {
 			return nil, err
 		}
 	}
-	entries, err := legible(entries)
+	entries, err := row.Legible(entries)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +74,7 @@ func (s *Store) Purge(ctx context.Context, limit int) (int, error) {
 	}
 	gone := int64(0)
 	err := s.write(ctx, false, func(t *tx) (err error) {
-		gone, err = t.exec(purgeQuery, nanos(s.clock.now()), limit)
+		gone, err = t.exec(purgeQuery, row.Nanos(s.clock.now()), limit)
 		return err
 	})
 	if err != nil {
@@ -88,7 +87,6 @@ func (s *Store) Purge(ctx context.Context, limit int) (int, error) {
 
 const (
 	documentColumns = "kind, key, version, updated, expires"
-	maxWord         = 1024   // bytes of a kind or a key
 	afterAllText    = "\xff" // no text holds this byte
 )
 
@@ -109,48 +107,30 @@ func documentsQuery(bare bool) string {
 func scanDocument(rows *sql.Rows) (d adg.Document, err error) {
 	var updated, expires int64
 	err = rows.Scan(&d.Kind, &d.Key, &d.Version, &updated, &expires, &d.Data)
-	d.Updated, d.Expires = timeOf(updated), endOf(expires)
+	d.Updated, d.Expires = row.Time(updated), row.EndTime(expires)
 	return d, err
-}
-
-func checkDocument(d adg.Document) error {
-	for _, word := range []string{d.Kind, d.Key} {
-		if word == "" || len(word) > maxWord || !utf8.ValidString(word) || strings.ContainsRune(word, 0) {
-			return adg.Errorf(adg.Invalid, "a document cannot have the kind %.80q and the key %.80q: each needs 1 to %d bytes of text", d.Kind, d.Key, maxWord)
-		}
-	}
-	if len(d.Data) > adg.MaxDocument {
-		return adg.Errorf(adg.Invalid, "%s %.80q is too large: it has %d bytes, %d are allowed", d.Kind, d.Key, len(d.Data), adg.MaxDocument)
-	}
-	return nil
 }
 
 // writeDocument puts or drops a document that has the version that it must have.
 func (t *tx) writeDocument(w adg.Write, now time.Time) (d adg.Document, err error) {
 	d = w.Document
 	version := int64(0)
-	err = t.row([]any{&version}, "SELECT version FROM documents WHERE kind = ? AND key = ? AND expires > ?", d.Kind, d.Key, nanos(now))
+	err = t.row([]any{&version}, "SELECT version FROM documents WHERE kind = ? AND key = ? AND expires > ?", d.Kind, d.Key, row.Nanos(now))
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return d, err
 	}
-	switch {
-	case w.If == adg.AnyVersion, w.If == version:
-	case w.If == 0:
-		return d, adg.Errorf(adg.Conflict, "%s %q exists already, in version %d", d.Kind, d.Key, version)
-	case version == 0:
-		return d, adg.Errorf(adg.Conflict, "%s %q does not exist any more: read it again", d.Kind, d.Key)
-	default:
-		return d, adg.Errorf(adg.Conflict, "%s %q was changed since it was read: it has version %d now, not %d: read it again", d.Kind, d.Key, version, w.If)
+	if err := row.VersionAllows(w, version); err != nil {
+		return d, err
 	}
 	if w.Drop {
 		_, err = t.exec("DELETE FROM documents WHERE kind = ? AND key = ?", d.Kind, d.Key)
 		return d, err
 	}
-	expires := ending(d.Expires)
-	d.Version, d.Updated, d.Expires = version+1, now, endOf(expires)
+	expires := row.End(d.Expires)
+	d.Version, d.Updated, d.Expires = version+1, now, row.EndTime(expires)
 	d.Data = append([]byte{}, d.Data...) // not the caller's, and never NULL
 	_, err = t.exec(`INSERT INTO documents (kind, key, version, updated, expires, data) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, updated = excluded.updated, expires = excluded.expires, data = excluded.data`,
-		d.Kind, d.Key, d.Version, nanos(d.Updated), expires, d.Data)
+		d.Kind, d.Key, d.Version, row.Nanos(d.Updated), expires, d.Data)
 	return d, err
 }

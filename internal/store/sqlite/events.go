@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Events are facts in the order in which the one writer stored them. Facts are never forgotten, so their numbers only
@@ -20,13 +21,13 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int
 	if err != nil {
 		return nil, f.After, err
 	}
-	limit := bounded(f.Limit, 100, 1000)
+	limit := row.Limit(f.Limit, 100, 1000)
 	events, err := collect(ctx, s, func(rows *sql.Rows) (e adg.Event, err error) {
 		var fact string
 		if err := rows.Scan(&e.Cursor, &fact); err != nil {
 			return e, err
 		}
-		e.Fact, err = decode[adg.Fact](fact)
+		e.Fact, err = row.Decode[adg.Fact](fact)
 		return e, err
 	}, query, append(args, last, limit)...)
 	switch {
@@ -66,7 +67,10 @@ func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string
 		add("environment = ?", f.Environment)
 	}
 	if len(f.Kinds) > 0 {
-		names := each(f.Kinds, func(k adg.FactKind) any { return k.String() })
+		names := make([]any, len(f.Kinds))
+		for i, k := range f.Kinds {
+			names[i] = k.String()
+		}
 		add("fact ->> 'kind' IN (?"+strings.Repeat(", ?", len(names)-1)+")", names...)
 	}
 	return "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ") + " AND n <= ? ORDER BY n LIMIT ?", args, nil

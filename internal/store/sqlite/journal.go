@@ -2,23 +2,24 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Commit writes a tick. Ticks that are committed at the same time share a transaction, and succeed or fail alone.
 func (s *Store) Commit(ctx context.Context, tick adg.Tick) (adg.Deployment, error) {
-	p, err := prepare(tick)
+	encoded, err := row.Prepare(tick)
 	if err != nil {
 		return adg.Deployment{}, err
 	}
+	p := &prepared{encoded}
 	stored := adg.Deployment{ID: tick.Lease.Deployment, Status: tick.Decision.Next}
 	var spec string
-	err = s.write(ctx, p.durable(), func(t *tx) error {
+	err = s.write(ctx, p.Durable(), func(t *tx) error {
 		now := s.clock.now()
-		h, err := t.holding(tick.Lease, nanos(now))
+		h, err := t.holding(tick.Lease, row.Nanos(now))
 		if err != nil {
 			return err
 		}
@@ -39,62 +40,24 @@ func (s *Store) Commit(ctx context.Context, tick adg.Tick) (adg.Deployment, erro
 	if err != nil {
 		return adg.Deployment{}, err
 	}
-	stored.Spec, err = decode[adg.Spec](spec)
+	stored.Spec, err = row.Decode[adg.Spec](spec)
 	return stored, err
 }
 
 // Private
 
-// prepared is a tick with everything encoded that need not wait for the writer.
-type prepared struct {
-	adg.Tick
-	status, tick            string
-	intent, outcome         string
-	measurements, baselines []string
-	facts                   []string
-}
-
-func prepare(tick adg.Tick) (p prepared, err error) {
-	p.Tick = tick
-	encoded := func(v any) string {
-		text, failed := encode(v)
-		err = errors.Join(err, failed)
-		return text
-	}
-	d := tick.Decision
-	p.status = encoded(newStatus(d.Next))
-	p.tick = encoded(newTick(tick, !p.recorded()))
-	if d.Apply != nil {
-		want := *d.Apply
-		want.Fence = tick.Lease.Fence
-		p.intent = encoded(adg.Effect{Deployment: tick.Lease.Deployment, Fence: want.Fence, Desired: want, Begun: d.At})
-	}
-	if o := tick.Input.Outcome; o != nil {
-		p.outcome = encoded(newOutcome(*o))
-	}
-	p.measurements = each(tick.Measurements, func(m adg.Measurement) string { return encoded(newMeasurement(m)) })
-	p.baselines = each(tick.Baselines, func(b adg.Baseline) string { return encoded(newBaseline(b)) })
-	p.facts = each(d.Facts, func(f adg.Fact) string { return encoded(f) })
-	return p, err
-}
-
-// recorded tells whether the decision becomes an entry: a human's word is on record with its answer, also where it
-// changed nothing.
-func (p *prepared) recorded() bool { return p.Decision.Changed() || p.Input.Command != nil }
-
-func (p *prepared) durable() bool {
-	return p.recorded() || p.Input.Outcome != nil || len(p.Baselines) > 0
-}
+// prepared is a tick on its way into the rows.
+type prepared struct{ row.Tick }
 
 func (p *prepared) takeSlot(t *tx, _ held, now time.Time) error {
 	if p.Decision.Slot == 0 {
 		return nil
 	}
-	hourAgo := nanos(now.Add(-rollbacksWithin))
+	hourAgo := row.Nanos(now.Add(-rollbacksWithin))
 	if _, err := t.exec("DELETE FROM slots WHERE at <= ?", hourAgo); err != nil {
 		return err
 	}
-	taken, err := t.exec("INSERT INTO slots (at) SELECT ? WHERE (SELECT count(*) FROM slots) < ?", nanos(now), p.Decision.Slot)
+	taken, err := t.exec("INSERT INTO slots (at) SELECT ? WHERE (SELECT count(*) FROM slots) < ?", row.Nanos(now), p.Decision.Slot)
 	if err == nil && taken == 0 {
 		err = adg.ErrNoSlot
 	}
@@ -106,7 +69,7 @@ func (p *prepared) closeEffect(t *tx, h held, _ time.Time) error {
 		return nil
 	}
 	op := p.Input.Outcome.OpID
-	closed, err := t.exec("UPDATE effects SET outcome = ? WHERE op_id = ? AND deployment = ? AND outcome IS NULL", p.outcome, op, h.n)
+	closed, err := t.exec("UPDATE effects SET outcome = ? WHERE op_id = ? AND deployment = ? AND outcome IS NULL", p.OutcomeJSON, op, h.n)
 	if err == nil && closed == 0 {
 		err = adg.Errorf(adg.Conflict, "deployment %s: effect %q is not open", p.Lease.Deployment, op)
 	}
@@ -117,7 +80,7 @@ func (p *prepared) storeIntent(t *tx, h held, _ time.Time) error {
 	if p.Decision.Apply == nil {
 		return nil
 	}
-	made, err := t.exec("INSERT INTO effects (op_id, deployment, effect) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", p.Decision.Apply.OpID, h.n, p.intent)
+	made, err := t.exec("INSERT INTO effects (op_id, deployment, effect) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", p.Decision.Apply.OpID, h.n, p.IntentJSON)
 	if err == nil && made == 0 {
 		err = adg.Errorf(adg.Conflict, "deployment %s: effect %q was begun already, or another is open", p.Lease.Deployment, p.Decision.Apply.OpID)
 	}
@@ -137,19 +100,16 @@ func (p *prepared) answerCommand(t *tx, h held, _ time.Time) error {
 }
 
 func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
-	keep := p.recorded()
+	keep := p.Recorded()
 	if keep || !t.tight {
-		at, assessed := p.Decision.At, p.Input.Assessment != nil
-		if assessed {
-			at = p.Input.Assessment.At
-		}
+		at, assessed := p.At()
 		if _, err := t.exec("INSERT INTO ticks (deployment, seq, at, keep, assessed, tick) VALUES (?, ?, ?, ?, ?, ?)",
-			h.n, h.version, nanos(at), keep, assessed, p.tick); err != nil {
+			h.n, h.version, at, keep, assessed, p.EntryJSON); err != nil {
 			return err
 		}
 	}
 	for i, b := range p.Baselines {
-		if _, err := t.exec("INSERT INTO baselines (deployment, name, baseline) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", h.n, b.Check, p.baselines[i]); err != nil {
+		if _, err := t.exec("INSERT INTO baselines (deployment, name, baseline) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", h.n, b.Check, p.BaselinesJSON[i]); err != nil {
 			return err
 		}
 	}
@@ -157,7 +117,7 @@ func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
 		return nil
 	}
 	for i, m := range p.Measurements {
-		if _, err := t.exec("INSERT INTO measurements (deployment, at, keep, name, measurement) VALUES (?, ?, ?, ?, ?)", h.n, nanos(m.At), keep, m.Check, p.measurements[i]); err != nil {
+		if _, err := t.exec("INSERT INTO measurements (deployment, at, keep, name, measurement) VALUES (?, ?, ?, ?, ?)", h.n, row.Nanos(m.At), keep, m.Check, p.MeasurementsJSON[i]); err != nil {
 			return err
 		}
 	}
@@ -166,7 +126,7 @@ func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
 
 func (p *prepared) storeFacts(t *tx, h held, now time.Time) error {
 	for i, f := range p.Decision.Facts {
-		stored, err := t.exec("INSERT INTO facts (id, deployment, fact) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", f.ID, h.n, p.facts[i])
+		stored, err := t.exec("INSERT INTO facts (id, deployment, fact) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", f.ID, h.n, p.FactsJSON[i])
 		if err != nil {
 			return err
 		}
@@ -196,20 +156,20 @@ func (p *prepared) storeKnowledge(t *tx, _ held, now time.Time) error {
 
 func (p *prepared) storeStatus(t *tx, h held, now time.Time) error {
 	next := p.Decision.Next
-	due := nanos(next.Due)
+	due := row.Nanos(next.Due)
 	waiting := false
 	if err := t.row([]any{&waiting}, "SELECT EXISTS (SELECT 1 FROM commands WHERE deployment = ? AND answered IS NULL)", h.n); err != nil {
 		return err
 	}
 	if waiting {
-		due = min(due, nanos(now))
+		due = min(due, row.Nanos(now))
 	}
 	if _, err := t.exec("UPDATE deployments SET version = ?, state = ?, live = ?, due = ? WHERE n = ?", h.version, next.State.String(), !next.State.Ended(), due, h.n); err != nil {
 		return err
 	}
-	if bad := turned(h.bad, next); bad != h.bad {
+	if bad := row.Bad(h.bad, next); bad != h.bad {
 		// The time stays when it is better again: the service did turn bad then.
-		if _, err := t.exec("UPDATE deployments SET bad = ?1, bad_since = iif(?1, ?2, bad_since) WHERE n = ?3", bad, nanos(now), h.n); err != nil {
+		if _, err := t.exec("UPDATE deployments SET bad = ?1, bad_since = iif(?1, ?2, bad_since) WHERE n = ?3", bad, row.Nanos(now), h.n); err != nil {
 			return err
 		}
 	}
@@ -218,19 +178,6 @@ func (p *prepared) storeStatus(t *tx, h held, now time.Time) error {
 			return err
 		}
 	}
-	_, err := t.exec("UPDATE statuses SET status = ? WHERE deployment = ?", p.status, h.n)
+	_, err := t.exec("UPDATE statuses SET status = ? WHERE deployment = ?", p.StatusJSON, h.n)
 	return err
-}
-
-// turned tells whether the deployment counts as bad after the tick: unhealthy, or condemned by a rule. Unknown
-// neither makes it bad nor good.
-func turned(bad bool, next adg.Status) bool {
-	switch next.Health {
-	case adg.Unhealthy:
-		return true
-	case adg.Healthy, adg.Degraded:
-		return !next.Condemned.IsZero() && next.Rule > 0
-	case adg.HealthUnknown:
-	}
-	return bad
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Take leases what is due.
@@ -27,11 +28,11 @@ func (s *Store) Take(ctx context.Context, owner string, ttl time.Duration, limit
 			var w taken
 			all = append(all, w)
 			return all[len(all)-1].scan(rows)
-		}, takeQuery, nanos(now), min(limit, maxTaken))
+		}, takeQuery, row.Nanos(now), min(limit, maxTaken))
 		for i := 0; i < len(all) && err == nil; i++ {
 			w := &all[i]
 			w.fence++
-			_, err = t.exec("UPDATE deployments SET owner = ?, fence = ?, until = ?, ttl = ? WHERE n = ?", owner, w.fence, nanos(until), int64(ttl), w.n)
+			_, err = t.exec("UPDATE deployments SET owner = ?, fence = ?, until = ?, ttl = ? WHERE n = ?", owner, w.fence, row.Nanos(until), int64(ttl), w.n)
 		}
 		return err
 	})
@@ -54,7 +55,7 @@ func (s *Store) Renew(ctx context.Context, lease adg.Lease, ttl time.Duration) (
 		now := s.clock.now()
 		lease.Until = now.Add(ttl)
 		renewed, err := t.exec("UPDATE deployments SET until = ?, ttl = ? WHERE id = ? AND owner = ? AND fence = ? AND until > ?",
-			nanos(lease.Until), int64(ttl), lease.Deployment, lease.Owner, lease.Fence, nanos(now))
+			row.Nanos(lease.Until), int64(ttl), lease.Deployment, lease.Owner, lease.Fence, row.Nanos(now))
 		if err == nil && renewed == 0 {
 			err = adg.ErrFenced
 		}
@@ -108,22 +109,12 @@ func (w *taken) fill(work *adg.Work) (err error) {
 	if work.Deployment, err = w.deployment(); err != nil {
 		return err
 	}
-	if w.effect.Valid {
-		open, err := decode[adg.Effect](w.effect.String)
-		if err != nil {
-			return err
-		}
-		work.Open = &open
+	if work.Open, err = row.Maybe[adg.Effect](w.effect.String); err != nil {
+		return err
 	}
-	if w.command.Valid {
-		command, err := decode[adg.Command](w.command.String)
-		if err != nil {
-			return err
-		}
-		work.Command = &command
-	}
+	work.Command, err = row.Maybe[adg.Command](w.command.String)
 	work.Newer = w.newer.String
-	return nil
+	return err
 }
 
 // held is the row of a deployment whose lease is held.

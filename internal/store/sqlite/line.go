@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Fleet is the state of everything else, in one look.
 func (s *Store) Fleet(ctx context.Context, environment, deployment string) (adg.Fleet, error) {
 	now := s.clock.now()
 	var f adg.Fleet
-	err := s.reads.QueryRowContext(ctx, fleetQuery, nanos(now.Add(-rollbacksWithin)), environment, nanos(now.Add(-turnedBadWithin)), deployment).
+	err := s.reads.QueryRowContext(ctx, fleetQuery, row.Nanos(now.Add(-rollbacksWithin)), environment, row.Nanos(now.Add(-turnedBadWithin)), deployment).
 		Scan(&f.Rollbacks, &f.TurnedBad, &f.Stopped, &f.Rolling)
 	return f, explain(s.dir, err)
 }
@@ -20,7 +21,7 @@ func (s *Store) Fleet(ctx context.Context, environment, deployment string) (adg.
 // StopLine stops what is within a scope, in place of the stop of the same scope that there is.
 func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
 	return s.write(ctx, true, func(t *tx) error {
-		now := nanos(s.clock.now())
+		now := row.Nanos(s.clock.now())
 		if _, err := t.endStop(stop.Scope, stop.Actor, now); err != nil {
 			return err
 		}
@@ -33,7 +34,7 @@ func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
 // ResumeLine ends the stop of a scope.
 func (s *Store) ResumeLine(ctx context.Context, scope adg.Scope, actor string) error {
 	return s.write(ctx, true, func(t *tx) error {
-		ended, err := t.endStop(scope, actor, nanos(s.clock.now()))
+		ended, err := t.endStop(scope, actor, row.Nanos(s.clock.now()))
 		if err == nil && ended == 0 {
 			err = adg.Errorf(adg.NotFound, "nobody has stopped just this (service %q, environment %q): resume one of the stops that are in force", scope.Service, scope.Environment)
 		}
@@ -46,7 +47,7 @@ func (s *Store) Stops(ctx context.Context) ([]adg.Stop, error) {
 	return collect(ctx, s, func(rows *sql.Rows) (stop adg.Stop, err error) {
 		var at int64
 		err = rows.Scan(&stop.Service, &stop.Environment, &stop.Actor, &stop.Reason, &at)
-		stop.At = timeOf(at)
+		stop.At = row.Time(at)
 		return stop, err
 	}, "SELECT service, environment, actor, reason, at FROM stops WHERE ended IS NULL ORDER BY "+widestFirst+", service, environment LIMIT ?", maxRows)
 }

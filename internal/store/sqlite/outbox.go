@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Undelivered claims deliveries that are due. A claim is a due time in the future: no owner needs to be remembered.
@@ -26,9 +27,9 @@ func (s *Store) Undelivered(ctx context.Context, _ string, claim time.Duration, 
 			err := rows.Scan(&q.n, &q.notifier, &q.tries, &q.fact)
 			all = append(all, q)
 			return err
-		}, undeliveredQuery, nanos(now), min(limit, maxTaken))
+		}, undeliveredQuery, row.Nanos(now), min(limit, maxTaken))
 		for i := 0; i < len(all) && err == nil; i++ {
-			_, err = t.exec("UPDATE outbox SET due = ? WHERE n = ?", nanos(now.Add(claim)), all[i].n)
+			_, err = t.exec("UPDATE outbox SET due = ? WHERE n = ?", row.Nanos(now.Add(claim)), all[i].n)
 		}
 		return err
 	})
@@ -51,7 +52,7 @@ func (s *Store) Delivered(ctx context.Context, d adg.Delivery) error {
 // Postpone keeps a delivery at the head of its queue until then.
 func (s *Store) Postpone(ctx context.Context, d adg.Delivery, until time.Time, why string) error {
 	return s.onQueue(ctx, d, func(t *tx, q queued) error {
-		_, err := t.exec("UPDATE outbox SET due = ?, tries = tries + 1, why = ? WHERE n = ?", nanos(until), why, q.n)
+		_, err := t.exec("UPDATE outbox SET due = ?, tries = tries + 1, why = ? WHERE n = ?", row.Nanos(until), why, q.n)
 		return err
 	})
 }
@@ -81,7 +82,7 @@ func (s *Store) Waiting(ctx context.Context, deployment string) (int, error) {
 func (s *Store) Dead(ctx context.Context, limit int) ([]adg.Delivery, error) {
 	all, err := collect(ctx, s, func(rows *sql.Rows) (q queued, err error) {
 		return q, rows.Scan(&q.notifier, &q.tries, &q.fact)
-	}, "SELECT o.notifier, o.tries, f.fact FROM outbox o JOIN facts f ON f.n = o.fact WHERE o.dead = 1 ORDER BY o.n DESC LIMIT ?", bounded(limit, 100, maxRows))
+	}, "SELECT o.notifier, o.tries, f.fact FROM outbox o JOIN facts f ON f.n = o.fact WHERE o.dead = 1 ORDER BY o.n DESC LIMIT ?", row.Limit(limit, 100, maxRows))
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ type queued struct {
 func deliveries(all []queued) ([]adg.Delivery, error) {
 	made := make([]adg.Delivery, len(all))
 	for i, q := range all {
-		f, err := decode[adg.Fact](q.fact)
+		f, err := row.Decode[adg.Fact](q.fact)
 		if err != nil {
 			return nil, err
 		}
@@ -134,13 +135,13 @@ func (s *Store) onQueue(ctx context.Context, d adg.Delivery, do func(*tx, queued
 func (t *tx) enqueue(fact string, deployment int64, notifier string, now time.Time) error {
 	_, err := t.exec(`INSERT INTO outbox (fact, deployment, notifier, due)
 		SELECT n, ?2, ?3, iif(EXISTS (SELECT 1 FROM outbox WHERE deployment = ?2 AND notifier = ?3 AND dead = 0), NULL, ?4) FROM facts WHERE id = ?1
-		ON CONFLICT DO NOTHING`, fact, deployment, notifier, nanos(now))
+		ON CONFLICT DO NOTHING`, fact, deployment, notifier, row.Nanos(now))
 	return err
 }
 
 // next makes the head of a queue due after the one before it has left.
 func (t *tx) next(q queued, now time.Time) error {
 	_, err := t.exec(`UPDATE outbox SET due = ? WHERE due IS NULL AND n =
-		(SELECT min(n) FROM outbox WHERE deployment = ? AND notifier = ? AND dead = 0)`, nanos(now), q.deployment, q.notifier)
+		(SELECT min(n) FROM outbox WHERE deployment = ? AND notifier = ? AND dead = 0)`, row.Nanos(now), q.deployment, q.notifier)
 	return err
 }

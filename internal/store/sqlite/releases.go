@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // LastGood is the release that was recorded as good last, of those that still are.
@@ -35,9 +36,9 @@ func (s *Store) Mark(ctx context.Context, r adg.ReleaseRecord) error {
 // HoldOf is the hold that is in force.
 func (s *Store) HoldOf(ctx context.Context, service, environment, identity string) (adg.ReleaseHold, error) {
 	h, err := one[adg.ReleaseHold](ctx, s, "SELECT hold FROM holds WHERE service = ? AND environment = ? AND identity = ? AND until > ?",
-		service, environment, identity, nanos(s.clock.now()))
+		service, environment, identity, row.Nanos(s.clock.now()))
 	if errors.Is(err, sql.ErrNoRows) {
-		err = noHold(service, environment, identity)
+		err = row.NoHold(service, environment, identity)
 	}
 	return h, err
 }
@@ -50,9 +51,9 @@ func (s *Store) PutHold(ctx context.Context, h adg.ReleaseHold) error {
 // LiftHold ends the hold that is in force.
 func (s *Store) LiftHold(ctx context.Context, service, environment, identity string) error {
 	return s.write(ctx, true, func(t *tx) error {
-		lifted, err := t.exec("DELETE FROM holds WHERE service = ? AND environment = ? AND identity = ? AND until > ?", service, environment, identity, nanos(s.clock.now()))
+		lifted, err := t.exec("DELETE FROM holds WHERE service = ? AND environment = ? AND identity = ? AND until > ?", service, environment, identity, row.Nanos(s.clock.now()))
 		if err == nil && lifted == 0 {
-			err = noHold(service, environment, identity)
+			err = row.NoHold(service, environment, identity)
 		}
 		return err
 	})
@@ -60,14 +61,14 @@ func (s *Store) LiftHold(ctx context.Context, service, environment, identity str
 
 // ListHolds are the holds in force.
 func (s *Store) ListHolds(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseHold, error) {
-	query, args := within("SELECT hold FROM holds WHERE until > ?", []any{nanos(s.clock.now())}, f)
-	return collect(ctx, s, decoding(same[adg.ReleaseHold]), query+" ORDER BY service, environment, identity LIMIT ?", append(args, bounded(f.Limit, 100, 1000))...)
+	query, args := within("SELECT hold FROM holds WHERE until > ?", []any{row.Nanos(s.clock.now())}, f)
+	return collect(ctx, s, decoding(row.Decode[adg.ReleaseHold]), query+" ORDER BY service, environment, identity LIMIT ?", append(args, row.Limit(f.Limit, 100, 1000))...)
 }
 
 // ListReleases are the releases that something is known of.
 func (s *Store) ListReleases(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseRecord, error) {
 	query, args := within("SELECT record FROM standings WHERE true", nil, f)
-	return collect(ctx, s, decoding(same[adg.ReleaseRecord]), query+" ORDER BY n DESC LIMIT ?", append(args, bounded(f.Limit, 100, 1000))...)
+	return collect(ctx, s, decoding(row.Decode[adg.ReleaseRecord]), query+" ORDER BY n DESC LIMIT ?", append(args, row.Limit(f.Limit, 100, 1000))...)
 }
 
 // Private
@@ -83,10 +84,8 @@ func within(query string, args []any, f adg.ReleaseFilter) (string, []any) {
 	return query, args
 }
 
-func same[T any](v T) T { return v }
-
 func (t *tx) mark(r adg.ReleaseRecord) error {
-	record, err := encode(r)
+	record, err := row.Encode(r)
 	if err != nil {
 		return err
 	}
@@ -98,18 +97,14 @@ func (t *tx) mark(r adg.ReleaseRecord) error {
 
 // putHold stores a hold. One that automation puts does not replace one that is in force for longer.
 func (t *tx) putHold(h adg.ReleaseHold, now time.Time, replace bool) error {
-	hold, err := encode(h)
+	hold, err := row.Encode(h)
 	if err != nil {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO holds (service, environment, identity, until, hold) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT DO UPDATE SET until = excluded.until, hold = excluded.hold WHERE ?7 OR until <= ?6 OR until < excluded.until`,
-		h.Service, h.Environment, h.Identity, ending(h.Until), hold, nanos(now), replace)
+		h.Service, h.Environment, h.Identity, row.End(h.Until), hold, row.Nanos(now), replace)
 	return err
-}
-
-func noHold(service, environment, identity string) error {
-	return adg.Errorf(adg.NotFound, "%s %s is not on hold in %s", service, identity, environment)
 }
 
 // one reads one row that is stored as JSON; none is sql.ErrNoRows.
@@ -118,5 +113,5 @@ func one[T any](ctx context.Context, s *Store, query string, args ...any) (v T, 
 	if err := s.reads.QueryRowContext(ctx, query, args...).Scan(&text); err != nil {
 		return v, explain(s.dir, err)
 	}
-	return decode[T](text)
+	return row.Decode[T](text)
 }

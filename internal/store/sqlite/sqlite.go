@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 // Options are the store's settings; zero fields take the defaults.
@@ -158,7 +159,7 @@ var healing = []string{
 // in the future.
 func (s *Store) heal(ctx context.Context) error {
 	return s.write(ctx, true, func(t *tx) error {
-		now := nanos(s.clock.now())
+		now := row.Nanos(s.clock.now())
 		for _, query := range healing {
 			if _, err := t.exec(query, now); err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 func TestWhatMattersWaitsForTheDiskAndAMeasurementDoesNot(t *testing.T) {
@@ -34,10 +35,10 @@ func TestWhatMattersWaitsForTheDiskAndAMeasurementDoesNot(t *testing.T) {
 		"a release's hold":   {with(func(t *adg.Tick) { t.Decision.Hold = &adg.ReleaseHold{} }), true},
 		"a release's record": {with(func(t *adg.Tick) { t.Decision.Standing = &adg.ReleaseRecord{} }), true},
 	} {
-		p, err := prepare(c.tick)
+		p, err := row.Prepare(c.tick)
 		must(t, err)
-		if p.durable() != c.durable {
-			t.Errorf("%s: durable is %t", name, p.durable())
+		if p.Durable() != c.durable {
+			t.Errorf("%s: durable is %t", name, p.Durable())
 		}
 	}
 }

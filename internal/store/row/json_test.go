@@ -1,4 +1,4 @@
-package sqlite
+package row
 
 import (
 	"encoding/json"
@@ -28,11 +28,11 @@ func TestAnyMeasurementComesBackAsItWasStored(t *testing.T) {
 			Check: rapid.String().Draw(r, "check"), At: time.Unix(rapid.Int64Range(0, 1<<33).Draw(r, "when"), 1).UTC(),
 			Values: series.Draw(r, "values"), Bad: series.Draw(r, "bad"), Total: series.Draw(r, "total"), Err: rapid.String().Draw(r, "err"),
 		}
-		text, err := encode(newMeasurement(m))
+		text, err := Encode(newMeasurement(m))
 		if err != nil {
 			r.Fatal(err)
 		}
-		back, err := decode[measurement](text)
+		back, err := Decode[measurement](text)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestStoringWritesThroughNothingThatItWasLent(t *testing.T) {
 		Lease:     adg.Lease{Deployment: "d0", Fence: 3},
 		Baselines: []adg.Baseline{{Values: []float64{1}}},
 	}
-	if _, err := prepare(tick); err != nil {
+	if _, err := Prepare(tick); err != nil {
 		t.Fatal(err)
 	}
 	if tick.Decision.Apply.Fence != 7 {
@@ -65,7 +65,7 @@ func FuzzStoredMeasurementIsReadWithoutHarm(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := decode[measurement](text)
+		m, err := Decode[measurement](text)
 		if err != nil {
 			return
 		}
@@ -73,11 +73,11 @@ func FuzzStoredMeasurementIsReadWithoutHarm(f *testing.F) {
 		if plain.At.Year() > 9999 || plain.At.Year() < 0 {
 			return // a time that JSON cannot write
 		}
-		again, err := encode(newMeasurement(plain))
+		again, err := Encode(newMeasurement(plain))
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := decode[measurement](again)
+		back, err := Decode[measurement](again)
 		if err != nil {
 			t.Fatal(err)
 		}

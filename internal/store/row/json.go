@@ -1,4 +1,4 @@
-package sqlite
+package row
 
 import (
 	"encoding/json"
@@ -8,25 +8,6 @@ import (
 
 	"github.com/deployguardian/adg"
 )
-
-// encode is the JSON that a value is stored as. What is measured must be one of the types below: NaN and the
-// infinities are values like others there.
-func encode(v any) (string, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return "", adg.Errorf(adg.Invalid, "this cannot be stored: %w", err)
-	}
-	return string(text), nil
-}
-
-func decode[T any](text string) (v T, err error) {
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		return v, adg.Errorf(adg.Internal, "a stored %T cannot be read: %w", v, err)
-	}
-	return v, nil
-}
-
-// Private
 
 // number is a float64 that may be no number.
 type number float64
@@ -264,7 +245,7 @@ type histogram struct {
 }
 
 func newHistogram(h adg.HistogramSample) histogram {
-	c := histogram{At: nanos(h.At), Count: number(h.Count)}
+	c := histogram{At: Nanos(h.At), Count: number(h.Count)}
 	for _, b := range h.Buckets {
 		c.Buckets = append(c.Buckets, b.Lower, b.Upper, b.Count)
 	}
@@ -272,7 +253,7 @@ func newHistogram(h adg.HistogramSample) histogram {
 }
 
 func (h histogram) plain() adg.HistogramSample {
-	p := adg.HistogramSample{At: timeOf(h.At), Count: float64(h.Count)}
+	p := adg.HistogramSample{At: Time(h.At), Count: float64(h.Count)}
 	for b := h.Buckets; len(b) >= 3; b = b[3:] {
 		p.Buckets = append(p.Buckets, adg.HistogramBucket{Lower: b[0], Upper: b[1], Count: b[2]})
 	}
@@ -283,7 +264,7 @@ func newSeries(s adg.Series) series {
 	c := series{Labels: s.Labels, At: make([]int64, len(s.Samples)), Values: make(numbers, len(s.Samples)), Histograms: each(s.Histograms, newHistogram)}
 	before := int64(0)
 	for i, sample := range s.Samples {
-		at := nanos(sample.At)
+		at := Nanos(sample.At)
 		c.At[i], c.Values[i] = at-before, sample.Value
 		before = at
 	}
@@ -295,7 +276,7 @@ func (s series) plain() adg.Series {
 	at := int64(0)
 	for i := range p.Samples {
 		at += s.At[i]
-		p.Samples[i] = adg.Sample{At: timeOf(at), Value: s.Values[i]}
+		p.Samples[i] = adg.Sample{At: Time(at), Value: s.Values[i]}
 	}
 	return p
 }

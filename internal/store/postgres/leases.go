@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
+)
+
+// Take leases what is due.
+func (s *Store) Take(ctx context.Context, owner string, ttl time.Duration, limit int) (work []adg.Work, err error) {
+	if owner == "" || ttl <= 0 {
+		return nil, adg.Errorf(adg.Invalid, "a lease needs an owner and a time")
+	}
+	if limit <= 0 {
+		return nil, nil
+	}
+	err = s.write(ctx, false, func(ctx context.Context, t *tx) error {
+		until := after(t.now, ttl)
+		rows, err := t.Query(ctx, takeQuery, t.now, min(limit, maxTaken), owner, until, int64(ttl))
+		if err != nil {
+			return err
+		}
+		taken, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil || len(taken) == 0 {
+			work = nil
+			return err
+		}
+		// In a statement of its own: what it sees is at least as new as the rows that are locked now.
+		if rows, err = t.Query(ctx, workQuery, taken); err != nil {
+			return err
+		}
+		work, err = pgx.CollectRows(rows, func(rows pgx.CollectableRow) (adg.Work, error) {
+			w := adg.Work{Lease: adg.Lease{Owner: owner, Until: row.Time(until)}}
+			return w, scanWork(rows, &w)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return work, nil
+}
+
+// Renew extends a lease from now on.
+func (s *Store) Renew(ctx context.Context, lease adg.Lease, ttl time.Duration) (adg.Lease, error) {
+	err := s.write(ctx, false, func(ctx context.Context, t *tx) error {
+		until := after(t.now, ttl)
+		renewed, err := t.exec(ctx, "UPDATE deployments SET until = $1, ttl = $2 WHERE id = $3 AND owner = $4 AND fence = $5 AND until > $6",
+			until, int64(ttl), lease.Deployment, lease.Owner, lease.Fence, t.now)
+		if err == nil && renewed == 0 {
+			err = adg.ErrFenced
+		}
+		lease.Until = row.Time(until)
+		return err
+	})
+	return lease, err
+}
+
+// GiveBack ends a lease.
+func (s *Store) GiveBack(ctx context.Context, lease adg.Lease) error {
+	return s.write(ctx, false, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "UPDATE deployments SET owner = '', until = 0 WHERE id = $1 AND owner = $2 AND fence = $3", lease.Deployment, lease.Owner, lease.Fence)
+		return err
+	})
+}
+
+// Private
+
+const maxTaken = 1000
+
+// takeQuery takes what is due and not leased. What another replica has in hand at this moment is left to it.
+const takeQuery = `
+UPDATE deployments SET owner = $3, fence = fence + 1, until = $4, ttl = $5
+WHERE n = ANY (ARRAY(
+	SELECT n FROM deployments
+	WHERE live AND due <= $1 AND until <= $1
+	ORDER BY due, n LIMIT $2
+	FOR NO KEY UPDATE SKIP LOCKED
+))
+RETURNING n`
+
+// workQuery reads all that the next ticks of some deployments depend on.
+const workQuery = `
+SELECT d.id, d.version, d.fence, s.spec, t.status, coalesce(e.effect, ''), coalesce(c.command, ''), coalesce((
+	SELECT w.id FROM deployments w
+	WHERE w.service = d.service AND w.environment = d.environment AND w.live AND w.n > d.n
+	ORDER BY w.n DESC LIMIT 1
+), '')
+FROM deployments d
+JOIN specs s ON s.deployment = d.n
+JOIN statuses t ON t.deployment = d.n
+LEFT JOIN effects e ON e.deployment = d.n AND e.outcome IS NULL
+LEFT JOIN LATERAL (SELECT command FROM commands WHERE deployment = d.n AND answered IS NULL ORDER BY n LIMIT 1) c ON true
+WHERE d.n = ANY ($1::bigint[])
+ORDER BY d.due, d.n`
+
+func scanWork(rows pgx.CollectableRow, w *adg.Work) (err error) {
+	var r record
+	var effect, command string
+	if err := rows.Scan(&r.id, &r.version, &w.Lease.Fence, &r.spec, &r.status, &effect, &command, &w.Newer); err != nil {
+		return err
+	}
+	w.Lease.Deployment = r.id
+	if w.Deployment, err = r.deployment(); err != nil {
+		return err
+	}
+	if w.Open, err = row.Maybe[adg.Effect](effect); err != nil {
+		return err
+	}
+	w.Command, err = row.Maybe[adg.Command](command)
+	return err
+}

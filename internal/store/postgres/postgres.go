@@ -1,0 +1,223 @@
+// Package postgres remembers deployments in a PostgreSQL database that any number of replicas share: who works on what
+// is settled by leases and row locks, and the database's clock is everybody's.
+//
+// A call whose connection is lost is adg.Unavailable. What it wrote is not there, unless the connection was lost while
+// the answer to the COMMIT was under way: then it may be. Every call can be repeated: one that was stored the first time
+// is told so (Conflict, from CreateDeployment, Commit and WriteDocuments with a version), changes nothing (Ask, GiveBack,
+// StopLine, Mark, PutHold), or is not there any more (NotFound, from Delivered, Abandon, LiftHold and ResumeLine).
+// AppendAudit alone puts a second entry on record; Take and Undelivered hand out what was lost when the time that it was
+// taken for is over.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/deployguardian/adg"
+)
+
+// Options are the store's settings; zero fields take the defaults.
+type Options struct {
+	// DSN is a URL or a list of keywords and values, as libpq reads them. TLS is as its sslmode says; verify-full is the
+	// one that is safe. It never appears in errors or logs.
+	DSN      adg.Secret
+	MaxConns int          // how many connections there are at most; zero: 16
+	Log      *slog.Logger // zero: discard
+}
+
+// Store is an adg.Store. Transactions that got into each other's way are repeated before anybody hears of it.
+type Store struct {
+	pool  *pgxpool.Pool
+	clock clock
+	log   *slog.Logger
+	close func()
+}
+
+var _ adg.Store = (*Store)(nil)
+
+// Open connects to a database and brings its schema up to date, also while replicas of the version before are at work.
+// A database that was written by a newer version is a Conflict, and is left as it is.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	if err := upToDate(ctx, config.ConnConfig, shipped(), o.Log); err != nil {
+		return nil, explain(ctx, err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	s := &Store{pool: pool, log: o.Log}
+	s.close = sync.OnceFunc(pool.Close)
+	if err := s.heal(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends the store after what is being read and written now. A second Close does nothing.
+func (s *Store) Close() error {
+	s.close()
+	return nil
+}
+
+// Private
+
+const (
+	callTimeout   = 20 * time.Second // of one call, waiting for a connection included
+	commitTimeout = 10 * time.Second // of a COMMIT, which goes on when the caller has gone
+	maxTries      = 8                // of a transaction
+)
+
+// limits hold on the server, for the day when this process is the one that hangs: a row lock ends with its transaction.
+// What the DSN says instead wins.
+var limits = map[string]string{
+	"application_name":                    "adg",
+	"statement_timeout":                   "15s",
+	"lock_timeout":                        "5s",
+	"idle_in_transaction_session_timeout": "5s",
+}
+
+func (o *Options) config() (*pgxpool.Config, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	config, err := pgxpool.ParseConfig(o.DSN.Reveal())
+	if err != nil {
+		// The cause repeats parts of what it could not read, and the password may be in any of them.
+		return nil, adg.Errorf(adg.Invalid, "the DSN of PostgreSQL cannot be read: it has the form postgres://user:password@host:5432/database?sslmode=verify-full")
+	}
+	if config.MaxConns = int32(o.MaxConns); o.MaxConns <= 0 {
+		config.MaxConns = 16
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	for name, value := range limits {
+		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	return config, nil
+}
+
+// tx is a transaction, and the time that it goes by.
+type tx struct {
+	pgx.Tx
+	now int64
+}
+
+// exec runs a statement and says how many rows it changed.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tag, err := t.Exec(ctx, query, args...)
+	return tag.RowsAffected(), err
+}
+
+// lock waits for a lock that ends with the transaction.
+func (t *tx) lock(ctx context.Context, l lockID) error {
+	_, err := t.Exec(ctx, lockQuery, lockClass, l)
+	return err
+}
+
+// lockID is one of the locks on what has no row of its own to lock.
+type lockID int32
+
+const (
+	lockSlots lockID = 1 + iota
+	lockLine
+	lockEvents
+	lockAudit
+)
+
+const (
+	lockClass     int32 = 0x41444731 // "ADG1"
+	documentClass int32 = 0x41444732 // with the hash of a document's key
+	lockQuery           = "SELECT pg_advisory_xact_lock($1, $2)"
+)
+
+// write has do run in a transaction, once more if another one got in its way. It is on disk when it returns if it is
+// durable; if not, it may be forgotten with the power. A context that ends before the COMMIT changes nothing; one that
+// ends after that changes nothing of the answer.
+func (s *Store) write(ctx context.Context, durable bool, do func(context.Context, *tx) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		err := s.attempt(bounded, durable, do)
+		if try == maxTries || !passing(err) {
+			return explain(ctx, err)
+		}
+		select {
+		case <-time.After(rand.N(time.Duration(try) * 10 * time.Millisecond)):
+		case <-bounded.Done():
+			return explain(ctx, err)
+		}
+	}
+}
+
+func (s *Store) attempt(ctx context.Context, durable bool, do func(context.Context, *tx) error) error {
+	begin := "BEGIN"
+	if !durable {
+		begin = "BEGIN; SET LOCAL synchronous_commit = off"
+	}
+	begun, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	if err != nil {
+		return err
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	// After the COMMIT it does nothing; where it fails the connection is lost, and the server does it by itself.
+	defer func() { _ = begun.Rollback(last) }()
+	t := &tx{Tx: begun}
+	if t.now, err = s.clock.read(ctx, begun); err != nil {
+		return err
+	}
+	if err := do(ctx, t); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := begun.Commit(last); err != nil {
+		return adg.Errorf(adg.Unavailable, "PostgreSQL did not say whether this was stored: read what is there, or repeat it: %w", err)
+	}
+	return nil
+}
+
+// collect reads rows into a list.
+func collect[T any](ctx context.Context, s *Store, read func(pgx.CollectableRow) (T, error), query string, args ...any) ([]T, error) {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	rows, err := s.pool.Query(bounded, query, args...)
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	all, err := pgx.AppendRows([]T(nil), rows, read)
+	return all, explain(ctx, err)
+}
+
+// scan reads one row. None is errNone.
+func (s *Store) scan(ctx context.Context, dest []any, query string, args ...any) error {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := s.pool.QueryRow(bounded, query, args...).Scan(dest...)
+	if errors.Is(err, errNone) {
+		return errNone
+	}
+	return explain(ctx, err)
+}
+
+// errNone tells that there is no such row.
+var errNone = pgx.ErrNoRows
