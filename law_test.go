@@ -90,6 +90,7 @@ var rules = []rule{
 	{"internal/demo/*", []string{".", "internal/demo/..."}},
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},
 	{"internal/api/openapi", nil},
+	{"internal/api/wire", []string{".", "internal/control", "internal/freeze", "internal/identity", "proto/adg/v1"}},
 	{"internal/cli", []string{".", "internal/..."}},
 	{"internal/cli/*", []string{"."}},
 	{"proto/adg/v1", nil},

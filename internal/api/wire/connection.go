@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/control"
+	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
+)
+
+// Connection is a connection as control shows it: its secrets are taken out, and the places that have one are named. A
+// connection for everything names "*". Its times, who changed it and how it answers are for the caller to set.
+func Connection(k control.Connection) (*adgv1.Connection, error) {
+	options, err := decodeOptions(k)
+	if err != nil {
+		return nil, err
+	}
+	made := &adgv1.Connection{
+		Name: text(k.Name), Seam: Seam(k.Seam), Type: text(k.Type), Services: everywhere(k.Services), Environments: everywhere(k.Environments),
+		SecretNames: takeSecrets(options, ""), Etag: Etag(k.Version),
+	}
+	slices.Sort(made.SecretNames)
+	if made.Options, err = structpb.NewStruct(options); err != nil {
+		return nil, adg.Errorf(adg.Internal, "showing the options of %s %s: %w", k.Seam, k.Name, err)
+	}
+	return made, nil
+}
+
+// ReadConnection is the connection that a caller wants, for control.PutConnection. Secrets of the one before, which is
+// as control shows it and nil for a new one, stay where the caller names none; one that is named empty goes. The path of
+// a secret has its fields between dots, as in auth.password.
+func ReadConnection(c *adgv1.Connection, before *control.Connection) (control.Connection, error) {
+	seam, err := ReadSeam(c.GetSeam())
+	k := control.Connection{Seam: seam, Name: c.GetName(), Type: c.GetType(), Services: c.GetServices(), Environments: c.GetEnvironments()}
+	if err != nil {
+		return k, err
+	}
+	if len(k.Services) == 0 || len(k.Environments) == 0 {
+		return k, adg.Errorf(adg.Invalid, "name the services and the environments that may use the connection, or '*' for all of them")
+	}
+	options := c.GetOptions().AsMap()
+	if before != nil && before.Seam == k.Seam && before.Type == k.Type {
+		old, err := decodeOptions(*before)
+		if err != nil {
+			return k, err
+		}
+		keepSecrets(options, old, c.GetSecrets(), "")
+	}
+	for path, secret := range c.GetSecrets() {
+		if err := putSecret(options, path, secret); err != nil {
+			return k, err
+		}
+	}
+	made, err := json.Marshal(options)
+	if err != nil {
+		return k, adg.Errorf(adg.Invalid, "the options cannot be written as JSON: %w", err)
+	}
+	k.Options = string(made)
+	return k, nil
+}
+
+// Private
+
+// everywhere names all of them where none is named.
+func everywhere(patterns []string) []string {
+	if len(patterns) == 0 {
+		return []string{"*"}
+	}
+	return texts(patterns)
+}
+
+func decodeOptions(k control.Connection) (map[string]any, error) {
+	options := map[string]any{}
+	if k.Options == "" {
+		return options, nil
+	}
+	if err := json.Unmarshal([]byte(k.Options), &options); err != nil {
+		// The cause may quote the options.
+		return nil, adg.Errorf(adg.Internal, "the options of %s %s are no JSON", k.Seam, k.Name)
+	}
+	return options, nil
+}
+
+// form tells how a secret stands in options; empty: this is none.
+func form(value any) string {
+	secret, isMap := value.(map[string]any)
+	if !isMap || len(secret) != 1 {
+		return ""
+	}
+	for _, form := range []string{"keep", "env", "file", "value", "sealed"} {
+		if _, isText := secret[form].(string); isText {
+			return form
+		}
+	}
+	return ""
+}
+
+// takeSecrets takes secrets out of options and gives their paths. Where a secret is kept is no secret, so that stays;
+// those that should not be here at all go with the rest.
+func takeSecrets(options map[string]any, path string) []string {
+	var names []string
+	for name, value := range options {
+		at := join(path, name)
+		switch form(value) {
+		case "env", "file":
+			names = append(names, at)
+		case "":
+			names = append(names, takeInside(value, at)...)
+		default:
+			names = append(names, at)
+			delete(options, name)
+		}
+	}
+	return names
+}
+
+func takeInside(value any, path string) []string {
+	switch inner := value.(type) {
+	case map[string]any:
+		return takeSecrets(inner, path)
+	case []any:
+		var names []string
+		for i, item := range inner {
+			switch form(item) {
+			case "env", "file":
+				names = append(names, path)
+			case "":
+				names = append(names, takeInside(item, path)...)
+			default:
+				names = append(names, path)
+				inner[i] = kept()
+			}
+		}
+		return slices.Compact(names)
+	}
+	return nil
+}
+
+// keepSecrets keeps the secrets of old where neither the options nor the secrets have another word.
+func keepSecrets(options, old map[string]any, secrets map[string]string, path string) {
+	for name, was := range old {
+		at := join(path, name)
+		now, present := options[name]
+		_, named := secrets[at]
+		inner, isMap := was.(map[string]any)
+		switch {
+		case form(was) == "keep":
+			if !present && !named {
+				options[name] = kept()
+			}
+		case isMap && form(was) == "":
+			below, fits := now.(map[string]any)
+			if !present {
+				below, fits = map[string]any{}, true
+			}
+			if !fits {
+				continue
+			}
+			if keepSecrets(below, inner, secrets, at); len(below) > 0 {
+				options[name] = below
+			}
+		}
+	}
+}
+
+// putSecret puts a new secret in its place; an empty one goes.
+func putSecret(options map[string]any, path, secret string) error {
+	fields := strings.Split(path, ".")
+	if slices.Contains(fields, "") {
+		return adg.Errorf(adg.Invalid, "%.60q is no path of an option: write its fields between dots, as in auth.password", path)
+	}
+	for _, f := range fields[:len(fields)-1] {
+		inner, isMap := options[f].(map[string]any)
+		if _, present := options[f]; present && !isMap {
+			return adg.Errorf(adg.Invalid, "the option %.60q has nothing below it that could be a secret", f)
+		}
+		if !isMap {
+			inner = map[string]any{}
+			options[f] = inner
+		}
+		options = inner
+	}
+	last := fields[len(fields)-1]
+	if secret == "" {
+		delete(options, last)
+		return nil
+	}
+	options[last] = map[string]any{"value": secret}
+	return nil
+}
+
+// kept is how a secret that is sealed already is named.
+func kept() map[string]any { return map[string]any{"keep": "true"} }
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}

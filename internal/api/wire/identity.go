@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"github.com/deployguardian/adg/internal/identity"
+	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
+)
+
+// Identity is who somebody is. His name for people is for the caller to set where he knows it.
+func Identity(who identity.Identity) *adgv1.Identity {
+	return &adgv1.Identity{
+		Subject: text(who.Subject), Kind: identityKinds.to(who.Kind), Person: text(who.Person), Groups: texts(who.Groups),
+		Bindings: each(who.Bindings, Binding),
+	}
+}
+
+// Grants are the permissions that somebody has, and where.
+func Grants(who identity.Identity) []*adgv1.Grant {
+	var made []*adgv1.Grant
+	for _, p := range identity.Permissions() {
+		for _, b := range who.Bindings {
+			if b.Role.Has(p) {
+				made = append(made, &adgv1.Grant{Permission: p.String(), Service: text(b.Service), Environment: text(b.Environment)})
+			}
+		}
+	}
+	return made
+}
+
+// Binding is a role that somebody has somewhere. Its id stands for all of it, so it never changes and needs no etag.
+func Binding(b identity.Binding) *adgv1.RoleBinding {
+	return &adgv1.RoleBinding{
+		Id: BindingID(b), Subject: text(b.Subject), Role: b.Role.String(), Service: text(b.Service), Environment: text(b.Environment),
+	}
+}
+
+// BindingID names a binding. It is compared and never read.
+func BindingID(b identity.Binding) string {
+	return digest(b.Subject, b.Role.String(), b.Service, b.Environment)
+}
+
+// ReadBinding is the binding that a caller wants to give, validated.
+func ReadBinding(b *adgv1.CreateRoleBindingRequest) (identity.Binding, error) {
+	read := identity.Binding{Subject: b.GetSubject(), Service: b.GetService(), Environment: b.GetEnvironment()}
+	if err := read.Role.UnmarshalText([]byte(b.GetRole())); err != nil {
+		return read, err
+	}
+	return read, read.Validate()
+}
+
+// User is somebody who can log in.
+func User(u identity.User) *adgv1.User {
+	return &adgv1.User{
+		Name: text(u.Name), Provider: text(u.Issuer), Disabled: u.Disabled, CreateTime: Timestamp(u.Created),
+		LoginTime: Timestamp(u.Login), Groups: texts(u.Groups),
+	}
+}
+
+// Token is an API token without its secret. Of several places where it has a role the first one is shown.
+func Token(t identity.Token) *adgv1.Token {
+	made := &adgv1.Token{
+		Id: text(t.ID), Name: text(t.Label), Creator: text(t.Person), CreateTime: Timestamp(t.Created), ExpireTime: Timestamp(t.Expires),
+		UseTime: Timestamp(t.Used),
+	}
+	if len(t.Scope) > 0 {
+		b := t.Scope[0]
+		made.Role, made.Service, made.Environment = b.Role.String(), text(b.Service), text(b.Environment)
+	}
+	return made
+}
+
+// RoleDescription says what a role may do.
+func RoleDescription(r identity.Role) *adgv1.RoleDescription {
+	made := &adgv1.RoleDescription{Role: r.String()}
+	switch r {
+	case identity.Viewer:
+		made.Text = "Sees deployments, policies, events, predictions and reports."
+	case identity.Deployer:
+		made.Text = "Starts deployments and commands them, and sees what a viewer sees."
+	case identity.Approver:
+		made.Text = "Approves and rejects, marks releases good, holds them and sets freeze windows, and sees what a viewer sees."
+	case identity.Admin:
+		made.Text = "May do everything."
+	case identity.RoleNone:
+	}
+	for _, p := range identity.Permissions() {
+		if r.Has(p) {
+			made.Permissions = append(made.Permissions, p.String())
+		}
+	}
+	return made
+}
