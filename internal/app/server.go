@@ -29,6 +29,7 @@ import (
 	"github.com/deployguardian/adg/internal/identity/device"
 	"github.com/deployguardian/adg/internal/serve"
 	"github.com/deployguardian/adg/internal/settings"
+	"github.com/deployguardian/adg/internal/store/postgres"
 	"github.com/deployguardian/adg/internal/store/sqlite"
 	"github.com/deployguardian/adg/internal/telemetry"
 )
@@ -311,6 +312,9 @@ func ended(end func(context.Context) error) error {
 
 // openStore opens what the settings name.
 func openStore(ctx context.Context, set settings.Settings, log *slog.Logger) (adg.Store, error) {
+	if p := set.Store.Postgres; p != nil {
+		return postgres.Open(ctx, postgres.Options{DSN: p.DSN, MaxConns: p.MaxConns, Log: log})
+	}
 	return sqlite.Open(ctx, set.Data, sqlite.Options{Log: log})
 }
 

@@ -68,7 +68,8 @@ func (d *Directory) byBootstrap(ctx context.Context, c credential) (Identity, er
 		return Identity{}, err
 	}
 	good := func(t firstToken) bool { return t.ID == c.id && c.is(t.Digest) && now.Before(t.Expires) }
-	if !slices.ContainsFunc(open, good) {
+	at := slices.IndexFunc(open, good)
+	if at < 0 {
 		return Identity{}, adg.Errorf(adg.Unauthorized, gone)
 	}
 	given, err := d.readRoles(ctx)
@@ -79,7 +80,7 @@ func (d *Directory) byBootstrap(ctx context.Context, c credential) (Identity, er
 		return Identity{}, cmp.Or(err, adg.Errorf(adg.Unauthorized, gone)) // an admin was made while a replica made this token
 	}
 	subject := "bootstrap:" + c.id
-	return Identity{Subject: subject, Kind: KindBootstrap, Bindings: []Binding{{Subject: subject, Role: Admin, Service: "*", Environment: "*"}}}, nil
+	return Identity{Subject: subject, Kind: KindBootstrap, Until: open[at].Expires, Bindings: []Binding{{Subject: subject, Role: Admin, Service: "*", Environment: "*"}}}, nil
 }
 
 // endBootstrap adds to a change that makes an admin the end of the tokens of the first start.

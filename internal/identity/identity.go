@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
@@ -39,6 +40,8 @@ type Identity struct {
 	Person   string    // the name of the person behind it; of a token, who made it; empty: none
 	Groups   []string  // of the person
 	Bindings []Binding // the roles that he holds, and where
+	Session  string    // the id of his session; empty: he shows none
+	Until    time.Time // when what he shows ends at the latest; zero: it does not end
 }
 
 // Caller is an identity in one request, as the audit log has it.
@@ -46,6 +49,9 @@ type Caller struct {
 	Identity
 	From   string // the address that the request came from
 	Reason string // what the caller said why
+	// Version is that of what the caller looked at before he changes or removes a user: with another one since then it is a
+	// Conflict. Zero: it does not matter to him.
+	Version int64
 }
 
 // Binding gives a role to a subject, where both patterns match.

@@ -13,6 +13,7 @@ type Attempt struct {
 	Name     string
 	Password adg.Secret
 	From     string // the address that the request came from, with or without a port
+	Agent    string // what the program calls itself
 }
 
 // Login opens a session for a local user. A wrong name and a wrong password are the same error and take the same time.
@@ -40,7 +41,7 @@ func (d *Directory) Login(ctx context.Context, attempt Attempt) (Opened, error) 
 		if proof.renewed != "" {
 			a.Hash = proof.renewed
 		}
-		opened, c, err := d.open(ctx, proof.name, a, attempt.From, now)
+		opened, c, err := d.open(ctx, proof.name, a, origin{attempt.From, attempt.Agent}, now)
 		o = opened
 		if err != nil {
 			return c, err

@@ -27,6 +27,7 @@ type External struct {
 	Issuer  string
 	Subject string // who he is to the issuer, for good
 	Groups  []string
+	Agent   string // what his browser calls itself
 }
 
 // Admit opens a session for a person whom a provider vouches for, and takes over his groups. The first time he is put on
@@ -56,7 +57,7 @@ func (d *Directory) Admit(ctx context.Context, who External, from string) (Opene
 			return change{}, adg.Errorf(adg.Unauthorized, "the user %s is disabled: ask an admin", who.Name)
 		}
 		a.Groups, a.Login = who.Groups, now
-		opened, c, err := d.open(ctx, who.Name, a, from, now)
+		opened, c, err := d.open(ctx, who.Name, a, origin{from, who.Agent}, now)
 		if err != nil {
 			return change{}, err
 		}
@@ -126,6 +127,8 @@ type session struct {
 	Digest  []byte    `json:"digest"`
 	Started time.Time `json:"started"`
 	Seen    time.Time `json:"seen"`
+	From    string    `json:"from,omitempty"`
+	Agent   string    `json:"agent,omitempty"`
 }
 
 func (w External) validate() error {
@@ -151,16 +154,20 @@ func (s session) write(id string, version int64) adg.Write {
 	return put(kindSession, id, s, version, until)
 }
 
+// origin is where somebody logs in from.
+type origin struct{ address, agent string }
+
 // open prepares a session for an account.
-func (d *Directory) open(ctx context.Context, name string, a account, from string, now time.Time) (Opened, change, error) {
+func (d *Directory) open(ctx context.Context, name string, a account, from origin, now time.Time) (Opened, change, error) {
 	who, err := d.personal(ctx, KindSession, name, a)
 	if err != nil {
 		return Opened{}, change{}, err
 	}
 	c := newCredential(sessionPrefix)
-	s := session{Person: name, Epoch: a.Epoch, Digest: c.digest(), Started: now, Seen: now}
-	return Opened{Credential: adg.NewSecret(c.text), Identity: who, Until: now.Add(SessionLife)}, change{
-		entries: []adg.AuditEntry{Caller{Identity: who, From: from}.entry("session.start", "session/"+c.id)},
+	s := session{Person: name, Epoch: a.Epoch, Digest: c.digest(), Started: now, Seen: now, From: clip(from.address, maxOrigin), Agent: clip(from.agent, maxOrigin)}
+	who.Session, who.Until = c.id, now.Add(SessionLife)
+	return Opened{Credential: adg.NewSecret(c.text), Identity: who, Until: who.Until}, change{
+		entries: []adg.AuditEntry{Caller{Identity: who, From: from.address}.entry("session.start", "session/"+c.id)},
 		writes:  []adg.Write{s.write(c.id, 0)},
 	}, nil
 }
@@ -189,5 +196,7 @@ func (d *Directory) bySession(ctx context.Context, c credential) (Identity, erro
 		s.Seen = now
 		d.touch(ctx, s.write(c.id, version))
 	}
-	return d.personal(ctx, KindSession, s.Person, a)
+	who, err := d.personal(ctx, KindSession, s.Person, a)
+	who.Session, who.Until = c.id, s.Started.Add(SessionLife)
+	return who, err
 }

@@ -246,7 +246,7 @@ func (d *Directory) byToken(ctx context.Context, c credential) (Identity, error)
 		record.Used = now
 		d.touch(ctx, record.write(c.id, version))
 	}
-	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Groups: a.Groups,
+	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Groups: a.Groups, Until: record.Expires,
 		Bindings: Intersect(scope, given.held(subjects(record.Person, a.Groups)...))}, nil
 }
 

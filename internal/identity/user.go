@@ -17,11 +17,19 @@ type User struct {
 	Disabled bool
 	Created  time.Time
 	Login    time.Time // the last one; zero: never
+	Profile
+	Locked  bool  // he has to wait, after too many wrong passwords
+	Version int64 // counts the changes, for Caller.Version
 }
 
 // CreateUser makes a local user with a password. He holds no role yet.
 func (d *Directory) CreateUser(ctx context.Context, by Caller, name string, password adg.Secret) error {
-	if err := errors.Join(ValidUser(name), CheckPassword(name, password.Reveal())); err != nil {
+	return d.CreateUserWith(ctx, by, name, password, Profile{})
+}
+
+// CreateUserWith makes a local user with a password and a profile. He holds no role yet.
+func (d *Directory) CreateUserWith(ctx context.Context, by Caller, name string, password adg.Secret, p Profile) error {
+	if err := errors.Join(ValidUser(name), CheckPassword(name, password.Reveal()), p.Validate()); err != nil {
 		return err
 	}
 	if err := d.mayManage(ctx, by, by.entry("user.create", "user/"+name)); err != nil {
@@ -35,7 +43,7 @@ func (d *Directory) CreateUser(ctx context.Context, by Caller, name string, pass
 	if err != nil {
 		return err
 	}
-	made := account{ID: randomText(idBytes), Epoch: randomText(idBytes), Hash: hash, Created: now}
+	made := account{ID: randomText(idBytes), Epoch: randomText(idBytes), Hash: hash, Created: now, Profile: p}
 	return d.settle(ctx, func() (change, error) {
 		c := change{entries: []adg.AuditEntry{by.entry("user.create", "user/"+name)}}
 		switch _, _, err := load[account](ctx, d, kindUser, name); {
@@ -75,6 +83,9 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 		}
 		_, version, err := load[account](ctx, d, kindUser, name)
 		if err != nil {
+			return c, err
+		}
+		if err := by.saw(version); err != nil {
 			return c, err
 		}
 		left := given.without("user:" + name)
@@ -129,11 +140,11 @@ func (d *Directory) Users(ctx context.Context, by Caller, after string, limit in
 	}
 	var users []User
 	for _, doc := range docs {
-		a, _, err := decode[account](doc)
+		u, err := d.shown(ctx, doc)
 		if err != nil {
 			return nil, err
 		}
-		users = append(users, User{Name: doc.Key, Issuer: a.Issuer, Groups: a.Groups, Disabled: a.Disabled, Created: a.Created, Login: a.Login})
+		users = append(users, u)
 	}
 	return users, nil
 }
@@ -151,6 +162,7 @@ type account struct {
 	Disabled bool      `json:"disabled,omitempty"`
 	Created  time.Time `json:"created"`
 	Login    time.Time `json:"login,omitzero"`
+	Profile
 }
 
 // mayManage refuses, on record, whoever may not change identities, before any work is done for him.
