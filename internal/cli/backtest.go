@@ -104,15 +104,23 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02"} {
-		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return at, nil
-		}
+	if at, ok := written(text); ok {
+		return at, nil
 	}
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
 	return time.Time{}, adg.Errorf(adg.Invalid, "--%s %q: write a day (2026-05-01), a time (2026-05-01T12:00:00Z), or how long ago (720h)", flag, text)
+}
+
+// written reads a day or a time, by the clock of this place where the text has no zone.
+func written(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02"} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // showBacktest writes a line per case, what came of all of them, and what could not be asked.

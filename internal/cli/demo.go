@@ -51,7 +51,7 @@ Exits with 0 only if both went as they should.`,
 // DemoView is the view that the demo shows its deployments in; dir is where their records are.
 func DemoView(t Terminal, o DemoOptions, dir string) View {
 	if o.Headless && o.Output != "json" {
-		return &lineView{out: t.Out, dir: dir}
+		return &lineView{out: t.Out, after: reported(dir)}
 	}
-	return newView(t, o.Output, "", dir)
+	return newView(t, o.Output, "", reported(dir))
 }

@@ -23,7 +23,7 @@ const (
 type liveView struct {
 	mu      sync.Mutex
 	t       Terminal
-	dir     string
+	after   func(id string) string
 	picture picture
 	drawn   int // lines on the screen
 	stop    chan struct{}
@@ -44,8 +44,8 @@ type picture struct {
 	colour bool
 }
 
-func newLiveView(t Terminal, hint, dir string) *liveView {
-	v := &liveView{t: t, dir: dir, stop: make(chan struct{}), picture: picture{hint: hint, values: map[string][]float64{}, colour: os.Getenv("NO_COLOR") == ""}}
+func newLiveView(t Terminal, hint string, after func(id string) string) *liveView {
+	v := &liveView{t: t, after: after, stop: make(chan struct{}), picture: picture{hint: hint, values: map[string][]float64{}, colour: os.Getenv("NO_COLOR") == ""}}
 	v.stopped.Go(func() {
 		every := time.NewTicker(refresh)
 		defer every.Stop()
@@ -84,7 +84,7 @@ func (v *liveView) Close(d adg.Deployment, err error) {
 	}
 	v.draw(v.picture.at)
 	if d.ID != "" && err == nil {
-		_, _ = fmt.Fprintln(v.t.Out, clean(endLine(d, v.dir)))
+		_, _ = fmt.Fprintln(v.t.Out, clean(endLine(d)+"\n"+v.after(d.ID)))
 	}
 }
 

@@ -20,10 +20,11 @@ type TestedCheck struct {
 
 func policyCommand(t Terminal, calls Calls) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "policy", Short: "Check, describe and try policy files", Args: cobra.NoArgs,
+		Use: "policy", Short: "Check, describe and try policy files, and keep them on a server", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(lintCommand(t, calls), schemaCommand(t, calls), testCommand(t, calls))
+	cmd.AddCommand(storedPolicies(t, calls.Connect)...)
 	return cmd
 }
 

@@ -62,7 +62,7 @@ Started again with the same data directory after a crash or an interrupt, it goe
 			if o.DryRun { // what did not happen must not count as experience
 				o.Known, o.DataDir = o.DataDir, filepath.Join(o.DataDir, "dry-run-"+strings.ToLower(rand.Text()[:8]))
 			}
-			view := newView(t, output, hint, o.DataDir)
+			view := newView(t, output, hint, reported(o.DataDir))
 			person, stop := listen(t, view)
 			defer stop()
 			d, err := calls.Run(cmd.Context(), o, view, person)

@@ -21,15 +21,15 @@ type View interface {
 }
 
 // NewView is the live picture on a terminal, plain lines elsewhere, and one JSON object per line for "json".
-// A hint says what can be typed, dir is where the records are.
-func newView(t Terminal, output, hint, dir string) View {
+// A hint says what can be typed, after is the line below how the deployment with that id ended.
+func newView(t Terminal, output, hint string, after func(id string) string) View {
 	switch {
 	case output == "json":
 		return &jsonView{out: t.Out, err: t.Err}
 	case t.Interactive():
-		return newLiveView(t, hint, dir)
+		return newLiveView(t, hint, after)
 	default:
-		return &lineView{out: t.Out, dir: dir}
+		return &lineView{out: t.Out, after: after}
 	}
 }
 
@@ -39,7 +39,7 @@ func newView(t Terminal, output, hint, dir string) View {
 type lineView struct {
 	mu    sync.Mutex
 	out   io.Writer
-	dir   string
+	after func(id string) string
 	quiet time.Time // when the last line was written
 	tenth *int      // of the probability of success, as it was last said
 }
@@ -71,7 +71,7 @@ func (v *lineView) Say(text string) {
 // Close writes how it ended.
 func (v *lineView) Close(d adg.Deployment, err error) {
 	if d.ID != "" && err == nil {
-		v.Say(endLine(d, v.dir))
+		v.Say(endLine(d) + "\n" + v.after(d.ID))
 	}
 }
 
@@ -253,14 +253,20 @@ func healthLine(a adg.Assessment) string {
 	return fmt.Sprintf("%s, score %.0f: %s", a.Health, a.Score, a.Text)
 }
 
-func endLine(d adg.Deployment, dir string) string {
+// reported says how the report of a deployment is had, whose records are in dir.
+func reported(dir string) func(id string) string {
+	return func(id string) string {
+		if dir != defaultDataDir() {
+			id += " --data-dir " + dir
+		}
+		return "report: adg report " + id
+	}
+}
+
+func endLine(d adg.Deployment) string {
 	text := fmt.Sprintf("%s %s in %s: %s", d.Spec.Policy.Service, d.Spec.Release.Version, d.Spec.Policy.Environment, where(d))
 	if len(d.Status.Reasons) > 0 {
 		text += " (" + strings.Join(d.Status.Reasons, "; ") + ")"
-	}
-	text += "\nreport: adg report " + d.ID
-	if dir != defaultDataDir() {
-		text += " --data-dir " + dir
 	}
 	return text
 }

@@ -187,7 +187,7 @@ func TestColourIsNeverTheOnlySign(t *testing.T) {
 
 func TestLinesSayWhatHappenedAndAreQuietOtherwise(t *testing.T) {
 	var out bytes.Buffer
-	v := &lineView{out: &out}
+	v := &lineView{out: &out, after: reported("")}
 	d := rolling()
 	v.Tick(d, ticked(d, ptr(1), started(d)))
 	after := func(seconds int) {

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deployguardian/adg"
+	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
+)
+
+// Private
+
+// watching events is asked for with these.
+type eventFilter struct {
+	scopes
+	kinds      []string
+	deployment string
+	urgent     bool
+	follow     bool
+	after      int64
+	from       string
+	limit      int
+	patience   time.Duration
+}
+
+func eventsCommand(t Terminal, connect Connect) *cobra.Command {
+	var f eventFilter
+	cmd := &cobra.Command{
+		Use: "events", Short: "Show what happened, and with --follow what happens", Args: cobra.NoArgs,
+		Long: `Show what happened, the newest last.
+
+--follow shows what happens from now on, until it is interrupted; with --after from the event behind that cursor on, so
+that a reader who notes the last cursor that he saw misses nothing and sees nothing twice. Lost connections are borne
+for as long as --patience says.`,
+		Example: `  adg events -e production --from 24h
+  adg events --follow --urgent
+  adg events --follow --after 81734 --output json`,
+	}
+	flags := cmd.Flags()
+	f.flags(cmd, t, connect)
+	flags.BoolVarP(&f.follow, "follow", "f", false, "show what happens, until interrupted")
+	flags.Int64Var(&f.after, "after", 0, "with --follow, only what comes after this `cursor`")
+	flags.StringVar(&f.deployment, "deployment", "", "only of the deployment with this `id`")
+	flags.StringSliceVar(&f.kinds, "kind", nil, "only of these `kinds`; may be repeated")
+	flags.BoolVar(&f.urgent, "urgent", false, "only what wakes people")
+	flags.StringVar(&f.from, "from", "", "only since: a `time`, a day, or how long ago (24h)")
+	completeWords(cmd, "kind", choices[adgv1.FactKind]())
+	limitFlag(cmd, &f.limit)
+	patienceFlag(cmd, &f.patience)
+	return online(t, connect, cmd, func(ctx context.Context, s session, _ []string) error {
+		kinds, err := enums[adgv1.FactKind]("kind", f.kinds)
+		if err != nil {
+			return err
+		}
+		if !f.follow {
+			if cmd.Flags().Changed("after") {
+				return adg.Errorf(adg.Invalid, "--after is for --follow: without it say --from")
+			}
+			return pastEvents(ctx, s, f, kinds)
+		}
+		if f.from != "" {
+			return adg.Errorf(adg.Invalid, "--from is for what happened: with --follow say --after")
+		}
+		r := &adgv1.StreamEventsRequest{Deployment: f.deployment, Services: f.services, Environments: f.environments, Kinds: kinds, Urgent: f.urgent}
+		if cmd.Flags().Changed("after") {
+			r.After = &f.after
+		}
+		return followEvents(ctx, s, r, f.patience)
+	})
+}
+
+// pastEvents shows the newest events up to the limit, the newest last.
+func pastEvents(ctx context.Context, s session, f eventFilter, kinds []adgv1.FactKind) error {
+	from, err := past("from", f.from, s.now)
+	if err != nil {
+		return err
+	}
+	var newest []*adgv1.Event
+	if f.limit < 0 {
+		return adg.Errorf(adg.Invalid, "--limit %d: a number from 1, or 0 for %d", f.limit, mostEvents)
+	}
+	if f.limit == 0 {
+		f.limit = mostEvents
+	}
+	for token := ""; len(newest) < f.limit; {
+		answer, err := s.Events.ListEvents(ctx, &adgv1.ListEventsRequest{
+			Deployment: f.deployment, Services: f.services, Environments: f.environments, Kinds: kinds, Urgent: f.urgent, FromTime: from,
+			NewestFirst: true, PageSize: int32(min(pageSize, f.limit-len(newest))), PageToken: token,
+		})
+		if err != nil {
+			return err
+		}
+		newest = append(newest, answer.GetEvents()...)
+		if token = answer.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if len(newest) == 0 {
+		return s.line("nothing of that kind has happened")
+	}
+	for i := range newest {
+		if err := showEvent(s, newest[len(newest)-1-i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostEvents is how many past events are shown at most.
+const mostEvents = 10_000
+
+// followEvents shows what happens until a person has seen enough.
+func followEvents(ctx context.Context, s session, r *adgv1.StreamEventsRequest, patience time.Duration) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	said := &lineView{out: s.t.Err}
+	err := s.Stream(ctx, r, patienceOf(said, s, patience), func(e *adgv1.Event) error { return showEvent(s, e) })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// showEvent writes an event on one line.
+func showEvent(s session, e *adgv1.Event) error {
+	if s.output == "json" {
+		return writeJSON(s.t.Out, e)
+	}
+	f := e.GetFact()
+	at := timeOf(f.GetTime()).Local()
+	text := fmt.Sprintf("%s  %s %s in %s: %s", at.Format("2006-01-02 15:04:05"), f.GetService(), f.GetRelease(), f.GetEnvironment(), spoken(f.GetKind()))
+	if said := strings.TrimPrefix(f.GetText(), fmt.Sprintf("%s %s in %s: ", f.GetService(), f.GetRelease(), f.GetEnvironment())); said != "" {
+		text += ": " + said
+	}
+	if f.GetUrgent() {
+		text += " (!)"
+	}
+	_, err := io.WriteString(s.t.Out, flat(text)+"\n")
+	return err
+}
