@@ -323,9 +323,9 @@ func TestEventsStreamAndGoOnWhereTheyWereCutOff(t *testing.T) {
 		if last != "" {
 			r.Header.Set("Last-Event-ID", last)
 		}
-		answer, err := http.DefaultClient.Do(r) //nolint:bodyclose // by the caller
+		answer, err := http.DefaultClient.Do(r)
 		b.must(err)
-		if kind := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || kind != "text/event-stream" {
+		if kind := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || kind != "text/event-stream" {
 			t.Fatalf("%s %s", answer.Status, kind)
 		}
 		return answer, bufio.NewScanner(answer.Body)

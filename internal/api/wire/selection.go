@@ -12,6 +12,8 @@ import (
 )
 
 // Selected is a request that selects deployments: ListDeploymentsRequest or WatchDeploymentsRequest.
+//
+//nolint:interfacebloat // it is what the generated messages have
 type Selected interface {
 	GetServices() []string
 	GetEnvironments() []string
