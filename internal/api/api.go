@@ -103,6 +103,7 @@ func (a *API) Handler(draining <-chan struct{}) (http.Handler, error) {
 	docs := openapi.Handler()
 	rest.Handle("/openapi.json", docs)
 	rest.Handle("/docs/api", docs)
+	a.servePages(rest)
 	protected := http.NewCrossOriginProtection().Handler(rest)
 	return serve.Headers(a.o.Secure, serve.Bodies(a.o.Body, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), drainKey{}, draining))
@@ -136,6 +137,8 @@ func (a *API) register() {
 	adgv1.RegisterAuditServiceServer(a.server, &audits{API: a})
 	adgv1.RegisterConnectionServiceServer(a.server, &connections{API: a})
 	adgv1.RegisterPolicyServiceServer(a.server, &policies{API: a})
+	adgv1.RegisterIdentityServiceServer(a.server, &identities{API: a})
+	adgv1.RegisterLoginServiceServer(a.server, &logins{API: a})
 	reflection.Register(a.server)
 }
 

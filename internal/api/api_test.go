@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -33,8 +32,6 @@ import (
 	"github.com/deployguardian/adg/internal/target"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // starter stores what is started, as the guard does.
 type starter struct{ store adg.Store }

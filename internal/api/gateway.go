@@ -35,18 +35,21 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
 		runtime.WithMarshalerOption("text/event-stream", eventStream{plain}),
 		runtime.WithMetadata(a.annotate),
+		runtime.WithMetadata(annotateLogin),
 		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
 			return name, strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Traceparent")
 		}),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(answerError),
 		runtime.WithForwardResponseOption(a.setCookie),
+		runtime.WithForwardResponseOption(a.setLoginCookie),
 		runtime.WithDisablePathLengthFallback(),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		adgv1.RegisterDeploymentServiceHandler, adgv1.RegisterEventServiceHandler, adgv1.RegisterSystemServiceHandler,
 		adgv1.RegisterLineServiceHandler, adgv1.RegisterReleaseServiceHandler, adgv1.RegisterAuditServiceHandler, adgv1.RegisterConnectionServiceHandler,
 		adgv1.RegisterPolicyServiceHandler,
+		adgv1.RegisterIdentityServiceHandler, adgv1.RegisterLoginServiceHandler,
 	} {
 		if err := register(context.Background(), mux, a.conn); err != nil {
 			return nil, adg.Errorf(adg.Internal, "opening the gateway: %w", err)

@@ -66,7 +66,12 @@ func (d *Directory) RevokeSession(ctx context.Context, by Caller, id string) err
 
 // InPerson is nil if a person is asking himself, rather than a program with his token: what makes a new credential for
 // him takes that.
-func InPerson(who Identity) error { return mayCreate(who, nil) }
+func InPerson(who Identity) error {
+	if who.isPerson() {
+		return nil
+	}
+	return adg.Errorf(adg.Unauthorized, "%w: this takes a person who is logged in himself, not %s", ErrDenied, orNobody(who.Subject))
+}
 
 // Private
 

@@ -98,6 +98,15 @@ func (f *Flow) Pending(ctx context.Context, typed string) (Request, error) {
 	return Request{Client: l.Client, From: l.From, Begun: l.Begun}, err
 }
 
+// Asked is the request of a device code, answered or not; ErrUnknown if there is none.
+func (f *Flow) Asked(ctx context.Context, deviceCode string) (Request, error) {
+	l, _, err := f.load(ctx, keyOf(deviceCode))
+	if adg.CodeOf(err) == adg.NotFound {
+		return Request{}, ErrUnknown
+	}
+	return Request{Client: l.Client, From: l.From, Begun: l.Begun}, err
+}
+
 // Approve lets the program with that user code in as the person. Each code is answered once.
 func (f *Flow) Approve(ctx context.Context, typed string, by Person) error {
 	return f.answer(ctx, typed, by, approved)
