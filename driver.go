@@ -3,6 +3,7 @@ package adg
 import (
 	"context"
 	"log/slog"
+	"slices"
 )
 
 // Driver describes a kind of source, target or notifier: its name in policy files, one line of help, and its
@@ -19,6 +20,19 @@ type Host struct {
 	Dir      string // a directory of this instance's own; created on first use by the driver
 	Log      *slog.Logger
 	Commands bool // whether drivers may start processes here
+	// Programs are the only ones that they may start, each by its whole path; none: any, where Commands is true.
+	Programs []string
+}
+
+// MayStart refuses a program that may not be started here.
+func (h Host) MayStart(program string) error {
+	switch {
+	case !h.Commands:
+		return Permanent(Errorf(Unauthorized, "programs may not be started here: an administrator has to allow them (commands.allow in the server's configuration), or run the deployment with adg run"))
+	case len(h.Programs) > 0 && !slices.Contains(h.Programs, program):
+		return Permanent(Errorf(Unauthorized, "%s is none of the programs that may be started here (commands.allow in the server's configuration)", program))
+	}
+	return nil
 }
 
 // SourceDriver opens sources of one type.

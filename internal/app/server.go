@@ -27,6 +27,7 @@ import (
 	"github.com/deployguardian/adg/internal/guard"
 	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/identity/device"
+	"github.com/deployguardian/adg/internal/remote"
 	"github.com/deployguardian/adg/internal/serve"
 	"github.com/deployguardian/adg/internal/settings"
 	"github.com/deployguardian/adg/internal/store/postgres"
@@ -56,6 +57,9 @@ func (a *App) server(ctx context.Context, o cli.ServerOptions, out io.Writer) (e
 		return err
 	}
 	defer both(&err, s.store.Close)
+	if len(set.Egress.Allow) > 0 {
+		remote.Restrict(set.Egress.Allows)
+	}
 	return s.run(ctx)
 }
 
@@ -155,7 +159,7 @@ func (s *server) assemble(ctx context.Context) (*control.World, error) {
 	s.control = control.New(control.Options{
 		Store: s.store, Starter: late, Drivers: drivers(), Keyring: ring, Log: s.log,
 		Secrets: control.Secrets{Env: os.LookupEnv, EnvPrefix: "ADG_SECRET_", Dir: filepath.Join(s.set.Data, "secrets")},
-		Host:    adg.Host{Dir: filepath.Join(s.set.Data, "connections"), Commands: len(s.set.Commands.Allow) > 0},
+		Host:    adg.Host{Dir: filepath.Join(s.set.Data, "connections"), Commands: len(s.set.Commands.Allow) > 0, Programs: s.set.Commands.Allow},
 	})
 	world := control.NewWorld(s.control, control.Wrap{Source: s.metrics.Source, Notifier: s.metrics.Notifier})
 	s.guard = guard.New(s.store, world, guard.Options{
@@ -206,7 +210,7 @@ func (s *server) welcome(ctx context.Context, port *serve.Server) error {
 		return err
 	}
 	_, err = fmt.Fprintf(s.out, "There is no admin yet. This token makes the first one, within 24 hours, and ends with that:\n\n  %s\n\n"+
-		"  ADG_SERVER=%s://%s ADG_TOKEN=… adg user create NAME --admin\n\n", token.Reveal(), scheme, port.Addr())
+		"  export ADG_SERVER=%s://%s ADG_TOKEN=…\n  adg user create NAME\n  adg role grant user:NAME admin -s '*' -e '*'\n\n", token.Reveal(), scheme, port.Addr())
 	return err
 }
 

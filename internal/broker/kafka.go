@@ -67,7 +67,7 @@ func (k Kafka) Client(further ...kgo.Opt) (*kgo.Client, error) {
 		kgo.SeedBrokers(seeds...), kgo.ClientID("adg"),
 		kgo.MetadataMinAge(250 * time.Millisecond), kgo.RetryTimeout(k.Timeout), kgo.DisableClientMetrics(),
 	}
-	dial := remote.Dialer().DialContext
+	dial := remote.Dial
 	if k.Secure {
 		config, err := k.TLS.Config()
 		if err != nil {

@@ -137,7 +137,7 @@ type dialer struct {
 
 // Dial connects.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	conn, err := remote.Dialer().DialContext(d.ctx, network, address)
+	conn, err := remote.Dial(d.ctx, network, address)
 	if err == nil {
 		d.stop = context.AfterFunc(d.ctx, func() { conn.Close() })
 	}

@@ -42,7 +42,7 @@ func DialRabbitMQ(ctx context.Context, text string, o Options) (*RabbitMQ, error
 	}
 	stop := func() bool { return true }
 	config.Dial = func(network, address string) (net.Conn, error) {
-		raw, err := remote.Dialer().DialContext(ctx, network, address)
+		raw, err := remote.Dial(ctx, network, address)
 		if err == nil {
 			// The library's handshake knows no context: cutting the connection is what ends it.
 			r.raw, stop = raw, context.AfterFunc(ctx, func() { raw.Close() })

@@ -1,11 +1,14 @@
 package remote
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -15,13 +18,33 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"),
 }
 
+// Restrict has every connection from now on asked for: to which host, of that address, on which port. A server calls it
+// once, before it opens anything.
+func Restrict(allows func(host string, addr netip.Addr, port uint16) bool) {
+	restriction.Store(&allows)
+}
+
+// restriction is what Restrict was told; nil: nothing.
+var restriction atomic.Pointer[func(host string, addr netip.Addr, port uint16) bool]
+
+// named are the hosts whose names were resolved for a connection that is being made.
+type named struct{}
+
 // control runs after the name was resolved and before the connection is made, for each address that is tried.
-func control(_, address string, _ syscall.RawConn) error {
+func control(ctx context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("address %q: %w", address, err)
 	}
-	return allowed(ap.Addr())
+	if err := allowed(ap.Addr()); err != nil {
+		return err
+	}
+	allows := restriction.Load()
+	host, _ := ctx.Value(named{}).(string)
+	if allows != nil && !(*allows)(cmp.Or(host, ap.Addr().String()), ap.Addr(), ap.Port()) {
+		return invalid("%s is none of the addresses that this server may reach: an administrator can add it to egress.allow", address)
+	}
+	return nil
 }
 
 func allowed(addr netip.Addr) error {

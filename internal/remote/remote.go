@@ -43,7 +43,7 @@ func New(o Options, additional ...adg.Secret) (*Client, error) {
 	}
 	transport := &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            Dialer().DialContext,
+		DialContext:            Dial,
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           maxConns,
@@ -142,7 +142,15 @@ func ValidURL(text string) error {
 
 // Dialer connects to everything but the addresses that no driver has business with: link-local ones and those of
 // the clouds' metadata services. They are looked at after the name was resolved, right before connecting.
-func Dialer() *net.Dialer { return &net.Dialer{Control: control} }
+func Dialer() *net.Dialer { return &net.Dialer{ControlContext: control} }
+
+// Dial connects as Dialer does, and knows the host by the name that it was asked for, not by its address alone.
+func Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		ctx = context.WithValue(ctx, named{}, host)
+	}
+	return Dialer().DialContext(ctx, network, address)
+}
 
 // Private
 

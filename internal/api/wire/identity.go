@@ -18,12 +18,18 @@ func Grants(who identity.Identity) []*adgv1.Grant {
 	var made []*adgv1.Grant
 	for _, p := range identity.Permissions() {
 		for _, b := range who.Bindings {
-			if b.Role.Has(p) {
+			if b.Role.Has(p) && identity.Allowed(only(who, b), p, b.Service, b.Environment) == nil {
 				made = append(made, &adgv1.Grant{Permission: p.String(), Service: text(b.Service), Environment: text(b.Environment)})
 			}
 		}
 	}
 	return made
+}
+
+// only is the identity with one of its bindings.
+func only(who identity.Identity, b identity.Binding) identity.Identity {
+	who.Bindings = []identity.Binding{b}
+	return who
 }
 
 // Binding is a role that somebody has somewhere. Its id stands for all of it, so it never changes and needs no etag.

@@ -23,7 +23,7 @@ func newClient(t remote.TLS) (*http.Client, error) {
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           remote.Dialer().DialContext,
+		DialContext:           remote.Dial,
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   callTimeout,
 		ResponseHeaderTimeout: callTimeout,

@@ -46,9 +46,8 @@ type source struct {
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func open(_ context.Context, o Options, host adg.Host) (adg.Source, error) {
-	if !host.Commands {
-		return nil, adg.Permanent(adg.Errorf(adg.Unauthorized,
-			"source %s: programs may not be run here: an administrator must allow commands in the server's configuration, or use another type of source", host.Name))
+	if err := host.MayStart(o.Path); err != nil {
+		return nil, fmt.Errorf("source %s: %w", host.Name, err)
 	}
 	var problems []error
 	if !strings.Contains(o.Path, "/") {

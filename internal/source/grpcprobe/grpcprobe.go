@@ -87,7 +87,7 @@ func (s *source) try(ctx context.Context, service string) error {
 }
 
 func (s *source) check(ctx context.Context, service string) error {
-	conn, err := remote.Dialer().DialContext(ctx, "tcp", s.o.Address)
+	conn, err := remote.Dial(ctx, "tcp", s.o.Address)
 	switch {
 	case err != nil && adg.IsPermanent(err):
 		return err

@@ -75,7 +75,7 @@ func (s *source) try(ctx context.Context, address string) error {
 	tooSlow := adg.Errorf(adg.Unavailable, "no connection within the timeout of %s", s.o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, tooSlow)
 	defer cancel()
-	conn, err := remote.Dialer().DialContext(ctx, "tcp", address)
+	conn, err := remote.Dial(ctx, "tcp", address)
 	if err == nil {
 		defer conn.Close()
 		err = s.handshake(ctx, conn, address)

@@ -87,8 +87,11 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Target, error) {
 func (o Options) validate(host adg.Host) error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if !host.Commands {
-		problem("programs may not be started here: an administrator has to allow commands, or run the deployment with adg run")
+	for _, program := range []string{o.Apply.Path, o.Current.Path} {
+		if err := host.MayStart(program); err != nil && (program != "" || !host.Commands) {
+			problem("%w", err)
+			break
+		}
 	}
 	if host.Dir == "" {
 		problem("the target has no directory of its own to keep its operations in")

@@ -217,7 +217,7 @@ func TestEveryProblemOfTheOptionsIsReportedAtOnce(t *testing.T) {
 		Env: map[string]string{"ADG_OP_ID": "x", "TWICE": "x"}, Secrets: map[string]adg.Secret{"TWICE": adg.NewSecret(targettest.Planted)},
 	}
 	_, err := Driver.Open(t.Context(), o, adg.Host{})
-	for _, part := range []string{"allow commands", "directory", `apply: path: "apply"`, "apply: timeout: 0s", `current: path: "current"`,
+	for _, part := range []string{"has to allow them", "directory", `apply: path: "apply"`, "apply: timeout: 0s", `current: path: "current"`,
 		"permanent_exit: 0", "permanent_exit: 75", "ADG_OP_ID", "TWICE is both"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is missing in: %v", part, err)

@@ -161,8 +161,8 @@ func (o Options) validate(host adg.Host) error {
 }
 
 func (p Program) check(host adg.Host, problem func(format string, args ...any)) {
-	if !host.Commands {
-		problem("prepare: programs may not be started here: an administrator has to allow commands, or run the deployment with adg run")
+	if err := host.MayStart(p.Path); err != nil {
+		problem("prepare: %w", err)
 	}
 	if !strings.Contains(p.Path, "/") {
 		problem("prepare: path: %q: write the program's path with a slash, such as ./prepare", p.Path)
