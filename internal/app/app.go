@@ -41,7 +41,7 @@ func (a *App) calls() cli.Calls {
 		Run: a.run, Demo: a.demo, Report: a.report, PolicyLint: a.lint, PolicyTest: a.try, Reference: a.reference,
 		PolicySchema: func() ([]byte, error) { return config.Schema(drivers()) },
 		Shop:         demo.Shop,
-		PredictCalls: cli.PredictCalls{Predict: a.predict, Train: a.train, Models: modelsIn, Records: a.records, Correct: a.correct},
+		PredictCalls: cli.PredictCalls{Predict: a.predict, Train: a.train, Models: a.models, Model: a.model, Pin: a.pin, Records: a.records, Correct: a.correct},
 		PastCalls:    cli.PastCalls{Replay: a.replay, Backtest: a.backtest, Deployments: a.deployments},
 	}
 }
