@@ -30,7 +30,7 @@ func TestRepositoryIsKnownByWhereItWasClonedFrom(t *testing.T) {
 			t.Errorf("%s is named %s, the first %s", what, got, shop)
 		}
 	}
-	if named("") == named("") {
+	if one, other := named(""), named(""); one == other {
 		t.Error("two folders have the same name")
 	}
 }
