@@ -42,7 +42,7 @@ func (a *App) calls() cli.Calls {
 		Run: a.run, Demo: a.demo, Report: a.report, PolicyLint: a.lint, PolicyTest: a.try, Reference: a.reference,
 		PolicySchema: func() ([]byte, error) { return config.Schema(drivers()) },
 		Shop:         demo.Shop, Connect: a.connect,
-		PredictCalls: cli.PredictCalls{Predict: a.predict, Train: a.train, Models: modelsIn, Records: a.records, Correct: a.correct},
+		PredictCalls: cli.PredictCalls{Predict: a.predict, Train: a.train, Models: a.models, Model: a.model, Pin: a.pin, Records: a.records, Correct: a.correct},
 		ServerCalls:  cli.ServerCalls{Server: a.server, ConfigCheck: a.checkConfig, NewKey: seal.NewKey},
 		PastCalls:    cli.PastCalls{Replay: a.replay, Backtest: a.backtest, Deployments: a.deployments},
 	}

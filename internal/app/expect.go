@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -13,7 +12,7 @@ import (
 	"github.com/deployguardian/adg/internal/forecast"
 	"github.com/deployguardian/adg/internal/guard"
 	"github.com/deployguardian/adg/internal/learn"
-	"github.com/deployguardian/adg/internal/store/sqlite"
+	"github.com/deployguardian/adg/internal/predict/models"
 )
 
 // Private
@@ -26,25 +25,30 @@ const beforeTime = 30 * time.Second
 
 // expect predicts a deployment before it begins, where the policy or the person who runs it asks for that, or where a
 // model was trained. What cannot be measured is said and left out.
-func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, spec *adg.Spec) error {
+func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, spec *adg.Spec) (err error) {
 	o := s.options
-	dir := o.DataDir
-	if o.Known != "" {
-		dir = o.Known
+	known := memory(store)
+	if o.Known != "" { // a dry run remembers what happened in earnest
+		var end func() error
+		if known, end, err = reading(ctx, o.Known); err != nil {
+			return err
+		}
+		defer both(&err, end)
 	}
+	shelf := models.In(known)
 	asked := s.policy.Risk.Asks() || o.Repository != "" || o.Payload != "" || len(o.Features) > 0
-	if _, _, err := modelsIn(dir).Get(""); !asked && adg.CodeOf(err) == adg.NotFound {
+	if _, err := shelf.Find(ctx, ""); !asked && adg.CodeOf(err) == adg.NotFound {
 		return nil
 	}
 	now, err := store.Now(ctx)
 	if err != nil {
 		return err
 	}
-	past, err := s.past(ctx, store, dir)
+	past, err := s.past(ctx, known)
 	if err != nil {
 		return err
 	}
-	start, err := s.start(ctx, store, g, *spec, dir)
+	start, err := s.start(ctx, store, g, *spec, indexes{from: known, to: store})
 	if err != nil {
 		return err
 	}
@@ -52,7 +56,7 @@ func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, sp
 	if err != nil {
 		return err
 	}
-	p, notes, err := foretell(modelsIn(dir), "", s.policy.Service, features, now)
+	p, notes, err := foretell(ctx, shelf, "", s.policy.Service, features, now)
 	if err != nil {
 		return err
 	}
@@ -65,35 +69,23 @@ func (s session) expect(ctx context.Context, store adg.Store, g *guard.Guard, sp
 	return nil
 }
 
-// past is what is remembered of the environment; a dry run remembers what happened in earnest.
-func (s session) past(ctx context.Context, store adg.Store, dir string) (past forecast.Past, err error) {
-	from := adg.Deployments(store)
-	if s.options.Known != "" {
-		known, closed := sqlite.OpenReadOnly(ctx, dir)
-		switch {
-		case adg.CodeOf(closed) == adg.NotFound:
-			return past, nil
-		case closed != nil:
-			return past, closed
-		}
-		defer both(&err, known.Close)
-		from = known
-	}
-	past.Deployments, err = from.ListDeployments(ctx, adg.DeploymentFilter{Environment: s.policy.Environment, Limit: remembered})
+// past is what is remembered of the environment.
+func (s session) past(ctx context.Context, known memory) (past forecast.Past, err error) {
+	past.Deployments, err = known.ListDeployments(ctx, adg.DeploymentFilter{Environment: s.policy.Environment, Limit: remembered})
 	if err != nil {
 		return past, err
 	}
-	past.Corrections, err = learn.Corrections(correctionsIn(dir))
+	past.Corrections, err = learn.Corrections(ctx, known)
 	return past, err
 }
 
 // start is what is known of the deployment that is about to begin.
-func (s session) start(ctx context.Context, store adg.Store, g *guard.Guard, spec adg.Spec, dir string) (forecast.Start, error) {
+func (s session) start(ctx context.Context, store adg.Store, g *guard.Guard, spec adg.Spec, kept indexes) (forecast.Start, error) {
 	live, err := s.live(ctx, store, spec)
 	if err != nil {
 		return forecast.Start{}, err
 	}
-	c, err := s.change(ctx, live, spec.Release, dir)
+	c, err := s.change(ctx, live, spec.Release, kept)
 	if err != nil {
 		return forecast.Start{}, err
 	}
@@ -134,7 +126,7 @@ func (s session) live(ctx context.Context, store adg.Store, spec adg.Spec) (*adg
 
 // change is what lies between the live release and the new one, by their commits, or else their versions as tags; it is
 // empty where neither a repository nor a payload tells.
-func (s session) change(ctx context.Context, live *adg.Release, next adg.Release, dir string) (change.Change, error) {
+func (s session) change(ctx context.Context, live *adg.Release, next adg.Release, kept indexes) (change.Change, error) {
 	o := s.options
 	switch {
 	case o.Payload != "":
@@ -146,7 +138,7 @@ func (s session) change(ctx context.Context, live *adg.Release, next adg.Release
 	if live != nil {
 		from = cmp.Or(live.Commit, live.Version)
 	}
-	c, err := measure(ctx, o.Repository, filepath.Join(dir, "changes.index"), from, cmp.Or(next.Commit, next.Version), nil)
+	c, err := measure(ctx, o.Repository, kept, from, cmp.Or(next.Commit, next.Version), nil)
 	if err != nil {
 		s.view.Say("warning: the change is not measured: " + err.Error())
 	}

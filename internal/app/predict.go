@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -21,11 +19,19 @@ import (
 )
 
 // predict answers `adg predict`.
-func (a *App) predict(ctx context.Context, o cli.PredictOptions) (cli.Predicted, error) {
+func (a *App) predict(ctx context.Context, o cli.PredictOptions) (p cli.Predicted, err error) {
 	now := time.Now() //nolint:forbidigo // the moment is a feature
 	features := forecast.Moment(now)
-	var p cli.Predicted
-	c, err := changeOf(ctx, o)
+	open := writing // what is read of a repository's history is kept
+	if o.Repository == "" {
+		open = func(ctx context.Context, dir string) (adg.Documents, func() error, error) { return reading(ctx, dir) }
+	}
+	documents, end, err := open(ctx, o.DataDir)
+	if err != nil {
+		return p, err
+	}
+	defer both(&err, end)
+	c, err := changeOf(ctx, o, documents)
 	if err != nil {
 		return p, err
 	}
@@ -35,13 +41,13 @@ func (a *App) predict(ctx context.Context, o cli.PredictOptions) (cli.Predicted,
 	}
 	maps.Copy(features, o.Features)
 	var notes []string
-	p.Prediction, notes, err = foretell(modelsIn(o.DataDir), o.Model, o.Service, features, now)
+	p.Prediction, notes, err = foretell(ctx, models.In(documents), o.Model, o.Service, features, now)
 	p.Notes = append(p.Notes, notes...)
 	return p, err
 }
 
 // train answers `adg predict train`.
-func (a *App) train(ctx context.Context, o cli.TrainOptions) (models.Item, error) {
+func (a *App) train(ctx context.Context, o cli.TrainOptions) (trained models.Item, err error) {
 	var histories []learn.History
 	for _, name := range o.Histories {
 		f, err := os.Open(name)
@@ -69,11 +75,46 @@ func (a *App) train(ctx context.Context, o cli.TrainOptions) (models.Item, error
 		}
 		training.Repository = r
 	}
+	documents, end, err := writing(ctx, o.DataDir)
+	if err != nil {
+		return models.Item{}, err
+	}
+	defer both(&err, end)
 	m, err := forecast.Train(ctx, learn.Join(histories...), training)
 	if err != nil {
 		return models.Item{}, err
 	}
-	return modelsIn(o.DataDir).Put(m)
+	return models.In(documents).Put(ctx, m)
+}
+
+// models answers `adg predict model list`.
+func (a *App) models(ctx context.Context, dataDir string) (all []models.Item, err error) {
+	documents, end, err := reading(ctx, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer both(&err, end)
+	return models.In(documents).List(ctx)
+}
+
+// model answers `adg predict model show`.
+func (a *App) model(ctx context.Context, dataDir, id string) (item models.Item, err error) {
+	documents, end, err := reading(ctx, dataDir)
+	if err != nil {
+		return item, err
+	}
+	defer both(&err, end)
+	return models.In(documents).Find(ctx, id)
+}
+
+// pin answers `adg predict model pin`.
+func (a *App) pin(ctx context.Context, dataDir, id string) (item models.Item, err error) {
+	documents, end, err := writing(ctx, dataDir)
+	if err != nil {
+		return item, err
+	}
+	defer both(&err, end)
+	return models.In(documents).Pin(ctx, id)
 }
 
 // records are all deployments of a data directory, and what people corrected of them.
@@ -91,7 +132,7 @@ func (a *App) records(ctx context.Context, dataDir string) (all []adg.Deployment
 	if err != nil {
 		return nil, nil, err
 	}
-	corrections, err = learn.Corrections(correctionsIn(dataDir))
+	corrections, err = learn.Corrections(ctx, store)
 	return all, corrections, err
 }
 
@@ -105,12 +146,19 @@ func (a *App) correct(ctx context.Context, dataDir string, c learn.Correction) (
 	if c.Deployment, err = called(ctx, store, c.Deployment); err != nil {
 		return "", err
 	}
-	return c.Deployment, learn.Correct(correctionsIn(dataDir), c)
+	d, err := store.Deployment(ctx, c.Deployment)
+	if err != nil {
+		return "", err
+	}
+	documents, end, err := writing(ctx, dataDir)
+	if err != nil {
+		return "", err
+	}
+	defer both(&err, end)
+	return d.ID, learn.Correct(ctx, documents, c, adg.AuditEntry{Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment})
 }
 
 // Private
-
-func modelsIn(dataDir string) models.Folder { return models.Folder(filepath.Join(dataDir, "models")) }
 
 // ownHistory are the deployments of a data directory, each labelled by the policy that it ran under.
 func (a *App) ownHistory(ctx context.Context, dataDir string) (learn.History, error) {
@@ -121,70 +169,10 @@ func (a *App) ownHistory(ctx context.Context, dataDir string) (learn.History, er
 	return learn.ReadRecords(all, corrections, learn.Options{Now: time.Now()}) //nolint:forbidigo // until then they were watched
 }
 
-func correctionsIn(dataDir string) string { return filepath.Join(dataDir, "corrections.jsonl") }
-
-// changeOf measures the change, or reads what a pipeline tells of it; nil: neither was named.
-func changeOf(ctx context.Context, o cli.PredictOptions) (*change.Change, error) {
-	switch {
-	case o.Payload != "":
-		c, err := told(o.Payload)
-		return &c, err
-	case o.Repository != "":
-		c, err := measure(ctx, o.Repository, filepath.Join(o.DataDir, "changes.index"), o.From, o.To, o.Progress)
-		return &c, err
-	}
-	return nil, nil
-}
-
-// told is the change that a pipeline describes in a file.
-func told(path string) (change.Change, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return change.Change{}, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, change.MaxPayloadBytes+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return change.Change{}, fmt.Errorf("reading %s: %w", path, err)
-	}
-	c, err := change.FromPayload(text, nil)
-	for name := range c.Measures {
-		err = errors.Join(err, learn.ValidFeature(name))
-	}
-	if err != nil {
-		return change.Change{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return c, nil
-}
-
-// measure measures a change, with the history that was read before where it is kept.
-func measure(ctx context.Context, dir, kept, from, to string, progress func(done, all int)) (change.Change, error) {
-	r, err := change.Open(ctx, dir, change.Options{Progress: progress})
-	if err != nil {
-		return change.Change{}, err
-	}
-	var index change.Index
-	if text, err := os.ReadFile(kept); err == nil && index.UnmarshalBinary(text) != nil {
-		index = change.Index{} // it is read anew
-	}
-	head := index.Head()
-	c, err := r.Measure(ctx, &index, from, to)
-	if err != nil || index.Head() == head {
-		return c, err
-	}
-	text, err := index.MarshalBinary()
-	if err != nil {
-		return c, err
-	}
-	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
-		return c, err
-	}
-	return c, os.WriteFile(kept, text, 0o600)
-}
-
 // foretell asks the model that is named, or in use; without one, what public data teach. It notes which features nobody
 // knows.
-func foretell(folder models.Folder, id, service string, features map[string]float64, now time.Time) (adg.Prediction, []string, error) {
-	m, item, err := folder.Get(id)
+func foretell(ctx context.Context, shelf models.Shelf, id, service string, features map[string]float64, now time.Time) (adg.Prediction, []string, error) {
+	m, item, err := shelf.Get(ctx, id)
 	switch {
 	case err == nil:
 	case id == "" && adg.CodeOf(err) == adg.NotFound:

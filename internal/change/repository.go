@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -77,6 +78,25 @@ func (r *Repository) Advance(ctx context.Context, x *Index, to string) error {
 		return err
 	}
 	return r.advance(ctx, x, point.id)
+}
+
+// Name stands for the repository: a digest of where it was cloned from, without credentials, or else of its folder. So
+// it is the same wherever the same remote is cloned to.
+func (r *Repository) Name(ctx context.Context) (string, error) {
+	told, err := r.git.run(ctx, nil, "config", "--local", "--get", "remote.origin.url")
+	if err != nil {
+		return "", err
+	}
+	place := r.git.dir
+	if remote := strings.TrimSpace(string(told.Stdout)); told.Exit == 0 && remote != "" {
+		place = remote
+		if u, err := url.Parse(remote); err == nil && u.User != nil {
+			u.User = nil
+			place = u.String()
+		}
+	}
+	sum := sha256.Sum256([]byte(place))
+	return hex.EncodeToString(sum[:16]), nil
 }
 
 // Private

@@ -49,7 +49,12 @@ type Predicted struct {
 type PredictCalls struct {
 	Predict func(context.Context, PredictOptions) (Predicted, error)
 	Train   func(context.Context, TrainOptions) (models.Item, error)
-	Models  func(dataDir string) models.Folder
+	// Models are the models of a data directory, the newest first.
+	Models func(ctx context.Context, dataDir string) ([]models.Item, error)
+	// Model is the one whose id begins so; with no id the one in use.
+	Model func(ctx context.Context, dataDir, id string) (models.Item, error)
+	// Pin keeps it in use; no id lets the newest be used again.
+	Pin func(ctx context.Context, dataDir, id string) (models.Item, error)
 	// Records are all deployments of a data directory, and what people corrected of them.
 	Records func(ctx context.Context, dataDir string) ([]adg.Deployment, []learn.Correction, error)
 	// Correct puts a correction on record, and gives the whole id of its deployment.
@@ -190,8 +195,8 @@ func predictModel(t Terminal, calls PredictCalls) *cobra.Command {
 	}
 	list := &cobra.Command{
 		Use: "list", Short: "List the models beside each other, the newest first", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			all, err := calls.Models(dir).List()
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := calls.Models(cmd.Context(), dir)
 			if err != nil {
 				return err
 			}
@@ -203,8 +208,8 @@ func predictModel(t Terminal, calls PredictCalls) *cobra.Command {
 	}
 	show := &cobra.Command{
 		Use: "show [ID]", Short: "Show a model's card: its data, its scores, its calibration", Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			_, item, err := calls.Models(dir).Get(strings.Join(args, ""))
+		RunE: func(cmd *cobra.Command, args []string) error {
+			item, err := calls.Model(cmd.Context(), dir, strings.Join(args, ""))
 			if err != nil {
 				return err
 			}
@@ -214,11 +219,11 @@ func predictModel(t Terminal, calls PredictCalls) *cobra.Command {
 	var unpin bool
 	pin := &cobra.Command{
 		Use: "pin ID | pin --none", Short: "Keep one model in use, whichever are trained after it", Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) == 0) != unpin {
 				return adg.Errorf(adg.Invalid, "which model? adg predict model list shows them; --none lets the newest be used")
 			}
-			item, err := calls.Models(dir).Pin(strings.Join(args, ""))
+			item, err := calls.Pin(cmd.Context(), dir, strings.Join(args, ""))
 			if err != nil {
 				return err
 			}
@@ -227,8 +232,8 @@ func predictModel(t Terminal, calls PredictCalls) *cobra.Command {
 		},
 	}
 	pin.Flags().BoolVar(&unpin, "none", false, "pin none: the newest is used")
-	complete := func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		all, _ := calls.Models(dir).List()
+	complete := func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		all, _ := calls.Models(cmd.Context(), dir)
 		var ids []string
 		for _, i := range all {
 			if len(args) == 0 && strings.HasPrefix(i.ID, prefix) {

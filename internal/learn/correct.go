@@ -1,13 +1,9 @@
 package learn
 
 import (
-	"bufio"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -24,59 +20,73 @@ type Correction struct {
 	At         time.Time `json:"at"`
 }
 
-// Correct puts a correction on record: a line at the end of a file that only grows. It is on disk when it returns.
-func Correct(path string, c Correction) error {
+// Correct puts a correction on record, beside those before it, and says so in the audit log. The origin is what only the
+// caller knows: From, Service and Environment count. It is on disk when it returns.
+func Correct(ctx context.Context, documents adg.Documents, c Correction, origin adg.AuditEntry) error {
 	if c.Deployment == "" || c.Actor == "" || c.Reason == "" {
 		return adg.Errorf(adg.Invalid, "a correction names the deployment, who makes it, and why")
 	}
 	if c.Incident != cleanTo(c.Incident, maxLink) {
 		return adg.Errorf(adg.Invalid, "an incident is linked by its address or its name, at most %d bytes on one line", maxLink)
 	}
-	line, err := json.Marshal(c)
+	text, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
+	entry := adg.AuditEntry{
+		Actor: c.Actor, From: origin.From, Action: "outcome.correct", Resource: "deployment/" + c.Deployment,
+		Service: origin.Service, Environment: origin.Environment, Outcome: adg.AuditDone, Reason: c.Reason,
+		Detail: map[string]string{"outcome": c.Outcome.String()},
 	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
+	if c.Incident != "" {
+		entry.Detail["incident"] = c.Incident
+	}
+	for {
+		before, err := documents.ListDocuments(ctx, adg.DocumentFilter{Kind: correctionKind, Prefix: c.Deployment + "/", Limit: maxCorrections, Bare: true})
+		if err != nil {
+			return err
+		}
+		if len(before) == maxCorrections {
+			return adg.Errorf(adg.Invalid, "the outcome of %s was corrected %d times, and that is enough: agree on it first", c.Deployment, maxCorrections)
+		}
+		// Whoever takes the number first has it; the other finds it taken and takes the next.
+		key := fmt.Sprintf("%s/%03d", c.Deployment, len(before))
+		_, err = documents.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: correctionKind, Key: key, Data: text}}}, entry)
+		if adg.CodeOf(err) != adg.Conflict {
+			return err
+		}
+	}
 }
 
-// Corrections are those on record, the oldest first; no file is none. A last line that was not written to its end is
-// left out.
-func Corrections(path string) ([]Correction, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // nothing was written
+// Corrections are those on record, those of one deployment in the order in which they were made.
+func Corrections(ctx context.Context, documents adg.Documents) ([]Correction, error) {
 	var all []Correction
-	in := bufio.NewReaderSize(io.LimitReader(f, maxCorrections), 1<<16)
-	for number := 1; ; number++ {
-		line, err := in.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
+	for f := (adg.DocumentFilter{Kind: correctionKind, Limit: correctionPage}); ; {
+		page, err := documents.ListDocuments(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page {
+			var c Correction
+			if err := json.Unmarshal(d.Data, &c); err != nil {
+				return nil, adg.Errorf(adg.Invalid, "the correction %s is damaged: %w", d.Key, err)
+			}
+			all = append(all, c)
+			f.After = d.Key
+		}
+		if len(page) < correctionPage {
 			return all, nil
 		}
-		var c Correction
-		if err == nil {
-			err = json.Unmarshal(line, &c)
-		}
-		if err != nil {
-			return nil, adg.Errorf(adg.Invalid, "%s: line %d: %w", path, number, err)
-		}
-		all = append(all, c)
 	}
 }
 
 // Private
 
-// maxCorrections is how many bytes of corrections are read.
-const maxCorrections = 64 << 20
+const (
+	correctionKind = "correction" // a document's key is the deployment and the correction's number
+	maxCorrections = 1000         // of one deployment: the numbers have three digits
+	correctionPage = 1000
+)
 
 // maxLink bounds the address of an incident.
 const maxLink = 300

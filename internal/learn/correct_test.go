@@ -1,31 +1,41 @@
 package learn_test
 
 import (
-	"os"
-	"path/filepath"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/learn"
+	"github.com/deployguardian/adg/internal/store/sqlite"
 )
 
-func TestLastCorrectionCountsAndAllStayOnRecord(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "corrections.jsonl")
-	begun := time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC)
-	for i, outcome := range []learn.Outcome{learn.Hotfixed, learn.Incident} {
-		if err := learn.Correct(path, learn.Correction{Deployment: "shop-v2-x", Outcome: outcome, Actor: "ann", Reason: "the pager", Incident: "https://pager/7", At: begun.Add(time.Duration(i+1) * time.Hour)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A process may be killed while it writes the third.
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+// remembering is a real store.
+func remembering(t *testing.T) *sqlite.Beside {
+	t.Helper()
+	store, err := sqlite.OpenBeside(t.Context(), t.TempDir(), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = f.WriteString(`{"deployment":"shop-v2-x","outco`)
-	_ = f.Close()
-	all, err := learn.Corrections(path)
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}
+
+func TestLastCorrectionCountsAndAllStayOnRecord(t *testing.T) {
+	store := remembering(t)
+	begun := time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC)
+	for i, outcome := range []learn.Outcome{learn.Hotfixed, learn.Incident} {
+		c := learn.Correction{Deployment: "shop-v2-x", Outcome: outcome, Actor: "ann", Reason: "the pager", Incident: "https://pager/7", At: begun.Add(time.Duration(i+1) * time.Hour)}
+		if err := learn.Correct(t.Context(), store, c, adg.AuditEntry{From: "192.0.2.1", Service: "shop", Environment: "production"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := learn.Corrections(t.Context(), store)
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v: %v", all, err)
 	}
@@ -37,22 +47,79 @@ func TestLastCorrectionCountsAndAllStayOnRecord(t *testing.T) {
 	if got := h.Deployments[0]; got.Outcome != learn.Incident || got.Why != "corrected by ann on 2026-01-05: the pager, incident https://pager/7" || !got.FailedAt.Equal(begun.Add(2*time.Hour)) {
 		t.Errorf("%+v", got)
 	}
+	log, err := store.Audit(t.Context(), adg.AuditFilter{Action: "outcome.correct", Service: "shop", Environment: "production", Resource: "deployment/shop-v2-x"})
+	if err != nil || len(log) != 2 || log[1].Actor != "ann" || log[1].From != "192.0.2.1" || log[1].Reason != "the pager" || log[1].Detail["outcome"] != "incident" || log[1].Outcome != adg.AuditDone {
+		t.Errorf("on record: %+v, %v", log, err)
+	}
 }
 
 func TestCorrectionsSayWhoAndWhy(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "corrections.jsonl")
-	if all, err := learn.Corrections(path); err != nil || len(all) != 0 {
-		t.Errorf("without a file: %v, %v", all, err)
+	store := remembering(t)
+	if all, err := learn.Corrections(t.Context(), store); err != nil || len(all) != 0 {
+		t.Errorf("before the first: %v, %v", all, err)
 	}
 	for _, c := range []learn.Correction{{Deployment: "x", Actor: "ann"}, {Deployment: "x", Reason: "r"}, {Actor: "ann", Reason: "r"}, {Deployment: "x", Actor: "ann", Reason: "r", Incident: "two\nlines"}} {
-		if err := learn.Correct(path, c); adg.CodeOf(err) != adg.Invalid {
+		if err := learn.Correct(t.Context(), store, c, adg.AuditEntry{}); adg.CodeOf(err) != adg.Invalid {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if err := os.WriteFile(path, []byte("{\"outcome\":\"exploded\"}\n"), 0o600); err != nil {
+	damaged := adg.Document{Kind: "correction", Key: "x/000", Data: []byte(`{"outcome":"exploded"}`)}
+	if _, err := store.WriteDocuments(t.Context(), []adg.Write{{Document: damaged}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := learn.Corrections(path); adg.CodeOf(err) != adg.Invalid {
-		t.Errorf("a damaged file: %v", err)
+	if _, err := learn.Corrections(t.Context(), store); adg.CodeOf(err) != adg.Invalid {
+		t.Errorf("a damaged one: %v", err)
+	}
+}
+
+func TestNoCorrectionIsLostWhenSeveralAreMadeAtOnce(t *testing.T) {
+	store := remembering(t)
+	var people sync.WaitGroup
+	for i := range 8 {
+		people.Go(func() {
+			for n := range 5 {
+				c := learn.Correction{Deployment: fmt.Sprint("d", n%2), Actor: fmt.Sprint("p", i), Reason: fmt.Sprint(n)}
+				if err := learn.Correct(t.Context(), store, c, adg.AuditEntry{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	people.Wait()
+	all, err := learn.Corrections(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := map[string]string{}
+	for _, c := range all {
+		if before := each[c.Actor+c.Deployment]; c.Reason <= before {
+			t.Errorf("%s said %s of %s after %s", c.Actor, c.Reason, c.Deployment, before)
+		}
+		each[c.Actor+c.Deployment] = c.Reason
+	}
+	if len(all) != 40 {
+		t.Errorf("%d corrections are left of 40", len(all))
+	}
+}
+
+func TestOneDeploymentIsNotCorrectedForEver(t *testing.T) {
+	store := remembering(t)
+	writes := make([]adg.Write, 1000)
+	for i := range writes {
+		writes[i].Document = adg.Document{Kind: "correction", Key: fmt.Sprintf("d/%03d", i), Data: []byte("{}")}
+	}
+	if _, err := store.WriteDocuments(t.Context(), writes); err != nil {
+		t.Fatal(err)
+	}
+	c := learn.Correction{Deployment: "d", Actor: "ann", Reason: "r"}
+	if err := learn.Correct(t.Context(), store, c, adg.AuditEntry{}); adg.CodeOf(err) != adg.Invalid {
+		t.Errorf("the 1001st: %v", err)
+	}
+	c.Deployment = "other"
+	if err := learn.Correct(t.Context(), store, c, adg.AuditEntry{}); err != nil {
+		t.Error(err)
+	}
+	if all, err := learn.Corrections(t.Context(), store); err != nil || len(all) != 1001 {
+		t.Errorf("%d corrections, %v", len(all), err)
 	}
 }

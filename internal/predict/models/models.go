@@ -1,15 +1,13 @@
-// Package models keeps trained models in a folder: each under the digest of its bytes, the newest in use unless one is
+// Package models keeps trained models in the store: each under the digest of its bytes, the newest in use unless one is
 // pinned.
 package models
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -18,55 +16,67 @@ import (
 	"github.com/deployguardian/adg/internal/predict"
 )
 
-// Folder is where models are kept. Several processes may use it; the last one that pins wins.
-type Folder string
+// Shelf is where models are kept. It is safe for concurrent use, of several processes, too; the last one that pins wins.
+type Shelf struct{ documents adg.Documents }
+
+// In is the shelf in a store.
+func In(documents adg.Documents) Shelf { return Shelf{documents} }
 
 // Item is one model that is kept.
 type Item struct {
 	ID     string       `json:"id"`
-	At     time.Time    `json:"at"` // when it was put there
+	At     time.Time    `json:"at"` // when it was put there, by the store's clock
 	Pinned bool         `json:"pinned"`
 	InUse  bool         `json:"in_use"`
 	Bytes  int64        `json:"bytes"`
 	Card   predict.Card `json:"card"`
 }
 
-// Put keeps a model; the same one again changes nothing but its age.
-func (f Folder) Put(m *predict.Model) (Item, error) {
+// Put keeps a model, and the audit entries with it; the same model again changes nothing but its age. One that is larger
+// than adg.MaxDocument is Invalid.
+func (s Shelf) Put(ctx context.Context, m *predict.Model, entries ...adg.AuditEntry) (Item, error) {
 	text, err := predict.Encode(m)
 	if err != nil {
 		return Item{}, err
 	}
-	if err := os.MkdirAll(string(f), 0o700); err != nil {
-		return Item{}, err
+	kept, err := json.Marshal(card{Bytes: int64(len(text)), Card: m.Card})
+	if err != nil {
+		return Item{}, adg.Errorf(adg.Internal, "encode the card of a model: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	id := hex.EncodeToString(sum[:])[:idLength]
-	if err := f.write(id+extension, text); err != nil {
+	_, err = s.documents.WriteDocuments(ctx, []adg.Write{
+		{Document: adg.Document{Kind: modelKind, Key: id, Data: text}, If: adg.AnyVersion},
+		{Document: adg.Document{Kind: cardKind, Key: id, Data: kept}, If: adg.AnyVersion},
+	}, entries...)
+	if err != nil {
 		return Item{}, err
 	}
-	return f.find(id)
+	return s.Find(ctx, id)
 }
 
-// List is what is kept, the newest first. A file that is damaged is left out.
-func (f Folder) List() ([]Item, error) {
-	entries, err := os.ReadDir(string(f))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// List is what is kept, the newest first. A card that is damaged is left out.
+func (s Shelf) List(ctx context.Context) ([]Item, error) {
+	pinned, err := s.pinned(ctx)
+	if err != nil {
 		return nil, err
 	}
-	pinned := f.pinned()
 	var all []Item
-	for _, e := range entries {
-		id, isModel := strings.CutSuffix(e.Name(), extension)
-		if !isModel || len(id) != idLength {
-			continue
+	for f := (adg.DocumentFilter{Kind: cardKind, Limit: pageSize}); ; {
+		page, err := s.documents.ListDocuments(ctx, f)
+		if err != nil {
+			return nil, err
 		}
-		m, err := f.read(id)
-		info, gone := e.Info()
-		if err != nil || gone != nil {
-			continue
+		for _, d := range page {
+			var c card
+			if json.Unmarshal(d.Data, &c) == nil {
+				all = append(all, Item{ID: d.Key, At: d.Updated, Bytes: c.Bytes, Card: c.Card, Pinned: d.Key == pinned})
+			}
+			f.After = d.Key
 		}
-		all = append(all, Item{ID: id, At: info.ModTime(), Bytes: info.Size(), Card: m.Card, Pinned: id == pinned})
+		if len(page) < pageSize {
+			break
+		}
 	}
 	slices.SortFunc(all, func(a, b Item) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
 	if len(all) > 0 {
@@ -75,44 +85,9 @@ func (f Folder) List() ([]Item, error) {
 	return all, nil
 }
 
-// Get is the model whose id begins so; with no id the one in use. NotFound: there is none.
-func (f Folder) Get(id string) (*predict.Model, Item, error) {
-	item, err := f.find(id)
-	if err != nil {
-		return nil, Item{}, err
-	}
-	m, err := f.read(item.ID)
-	return m, item, err
-}
-
-// Pin keeps one model in use, whichever are trained after it; no id lets the newest be used again.
-func (f Folder) Pin(id string) (Item, error) {
-	if id == "" {
-		if err := os.Remove(filepath.Join(string(f), pinFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return Item{}, err
-		}
-		return f.find("")
-	}
-	item, err := f.find(id)
-	if err != nil {
-		return Item{}, err
-	}
-	if err := f.write(pinFile, []byte(item.ID+"\n")); err != nil {
-		return Item{}, err
-	}
-	return f.find(item.ID)
-}
-
-// Private
-
-const (
-	extension = ".model"
-	pinFile   = "pinned"
-	idLength  = 12
-)
-
-func (f Folder) find(id string) (Item, error) {
-	all, err := f.List()
+// Find is the one whose id begins so; with no id the one in use. NotFound: there is none.
+func (s Shelf) Find(ctx context.Context, id string) (Item, error) {
+	all, err := s.List(ctx)
 	if err != nil {
 		return Item{}, err
 	}
@@ -133,35 +108,59 @@ func (f Folder) find(id string) (Item, error) {
 	return Item{}, adg.Errorf(adg.NotFound, "there is no model %q: adg predict model list shows them", id)
 }
 
-func (f Folder) read(id string) (*predict.Model, error) {
-	text, err := os.ReadFile(filepath.Join(string(f), id+extension))
+// Get is the model that Find finds. Invalid: it is damaged.
+func (s Shelf) Get(ctx context.Context, id string) (*predict.Model, Item, error) {
+	item, err := s.Find(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, Item{}, err
 	}
-	return predict.Decode(text)
+	d, err := s.documents.Document(ctx, modelKind, item.ID)
+	if err != nil {
+		return nil, Item{}, err
+	}
+	m, err := predict.Decode(d.Data)
+	return m, item, err
 }
 
-func (f Folder) pinned() string {
-	text, err := os.ReadFile(filepath.Join(string(f), pinFile))
-	if err != nil {
-		return "" // nothing is
+// Pin keeps one model in use, whichever are trained after it; no id lets the newest be used again. The audit entries go
+// on record with it.
+func (s Shelf) Pin(ctx context.Context, id string, entries ...adg.AuditEntry) (Item, error) {
+	w := adg.Write{Document: adg.Document{Kind: pinKind, Key: pinKey}, If: adg.AnyVersion, Drop: id == ""}
+	if id != "" {
+		item, err := s.Find(ctx, id)
+		if err != nil {
+			return Item{}, err
+		}
+		id, w.Document.Data = item.ID, []byte(item.ID)
 	}
-	return strings.TrimSpace(string(text))
+	if _, err := s.documents.WriteDocuments(ctx, []adg.Write{w}, entries...); err != nil {
+		return Item{}, err
+	}
+	return s.Find(ctx, id)
 }
 
-// write replaces a file as a whole.
-func (f Folder) write(name string, text []byte) error {
-	temporary, err := os.CreateTemp(string(f), name+".*")
-	if err != nil {
-		return err
+// Private
+
+// The card is a document of its own, so that a list reads no model.
+const (
+	modelKind = "model"
+	cardKind  = "model-card"
+	pinKind   = "model-pin"
+	pinKey    = "pinned"
+	idLength  = 12
+	pageSize  = 1000
+)
+
+type card struct {
+	Bytes int64        `json:"bytes"` // of the model
+	Card  predict.Card `json:"card"`
+}
+
+// pinned is the id of the model that is pinned; empty: none is.
+func (s Shelf) pinned(ctx context.Context) (string, error) {
+	d, err := s.documents.Document(ctx, pinKind, pinKey)
+	if adg.CodeOf(err) == adg.NotFound {
+		return "", nil
 	}
-	_, err = temporary.Write(text)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), filepath.Join(string(f), name))
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-	}
-	return err
+	return string(d.Data), err
 }

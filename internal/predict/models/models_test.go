@@ -2,14 +2,13 @@ package models_test
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/predict"
 	"github.com/deployguardian/adg/internal/predict/models"
+	"github.com/deployguardian/adg/internal/store/sqlite"
 )
 
 func trained(outcomes int) *predict.Model {
@@ -22,73 +21,134 @@ func trained(outcomes int) *predict.Model {
 	return l.Model()
 }
 
-// put keeps a model as if so many minutes after the first.
-func put(t *testing.T, f models.Folder, outcomes int, minutes int) models.Item {
-	t.Helper()
-	item, err := f.Put(trained(outcomes))
+// bench is a shelf in a real store, whose clock goes on by a minute with each model.
+type bench struct {
+	models.Shelf
+	*testing.T
+	store *sqlite.Beside
+	now   time.Time
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t, now: time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC)}
+	store, err := sqlite.OpenBeside(t.Context(), t.TempDir(), sqlite.Options{Clock: func() time.Time { return b.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := time.Date(2026, 1, 5, 10, minutes, 0, 0, time.UTC)
-	if err := os.Chtimes(filepath.Join(string(f), item.ID+".model"), at, at); err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.store, b.Shelf = store, models.In(store)
+	return b
+}
+
+func (b *bench) put(outcomes int) models.Item {
+	b.Helper()
+	b.now = b.now.Add(time.Minute)
+	item, err := b.Put(b.Context(), trained(outcomes))
+	if err != nil {
+		b.Fatal(err)
 	}
 	return item
 }
 
+func (b *bench) uses(want models.Item) {
+	b.Helper()
+	m, item, err := b.Get(b.Context(), "")
+	if err != nil || item.ID != want.ID || !item.InUse || m.Card.Outcomes != want.Card.Outcomes {
+		b.Errorf("%s is used (%v), want %s", item.ID, err, want.ID)
+	}
+}
+
 func TestNewestModelIsUsedUnlessOneIsPinned(t *testing.T) {
-	f := models.Folder(filepath.Join(t.TempDir(), "models"))
-	if _, _, err := f.Get(""); adg.CodeOf(err) != adg.NotFound {
-		t.Errorf("an empty folder has a model: %v", err)
+	b := newBench(t)
+	if _, _, err := b.Get(t.Context(), ""); adg.CodeOf(err) != adg.NotFound {
+		t.Errorf("an empty shelf has a model: %v", err)
 	}
-	first, second := put(t, f, 40, 0), put(t, f, 60, 1)
-	use := func(want models.Item) {
-		t.Helper()
-		m, item, err := f.Get("")
-		if err != nil || item.ID != want.ID || m.Card.Outcomes != want.Card.Outcomes {
-			t.Errorf("%s is used (%v), want %s", item.ID, err, want.ID)
-		}
-	}
-	use(second)
-	if item, err := f.Pin(first.ID[:6]); err != nil || !item.Pinned || !item.InUse {
+	first, second := b.put(40), b.put(60)
+	b.uses(second)
+	if item, err := b.Pin(t.Context(), first.ID[:6]); err != nil || !item.Pinned || !item.InUse {
 		t.Errorf("%+v: %v", item, err)
 	}
-	use(first)
-	put(t, f, 80, 2)
-	use(first)
-	if _, err := f.Pin(""); err != nil {
-		t.Fatal(err)
+	b.uses(first)
+	third := b.put(80)
+	b.uses(first)
+	if item, err := b.Pin(t.Context(), ""); err != nil || item.ID != third.ID {
+		t.Errorf("%+v: %v", item, err)
 	}
-	if _, item, _ := f.Get(""); item.Card.Outcomes != 80 {
-		t.Errorf("with none pinned, the one of %d outcomes is used", item.Card.Outcomes)
-	}
+	b.uses(third)
+	b.uses(b.put(40)) // trained again, the oldest is the newest
 }
 
 func TestModelsAreFoundByTheBeginningOfTheirId(t *testing.T) {
-	f := models.Folder(t.TempDir())
-	item := put(t, f, 40, 0)
-	m, got, err := f.Get(item.ID[:5])
+	b := newBench(t)
+	item := b.put(40)
+	m, got, err := b.Get(t.Context(), item.ID[:5])
 	if err != nil || got.ID != item.ID || math.IsNaN(m.Predict([]float64{3}, "").Failure) {
 		t.Errorf("%+v: %v", got, err)
 	}
-	if again := put(t, f, 40, 3); again.ID != item.ID {
-		t.Error("the same model has two ids")
+	if again := b.put(40); again.ID != item.ID || !again.At.After(item.At) {
+		t.Errorf("the same model came as %+v, and then as %+v", item, again)
 	}
 	for _, id := range []string{"zz", "../" + item.ID} {
-		if _, _, err := f.Get(id); adg.CodeOf(err) != adg.NotFound {
+		if _, _, err := b.Get(t.Context(), id); adg.CodeOf(err) != adg.NotFound {
 			t.Errorf("%q: %v", id, err)
+		}
+		if _, err := b.Pin(t.Context(), id); adg.CodeOf(err) != adg.NotFound {
+			t.Errorf("pinning %q: %v", id, err)
 		}
 	}
 }
 
-func TestDamagedFileHidesNoOtherModel(t *testing.T) {
-	f := models.Folder(t.TempDir())
-	item := put(t, f, 40, 0)
-	if err := os.WriteFile(filepath.Join(string(f), "0123456789ab.model"), []byte("nonsense"), 0o600); err != nil {
+func TestDamageHidesNoOtherModel(t *testing.T) {
+	b := newBench(t)
+	item, broken := b.put(40), b.put(60)
+	for _, d := range []adg.Document{{Kind: "model-card", Key: "0123456789ab"}, {Kind: "model", Key: broken.ID}} {
+		d.Data = []byte("nonsense")
+		if _, err := b.store.WriteDocuments(t.Context(), []adg.Write{{Document: d, If: adg.AnyVersion}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := b.List(t.Context())
+	if err != nil || len(all) != 2 || all[1].ID != item.ID {
+		t.Errorf("%+v: %v", all, err)
+	}
+	if _, _, err := b.Get(t.Context(), broken.ID); adg.CodeOf(err) != adg.Invalid {
+		t.Errorf("a damaged model: %v", err)
+	}
+	if _, _, err := b.Get(t.Context(), item.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsDoneWithModelsIsOnRecord(t *testing.T) {
+	b := newBench(t)
+	item, err := b.Put(t.Context(), trained(40), adg.AuditEntry{Action: "model.put", Actor: "ann"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := f.List()
-	if err != nil || len(all) != 1 || all[0].ID != item.ID || !all[0].InUse {
+	if _, err := b.Pin(t.Context(), item.ID, adg.AuditEntry{Action: "model.pin", Actor: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Pin(t.Context(), "zz", adg.AuditEntry{Action: "model.pin", Actor: "bob"}); err == nil {
+		t.Error("what does not exist was pinned")
+	}
+	log, err := b.store.Audit(t.Context(), adg.AuditFilter{Action: "model."})
+	if err != nil || len(log) != 2 || log[0].Action != "model.put" || log[1].Action != "model.pin" {
+		t.Errorf("%+v: %v", log, err)
+	}
+}
+
+func TestListReadsNoModel(t *testing.T) {
+	b := newBench(t)
+	item := b.put(40)
+	drop := adg.Write{Document: adg.Document{Kind: "model", Key: item.ID}, If: adg.AnyVersion, Drop: true}
+	if _, err := b.store.WriteDocuments(t.Context(), []adg.Write{drop}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := b.List(t.Context()); err != nil || len(all) != 1 || all[0].Card.Outcomes != 40 || all[0].Bytes == 0 {
 		t.Errorf("%+v: %v", all, err)
 	}
 }

@@ -270,7 +270,7 @@ func TestCancellingStopsTheProgramAndItsChildren(t *testing.T) {
 
 func TestWhereProgramsAreNotAllowedNoneIsOpened(t *testing.T) {
 	_, err := Driver.Open(t.Context(), running(t, "echo 1", nil), adg.Host{Name: "own"})
-	if !adg.IsPermanent(err) || adg.CodeOf(err) != adg.Unauthorized || !strings.Contains(err.Error(), "administrator must allow") {
+	if !adg.IsPermanent(err) || adg.CodeOf(err) != adg.Unauthorized || !strings.Contains(err.Error(), "has to allow them") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -29,8 +29,15 @@ const (
 
 const childLease = 30 * time.Minute
 
-// TestMain is also the process that tests kill.
+// TestMain is also the process that tests kill, and the one that writes beside.
 func TestMain(m *testing.M) {
+	if n, err := strconv.Atoi(os.Getenv(childBeside)); err == nil {
+		if err := keepBeside(os.Getenv(childDir), n, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		fmt.Fprintln(os.Stderr, commitForEver(dir, os.Stdout))
 		os.Exit(1)

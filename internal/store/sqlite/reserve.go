@@ -14,7 +14,7 @@ const (
 )
 
 // reserve is room on the disk that is kept for the day when there is none left: decisions, intents and outcomes can
-// still be written then, measurements wait until there is room again. Only the writer uses it.
+// still be written then, measurements wait until there is room again. Only the writer uses it. Nil is none.
 type reserve struct {
 	path     string
 	now      func() time.Time
@@ -32,7 +32,7 @@ func newReserve(path string, now func() time.Time, log *slog.Logger) *reserve {
 
 // release gives the room away, once: true if there is more now than before.
 func (r *reserve) release() bool {
-	if r.released {
+	if r == nil || r.released {
 		return false
 	}
 	r.released, r.tried = true, r.now()
@@ -42,7 +42,7 @@ func (r *reserve) release() bool {
 
 // restore makes the reserve again when there is room.
 func (r *reserve) restore() {
-	if !r.released || (!r.tried.IsZero() && r.now().Sub(r.tried) < reserveRetry) {
+	if r == nil || !r.released || (!r.tried.IsZero() && r.now().Sub(r.tried) < reserveRetry) {
 		return
 	}
 	first := r.tried.IsZero()
@@ -57,6 +57,9 @@ func (r *reserve) restore() {
 		r.log.Warn("there is no room for the reserve: free some space", "reserve", r.path, "error", err)
 	}
 }
+
+// gone tells whether the room is given away: the disk is full.
+func (r *reserve) gone() bool { return r != nil && r.released }
 
 // Private
 

@@ -1,5 +1,5 @@
 // Package sqlite remembers deployments in one SQLite database inside a data directory: for one process that guards,
-// and for others that read along.
+// and for others that read along or keep documents in it.
 package sqlite
 
 import (
@@ -101,19 +101,29 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	// SQLite would create it readable by everybody.
+	if err := touch(path); err != nil {
+		return err
+	}
+	if err := s.connect(ctx, path, version, newReserve(filepath.Join(s.dir, "reserve"), s.clock.now, o.Log)); err != nil {
+		return err
+	}
+	return s.heal(ctx)
+}
+
+// touch makes the database's file: SQLite would create it readable by everybody.
+func touch(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return adg.Errorf(adg.Unavailable, "create the database: %w", err)
 	}
-	if err := file.Close(); err != nil {
+	return file.Close()
+}
+
+// connect brings the database up to date and starts its writer and its readers.
+func (s *Store) connect(ctx context.Context, path string, version int64, r *reserve) (err error) {
+	if s.writes, err = openWrites(path); err != nil {
 		return err
 	}
-	r := newReserve(filepath.Join(s.dir, "reserve"), s.clock.now, o.Log)
-	if s.writes, err = sql.Open("sqlite", dsn(path, "rw", writePragmas...)); err != nil {
-		return err
-	}
-	s.writes.SetMaxOpenConns(1)
 	if version < newestSchema() {
 		if err := migrate(ctx, s.writes); err != nil {
 			return err
@@ -124,10 +134,8 @@ func (s *Store) open(ctx context.Context, o Options) error {
 		return err
 	}
 	s.writer = startWriter(conn, r)
-	if s.reads, err = openReads(path); err != nil {
-		return err
-	}
-	return s.heal(ctx)
+	s.reads, err = openReads(path)
+	return err
 }
 
 // The writer begins with synchronous = FULL and lowers it where a commit may be lost with the power.
@@ -135,6 +143,15 @@ var (
 	writePragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
 	readPragmas  = []string{"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)"}
 )
+
+func openWrites(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, "rw", writePragmas...))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
 
 func openReads(path string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", dsn(path, "ro", readPragmas...))

@@ -172,7 +172,7 @@ func (w *writer) attempt(batch []*job) (err error) {
 	if err := w.synchronous(durable); err != nil {
 		return err
 	}
-	t := &tx{writer: w, tight: w.reserve.released}
+	t := &tx{writer: w, tight: w.reserve.gone()}
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
