@@ -85,9 +85,6 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 		if err != nil {
 			return c, err
 		}
-		if err := by.saw(version); err != nil {
-			return c, err
-		}
 		var left []Binding
 		for _, b := range given.list {
 			if b.Subject != "user:"+name {
@@ -95,7 +92,7 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 			}
 		}
 		c.writes = append(c.writes, drop(kindUser, name, version), given.replacedBy(left))
-		return c, d.keepAnAdmin(ctx, given.list, left, name, nil)
+		return c, errors.Join(by.saw(version), d.keepAnAdmin(ctx, given.list, left, name, nil))
 	})
 }
 
