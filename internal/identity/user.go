@@ -85,6 +85,9 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 		if err != nil {
 			return c, err
 		}
+		if err := by.saw(version); err != nil {
+			return c, err
+		}
 		var left []Binding
 		for _, b := range given.list {
 			if b.Subject != "user:"+name {
@@ -92,7 +95,7 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 			}
 		}
 		c.writes = append(c.writes, drop(kindUser, name, version), given.replacedBy(left))
-		return c, errors.Join(by.saw(version), d.keepAnAdmin(ctx, given.list, left, name, nil))
+		return c, d.keepAnAdmin(ctx, given.list, left, name, nil)
 	})
 }
 
