@@ -129,11 +129,11 @@ func (a *API) Close() error {
 
 func (a *API) register() {
 	healthv1.RegisterHealthServer(a.server, a.health)
-	adgv1.RegisterLoginServiceServer(a.server, &logins{API: a})
-	adgv1.RegisterIdentityServiceServer(a.server, &identities{API: a})
 	adgv1.RegisterDeploymentServiceServer(a.server, &deployments{API: a})
 	adgv1.RegisterEventServiceServer(a.server, &events{API: a})
 	adgv1.RegisterSystemServiceServer(a.server, &system{API: a})
+	adgv1.RegisterIdentityServiceServer(a.server, &identities{API: a})
+	adgv1.RegisterLoginServiceServer(a.server, &logins{API: a})
 	reflection.Register(a.server)
 }
 

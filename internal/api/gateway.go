@@ -46,8 +46,8 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		runtime.WithDisablePathLengthFallback(),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		adgv1.RegisterLoginServiceHandler, adgv1.RegisterIdentityServiceHandler,
 		adgv1.RegisterDeploymentServiceHandler, adgv1.RegisterEventServiceHandler, adgv1.RegisterSystemServiceHandler,
+		adgv1.RegisterIdentityServiceHandler, adgv1.RegisterLoginServiceHandler,
 	} {
 		if err := register(context.Background(), mux, a.conn); err != nil {
 			return nil, adg.Errorf(adg.Internal, "opening the gateway: %w", err)
