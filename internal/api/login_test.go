@@ -167,11 +167,12 @@ func TestEveryMethodOfBothServicesAnswers(t *testing.T) {
 func TestThePageLogsInWithoutAScriptAndSendsNobodyElsewhere(t *testing.T) {
 	h := newHouse(t, nil)
 	tests := map[string]struct{ next, want string }{
-		"a page of ours":          {"/deployments?live=1", "/deployments?live=1"},
-		"nothing":                 {"", "/"},
-		"another site":            {"https://evil.example", "/"},
-		"another site, shortened": {"//evil.example", "/"},
-		"another site, disguised": {`/\evil.example`, "/"},
+		"a page of ours":           {"/deployments?live=1", "/deployments?live=1"},
+		"nothing":                  {"", "/"},
+		"another site":             {"https://evil.example", "/"},
+		"another site, shortened":  {"//evil.example", "/"},
+		"another site, lengthened": {"///evil.example", "/"},
+		"another site, disguised":  {`/\evil.example`, "/"},
 	}
 	for name, tt := range tests {
 		b := h.browser()
