@@ -3,6 +3,7 @@ package wire
 import (
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -88,7 +89,7 @@ func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
 		s.Authors = []string{author}
 	}
 	switch {
-	case len(s.Key) > maxKey:
+	case utf8.RuneCountInString(s.Key) > maxKey:
 		err = adg.Errorf(adg.Invalid, "the idempotency key has at most %d characters", maxKey)
 	case len(r.GetLabels()) > maxLabels:
 		err = adg.Errorf(adg.Invalid, "a deployment has at most %d labels", maxLabels)
@@ -111,7 +112,7 @@ func ReadPlan(r *adgv1.PlanDeploymentRequest) (control.Start, error) {
 
 const (
 	maxNamed    = 1000 // values of one field of a selection
-	maxKey      = 128  // bytes of an idempotency key
+	maxKey      = 128  // characters of an idempotency key
 	maxLabels   = 32
 	maxFeatures = 256
 )
