@@ -218,6 +218,30 @@ func TestSelectionPicksWhatItNames(t *testing.T) {
 	}
 }
 
+func TestWatchIsSelectedAsTheListIs(t *testing.T) {
+	list := &adgv1.ListDeploymentsRequest{
+		Services: []string{"shop"}, Environments: []string{"production"}, Teams: []string{"web"}, States: []adgv1.State{adgv1.State_STATE_ROLLING},
+		Healths: []adgv1.Health{adgv1.Health_HEALTH_HEALTHY}, Actors: []string{"ann"}, Version: "2.0", Live: true, WaitsForHuman: true,
+		FromTime: wire.Timestamp(noon), ToTime: wire.Timestamp(noon.Add(time.Hour)),
+	}
+	watch := &adgv1.WatchDeploymentsRequest{}
+	fields := watch.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		same := list.ProtoReflect().Descriptor().Fields().ByName(fields.Get(i).Name())
+		if same == nil || !list.ProtoReflect().Has(same) {
+			t.Fatalf("the list has no %s", fields.Get(i).Name())
+		}
+		watch.ProtoReflect().Set(fields.Get(i), list.ProtoReflect().Get(same))
+	}
+	want, err := wire.ReadSelection(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := wire.ReadWatchSelection(watch); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("%+v, want %+v (%v)", got, want, err)
+	}
+}
+
 func TestHumansAreWaitedForWhereTheirWordIsWanted(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -5,27 +5,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
-
-// Selected is a request that selects deployments: ListDeploymentsRequest or WatchDeploymentsRequest.
-type Selected interface {
-	GetServices() []string
-	GetEnvironments() []string
-	GetTeams() []string
-	GetStates() []adgv1.State
-	GetHealths() []adgv1.Health
-	GetActors() []string
-	GetVersion() string
-	GetLive() bool
-	GetWaitsForHuman() bool
-	GetFromTime() *timestamppb.Timestamp
-	GetToTime() *timestamppb.Timestamp
-}
 
 // Selection selects deployments. Empty fields select all; several values of one field select any.
 type Selection struct {
@@ -43,7 +26,7 @@ type Selection struct {
 }
 
 // ReadSelection is the selection that a caller means.
-func ReadSelection(r Selected) (Selection, error) {
+func ReadSelection(r *adgv1.ListDeploymentsRequest) (Selection, error) {
 	s := Selection{
 		Services: r.GetServices(), Environments: r.GetEnvironments(), Teams: r.GetTeams(), Actors: r.GetActors(), Version: r.GetVersion(),
 		Live: r.GetLive(), WaitsForHuman: r.GetWaitsForHuman(),
@@ -65,6 +48,15 @@ func ReadSelection(r Selected) (Selection, error) {
 	}
 	s.To, err = ReadTimestamp("to_time", r.GetToTime())
 	return s, err
+}
+
+// ReadWatchSelection is the selection that a caller means to watch.
+func ReadWatchSelection(r *adgv1.WatchDeploymentsRequest) (Selection, error) {
+	return ReadSelection(&adgv1.ListDeploymentsRequest{
+		Services: r.GetServices(), Environments: r.GetEnvironments(), Teams: r.GetTeams(), States: r.GetStates(), Healths: r.GetHealths(),
+		Actors: r.GetActors(), Version: r.GetVersion(), Live: r.GetLive(), WaitsForHuman: r.GetWaitsForHuman(), FromTime: r.GetFromTime(),
+		ToTime: r.GetToTime(),
+	})
 }
 
 // Holds tells whether a deployment, whose service has that team, is selected.
