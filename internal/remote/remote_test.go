@@ -360,12 +360,12 @@ func TestNothingIsSentToLinkLocalAndMetadataAddresses(t *testing.T) {
 
 func TestTheDialerLooksAtTheAddressAfterTheNameWasResolved(t *testing.T) {
 	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:443", "[::ffff:169.254.0.1]:80", "[::ffff:168.63.129.16]:80"} {
-		if err := control("tcp", address, nil); err == nil {
+		if err := control(t.Context(), "tcp", address, nil); err == nil {
 			t.Errorf("%s may be connected to", address)
 		}
 	}
 	for _, address := range []string{"127.0.0.1:80", "10.0.0.1:80", "[::1]:80", "[fd00::1]:80", "93.184.216.34:443"} {
-		if err := control("tcp", address, nil); err != nil {
+		if err := control(t.Context(), "tcp", address, nil); err != nil {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -21,7 +23,7 @@ func Connection(k control.Connection) (*adgv1.Connection, error) {
 	}
 	made := &adgv1.Connection{
 		Name: text(k.Name), Seam: Seam(k.Seam), Type: text(k.Type), Services: everywhere(k.Services), Environments: everywhere(k.Environments),
-		SecretNames: takeSecrets(options, ""), Etag: Etag(k.Version),
+		SecretNames: takeSecrets(options, "", false), Etag: Etag(k.Version),
 	}
 	slices.Sort(made.SecretNames)
 	if made.Options, err = structpb.NewStruct(options); err != nil {
@@ -32,7 +34,7 @@ func Connection(k control.Connection) (*adgv1.Connection, error) {
 
 // ReadConnection is the connection that a caller wants, for control.PutConnection. Secrets of the one before, which is
 // as control shows it and nil for a new one, stay where the caller names none; one that is named empty goes. The path of
-// a secret has its fields between dots, as in auth.password.
+// a secret has its fields between dots, as in auth.password or scrape[0].bearer_token.
 func ReadConnection(c *adgv1.Connection, before *control.Connection) (control.Connection, error) {
 	seam, err := ReadSeam(c.GetSeam())
 	k := control.Connection{Seam: seam, Name: c.GetName(), Type: c.GetType(), Services: c.GetServices(), Environments: c.GetEnvironments()}
@@ -100,42 +102,42 @@ func form(value any) string {
 }
 
 // takeSecrets takes secrets out of options and gives their paths. Where a secret is kept is no secret, so that stays;
-// those that should not be here at all go with the rest.
-func takeSecrets(options map[string]any, path string) []string {
+// those that should not be here at all go with the rest. In lists it stays visible that there is one: which entry it
+// belongs to is not to be guessed when the list comes back.
+func takeSecrets(options map[string]any, path string, listed bool) []string {
 	var names []string
 	for name, value := range options {
 		at := join(path, name)
 		switch form(value) {
-		case "env", "file":
-			names = append(names, at)
 		case "":
-			names = append(names, takeInside(value, at)...)
+			names = append(names, takeInside(value, at, listed)...)
+			continue
+		case "env", "file":
 		default:
-			names = append(names, at)
-			delete(options, name)
+			if delete(options, name); listed {
+				options[name] = kept()
+			}
 		}
+		names = append(names, at)
 	}
 	return names
 }
 
-func takeInside(value any, path string) []string {
+func takeInside(value any, path string, listed bool) []string {
 	switch inner := value.(type) {
 	case map[string]any:
-		return takeSecrets(inner, path)
+		return takeSecrets(inner, path, listed)
 	case []any:
 		var names []string
 		for i, item := range inner {
-			switch form(item) {
-			case "env", "file":
-				names = append(names, path)
-			case "":
-				names = append(names, takeInside(item, path)...)
-			default:
-				names = append(names, path)
-				inner[i] = kept()
+			// An entry stands as an option of that name would.
+			entry := map[string]any{"": item}
+			for _, name := range takeSecrets(entry, "", true) {
+				names = append(names, join(fmt.Sprintf("%s[%d]", path, i), name))
 			}
+			inner[i] = entry[""]
 		}
-		return slices.Compact(names)
+		return names
 	}
 	return nil
 }
@@ -170,21 +172,17 @@ func keepSecrets(options, old map[string]any, secrets map[string]string, path st
 // putSecret puts a new secret in its place; an empty one goes.
 func putSecret(options map[string]any, path, secret string) error {
 	fields := strings.Split(path, ".")
-	if slices.Contains(fields, "") {
-		return adg.Errorf(adg.Invalid, "%.60q is no path of an option: write its fields between dots, as in auth.password", path)
-	}
-	for _, f := range fields[:len(fields)-1] {
-		inner, isMap := options[f].(map[string]any)
-		if _, present := options[f]; present && !isMap {
-			return adg.Errorf(adg.Invalid, "the option %.60q has nothing below it that could be a secret", f)
+	for _, field := range fields[:len(fields)-1] {
+		below, err := descend(options, field)
+		if err != nil {
+			return adg.Errorf(adg.Invalid, "%.100q is no path of a secret: %w", path, err)
 		}
-		if !isMap {
-			inner = map[string]any{}
-			options[f] = inner
-		}
-		options = inner
+		options = below
 	}
 	last := fields[len(fields)-1]
+	if last == "" || strings.ContainsAny(last, "[]") || slices.Contains(fields, "") {
+		return adg.Errorf(adg.Invalid, "%.100q is no path of a secret: write its fields between dots, as in auth.password", path)
+	}
 	if secret == "" {
 		delete(options, last)
 		return nil
@@ -193,12 +191,37 @@ func putSecret(options map[string]any, path, secret string) error {
 	return nil
 }
 
+// descend goes into a field, such as auth, which is made where it is missing, or into an entry of a list, such as
+// scrape[0].
+func descend(options map[string]any, field string) (map[string]any, error) {
+	if name, rest, isEntry := strings.Cut(field, "["); isEntry {
+		list, _ := options[name].([]any)
+		i, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+		if err != nil || i < 0 || i >= len(list) {
+			return nil, fmt.Errorf("the options have no %.60q", field)
+		}
+		if entry, isMap := list[i].(map[string]any); isMap {
+			return entry, nil
+		}
+		return nil, fmt.Errorf("%.60q has nothing below it", field)
+	}
+	switch below := options[field].(type) {
+	case nil:
+		made := map[string]any{}
+		options[field] = made
+		return made, nil
+	case map[string]any:
+		return below, nil
+	}
+	return nil, fmt.Errorf("%.60q has nothing below it", field)
+}
+
 // kept is how a secret that is sealed already is named.
 func kept() map[string]any { return map[string]any{"keep": "true"} }
 
 func join(path, name string) string {
-	if path == "" {
-		return name
+	if path == "" || name == "" || name[0] == '[' {
+		return path + name
 	}
 	return path + "." + name
 }

@@ -54,10 +54,10 @@ func (o *outlook) look() {
 	case adg.RollbackPending:
 		o.condemned()
 	case adg.RollingBack:
-		o.say(waitsForTarget, time.Time{}, "%s is being brought back, then it is verified", o.good())
+		o.say(waitsForTarget, time.Time{}, "%s is being brought back, then it is verified", goodOf(o.d.Spec))
 	case adg.VerifyingRollback:
 		rest := max(o.p.Rollback.VerifyFor-o.s.Good, 0)
-		o.say(waitsForBake, o.s.Ticked.Add(rest), "the rollback is done in %s if %s is good", short(rest), o.good())
+		o.say(waitsForBake, o.s.Ticked.Add(rest), "the rollback is done in %s if %s is good", short(rest), goodOf(o.d.Spec))
 	case adg.Blocked, adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 		o.say("", time.Time{}, "nothing: it has ended")
 	}
@@ -173,15 +173,15 @@ func (o *outlook) condemned() {
 	grace := o.graceEnd()
 	switch {
 	case o.s.Approved != "":
-		o.say(waitsForTarget, time.Time{}, "it goes back to %s as soon as the target has done what it was told last", o.good())
+		o.say(waitsForTarget, time.Time{}, "it goes back to %s as soon as the target has done what it was told last", goodOf(o.d.Spec))
 	case grace.After(o.s.Ticked):
-		o.say(waitsForHealth, grace, "it goes back to %s in %s unless it recovers", o.good(), short(grace.Sub(o.s.Ticked)))
+		o.say(waitsForHealth, grace, "it goes back to %s in %s unless it recovers", goodOf(o.d.Spec), short(grace.Sub(o.s.Ticked)))
 	case !o.s.Asked.IsZero() && r.AskThen == adg.AskThenRollBack:
-		o.say(waitsForApproval, o.s.Asked.Add(r.AskTimeout), "it goes back to %s once somebody approves, and at %s by itself", o.good(), clock(o.s.Asked.Add(r.AskTimeout)))
+		o.say(waitsForApproval, o.s.Asked.Add(r.AskTimeout), "it goes back to %s once somebody approves, and at %s by itself", goodOf(o.d.Spec), clock(o.s.Asked.Add(r.AskTimeout)))
 	case !o.s.Asked.IsZero():
-		o.say(waitsForApproval, time.Time{}, "it goes back to %s once somebody approves", o.good())
+		o.say(waitsForApproval, time.Time{}, "it goes back to %s once somebody approves", goodOf(o.d.Spec))
 	default:
-		o.say(waitsForGates, time.Time{}, "it goes back to %s as soon as nothing else is in the way", o.good())
+		o.say(waitsForGates, time.Time{}, "it goes back to %s as soon as nothing else is in the way", goodOf(o.d.Spec))
 	}
 }
 
@@ -243,12 +243,12 @@ func (o *outlook) graceEnd() time.Time {
 // obstacle tells whether automation has no way back at all.
 func (o *outlook) obstacle() bool { return !wayBack(o.d.Spec) || o.p.Rollback.SchemaIrreversible }
 
-// good is the version that a rollback goes to.
-func (o *outlook) good() string {
-	if o.d.Spec.LastGood == nil {
+// goodOf is the version that a rollback goes to.
+func goodOf(spec adg.Spec) string {
+	if spec.LastGood == nil {
 		return "the last good release"
 	}
-	return o.d.Spec.LastGood.Version
+	return spec.LastGood.Version
 }
 
 // satisfies tells whether a health is as bad as a rule says.

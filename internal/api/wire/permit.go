@@ -230,7 +230,7 @@ func (o offer) consequence(kind adg.CommandKind) (sentence string, dangerous boo
 
 // back is a rollback by a human.
 func (o offer) back(when string) string {
-	version, good := o.d.Spec.Release.Version, o.d.Spec.LastGood.Version
+	version, good := o.d.Spec.Release.Version, goodOf(o.d.Spec)
 	return fmt.Sprintf("%s, %s gets all of the traffic again and is verified; %s is put on hold %s.", when, good, version, holdFor(o.p.Rollback))
 }
 
@@ -261,7 +261,7 @@ func (o offer) cancellation() (sentence string, dangerous bool) {
 	case o.s.State == adg.Pending || o.s.State == adg.Gated:
 		return fmt.Sprintf("The deployment ends, and %s is not deployed.", version), false
 	case !o.live() && wayBack(o.d.Spec) && !o.p.Rollback.SchemaIrreversible:
-		return fmt.Sprintf("%s gets all of the traffic again and is verified, then the deployment ends; %s may be deployed again.", o.d.Spec.LastGood.Version, version), true
+		return fmt.Sprintf("%s gets all of the traffic again and is verified, then the deployment ends; %s may be deployed again.", goodOf(o.d.Spec), version), true
 	}
 	return fmt.Sprintf("The deployment ends, %s stays as it is, at %s, and nobody watches it any more.", version, percent(wanted(o.p, o.s))), true
 }

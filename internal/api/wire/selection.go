@@ -3,14 +3,14 @@ package wire
 import (
 	"slices"
 	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
+<<<<<<< HEAD
 // Selected is a request that selects deployments: ListDeploymentsRequest or WatchDeploymentsRequest.
 //
 //nolint:interfacebloat // it is what the generated messages have
@@ -28,6 +28,8 @@ type Selected interface {
 	GetToTime() *timestamppb.Timestamp
 }
 
+=======
+>>>>>>> refs/heads/wire
 // Selection selects deployments. Empty fields select all; several values of one field select any.
 type Selection struct {
 	Services      []string
@@ -44,7 +46,7 @@ type Selection struct {
 }
 
 // ReadSelection is the selection that a caller means.
-func ReadSelection(r Selected) (Selection, error) {
+func ReadSelection(r *adgv1.ListDeploymentsRequest) (Selection, error) {
 	s := Selection{
 		Services: r.GetServices(), Environments: r.GetEnvironments(), Teams: r.GetTeams(), Actors: r.GetActors(), Version: r.GetVersion(),
 		Live: r.GetLive(), WaitsForHuman: r.GetWaitsForHuman(),
@@ -66,6 +68,15 @@ func ReadSelection(r Selected) (Selection, error) {
 	}
 	s.To, err = ReadTimestamp("to_time", r.GetToTime())
 	return s, err
+}
+
+// ReadWatchSelection is the selection that a caller means to watch.
+func ReadWatchSelection(r *adgv1.WatchDeploymentsRequest) (Selection, error) {
+	return ReadSelection(&adgv1.ListDeploymentsRequest{
+		Services: r.GetServices(), Environments: r.GetEnvironments(), Teams: r.GetTeams(), States: r.GetStates(), Healths: r.GetHealths(),
+		Actors: r.GetActors(), Version: r.GetVersion(), Live: r.GetLive(), WaitsForHuman: r.GetWaitsForHuman(), FromTime: r.GetFromTime(),
+		ToTime: r.GetToTime(),
+	})
 }
 
 // Holds tells whether a deployment, whose service has that team, is selected.
@@ -92,7 +103,7 @@ func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
 		s.Authors = []string{author}
 	}
 	switch {
-	case len(s.Key) > maxKey:
+	case utf8.RuneCountInString(s.Key) > maxKey:
 		err = adg.Errorf(adg.Invalid, "the idempotency key has at most %d characters", maxKey)
 	case len(r.GetLabels()) > maxLabels:
 		err = adg.Errorf(adg.Invalid, "a deployment has at most %d labels", maxLabels)
@@ -115,7 +126,7 @@ func ReadPlan(r *adgv1.PlanDeploymentRequest) (control.Start, error) {
 
 const (
 	maxNamed    = 1000 // values of one field of a selection
-	maxKey      = 128  // bytes of an idempotency key
+	maxKey      = 128  // characters of an idempotency key
 	maxLabels   = 32
 	maxFeatures = 256
 )
