@@ -104,7 +104,5 @@ func userOf(u identity.User, err error) (*adgv1.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := wire.User(u)
-	made.DisplayName, made.Email, made.Locked, made.Etag = u.DisplayName, u.Email, u.Locked, wire.Etag(u.Version)
-	return made, nil
+	return wire.User(u), nil
 }

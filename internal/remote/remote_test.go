@@ -369,7 +369,7 @@ func TestTheDialerLooksAtTheAddressAfterTheNameWasResolved(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	if Dialer().Control == nil {
+	if Dialer().ControlContext == nil {
 		t.Error("the dialer does not look at all")
 	}
 	if err := allowed(netip.MustParseAddr("127.0.0.1")); err != nil {

@@ -57,7 +57,7 @@ func ReadBinding(b *adgv1.CreateRoleBindingRequest) (identity.Binding, error) {
 func User(u identity.User) *adgv1.User {
 	return &adgv1.User{
 		Name: text(u.Name), Provider: text(u.Issuer), Disabled: u.Disabled, CreateTime: Timestamp(u.Created),
-		LoginTime: Timestamp(u.Login), Groups: texts(u.Groups),
+		LoginTime: Timestamp(u.Login), Groups: texts(u.Groups), DisplayName: text(u.DisplayName), Email: text(u.Email), Locked: u.Locked, Etag: Etag(u.Version),
 	}
 }
 

@@ -10,26 +10,6 @@ import (
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
-<<<<<<< HEAD
-// Selected is a request that selects deployments: ListDeploymentsRequest or WatchDeploymentsRequest.
-//
-//nolint:interfacebloat // it is what the generated messages have
-type Selected interface {
-	GetServices() []string
-	GetEnvironments() []string
-	GetTeams() []string
-	GetStates() []adgv1.State
-	GetHealths() []adgv1.Health
-	GetActors() []string
-	GetVersion() string
-	GetLive() bool
-	GetWaitsForHuman() bool
-	GetFromTime() *timestamppb.Timestamp
-	GetToTime() *timestamppb.Timestamp
-}
-
-=======
->>>>>>> refs/heads/wire
 // Selection selects deployments. Empty fields select all; several values of one field select any.
 type Selection struct {
 	Services      []string
