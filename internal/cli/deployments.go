@@ -31,6 +31,9 @@ func statusCommand(t Terminal, connect Connect) *cobra.Command {
 // showDeployment writes where a deployment stands, its checks, and what may be said about it.
 func showDeployment(s session, d *adgv1.Deployment) error {
 	status := d.GetStatus()
+	if status == nil {
+		status = &adgv1.Status{}
+	}
 	asked := when(s.now, d.GetCreateTime()) + " by " + d.GetActor()
 	if d.GetReason() != "" {
 		asked += ": " + d.GetReason()

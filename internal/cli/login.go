@@ -275,7 +275,10 @@ func deviceToken(ctx context.Context, t Terminal, connect Connect, at contexts.C
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, min(time.Hour, begun.GetExpiresIn().AsDuration()), errLateLogin)
 	defer cancel()
-	every := min(time.Minute, max(time.Second, begun.GetInterval().AsDuration()))
+	every := 5 * time.Second
+	if asked := begun.GetInterval().AsDuration(); asked > 0 {
+		every = min(time.Minute, max(100*time.Millisecond, asked))
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -24,8 +24,11 @@ type Connect func(contexts.Context) (*client.Client, error)
 
 // Private
 
-// serverGroup is the heading of the verbs that speak to a server.
-const serverGroup = "server"
+// The headings that verbs stand below: those that need no server, and those that speak to one.
+const (
+	localGroup  = "local"
+	serverGroup = "server"
+)
 
 // session is one verb's conversation with a server. Listing verbs show their answers through it.
 type session struct {

@@ -125,7 +125,7 @@ type watching struct{ before *adgv1.Status }
 // tick is what is new in a deployment.
 func (w *watching) tick(d *adgv1.Deployment, at time.Time) (adg.Deployment, adg.Tick) {
 	now := deploymentOf(d)
-	a := adg.Assessment{At: at, Health: now.Status.Health, Score: now.Status.Score, Success: d.GetStatus().Success}
+	a := adg.Assessment{At: at, Health: now.Status.Health, Score: now.Status.Score}
 	for _, c := range now.Status.Checks {
 		a.Judgements = append(a.Judgements, c.Last)
 	}
@@ -163,7 +163,7 @@ func essence(s *adgv1.Status) string {
 	}
 	var worst *adgv1.Judgement
 	for _, c := range s.GetChecks() {
-		if j := c.GetLast(); worst == nil || j.GetVerdict() > worst.GetVerdict() {
+		if j := c.GetLast(); j != nil && (worst == nil || j.GetVerdict() > worst.GetVerdict()) {
 			worst = j
 		}
 	}
@@ -207,6 +207,9 @@ func deploymentOf(d *adgv1.Deployment) adg.Deployment {
 
 func judgementOf(w *adgv1.Watch) adg.Judgement {
 	from := w.GetLast()
+	if from == nil {
+		return adg.Judgement{Check: w.GetCheck(), Text: "not judged yet"}
+	}
 	j := adg.Judgement{Check: w.GetCheck(), Text: from.GetText(), Value: from.Value, Baseline: from.Baseline, Limit: from.Limit, N: from.GetSamples()}
 	same(&j.Verdict, from.GetVerdict())
 	same(&j.Why, from.GetWhy())
