@@ -311,20 +311,31 @@ func TestEventsAreFollowedUntilInterruptedAndFromTheCursorThatWasSaid(t *testing
 		}
 		cursor := in.GetAfter() + 1
 		err := s.SendMsg(&adgv1.StreamEventsResponse{Cursor: cursor, Event: &adgv1.Event{Cursor: cursor, Fact: &adgv1.Fact{Service: "till", Text: "a \x1bword\nand more"}}})
-		switch cursor {
-		case 8:
+		if cursor == 8 {
 			return status.Error(codes.Unavailable, "restarting")
-		case 9:
-			err = errors.Join(err, syscall.Kill(os.Getpid(), syscall.SIGINT))
 		}
 		<-s.Context().Done()
 		return err
 	}})
-	exit, out, errOut := command(t, "", "events", "--follow", "--after", "7")
-	if exit != 0 || strings.Count(out, "\n") != 2 || strings.Contains(out, "\x1b") || strings.Count(errOut, "is lost since") != 1 {
-		t.Errorf("exit code %d, out %q, err %q", exit, out, errOut)
+	// A person interrupts once both events were shown.
+	var shown, errOut bytes.Buffer
+	interrupts := writing(func(text []byte) (int, error) {
+		shown.Write(text)
+		if strings.Count(shown.String(), "\n") == 2 {
+			return len(text), syscall.Kill(os.Getpid(), syscall.SIGINT)
+		}
+		return len(text), nil
+	})
+	exit := Main(t.Context(), "v0", []string{"events", "--follow", "--after", "7"}, Terminal{In: strings.NewReader(""), Out: interrupts, Err: &errOut}, Calls{Connect: dialling})
+	if out := shown.String(); exit != 0 || strings.Count(out, "\n") != 2 || strings.Contains(out, "\x1b") || strings.Count(errOut.String(), "is lost since") != 1 {
+		t.Errorf("exit code %d, out %q, err %q", exit, out, errOut.String())
 	}
 }
+
+// writing is a function that is written to.
+type writing func([]byte) (int, error)
+
+func (w writing) Write(text []byte) (int, error) { return w(text) }
 
 func TestTheSameJobStartsTheSameDeploymentOnce(t *testing.T) {
 	request := func(version string) *adgv1.StartDeploymentRequest {
