@@ -17,7 +17,7 @@ import (
 
 // Private
 
-// watching events is asked for with these.
+// eventFilter is what `adg events` is told.
 type eventFilter struct {
 	scopes
 	kinds      []string

@@ -310,32 +310,27 @@ func TestEventsAreFollowedUntilInterruptedAndFromTheCursorThatWasSaid(t *testing
 			return status.Error(codes.InvalidArgument, "from where?")
 		}
 		cursor := in.GetAfter() + 1
-		err := s.SendMsg(&adgv1.StreamEventsResponse{Cursor: cursor, Event: &adgv1.Event{Cursor: cursor, Fact: &adgv1.Fact{Service: "till", Text: "a \x1bword\nand more"}}})
-		if cursor == 8 {
-			return status.Error(codes.Unavailable, "restarting")
+		fact := &adgv1.Fact{Service: "till", Text: fmt.Sprintf("a \x1bword\nand number %d", cursor)}
+		if err := s.SendMsg(&adgv1.StreamEventsResponse{Cursor: cursor, Event: &adgv1.Event{Cursor: cursor, Fact: fact}}); err != nil || cursor == 8 {
+			return errors.Join(err, status.Error(codes.Unavailable, "restarting"))
 		}
 		<-s.Context().Done()
-		return err
+		return s.Context().Err()
 	}})
-	// A person interrupts once both events were shown.
-	var shown, errOut bytes.Buffer
-	interrupts := writing(func(text []byte) (int, error) {
-		shown.Write(text)
-		if strings.Count(shown.String(), "\n") == 2 {
-			return len(text), syscall.Kill(os.Getpid(), syscall.SIGINT)
-		}
-		return len(text), nil
-	})
-	exit := Main(t.Context(), "v0", []string{"events", "--follow", "--after", "7"}, Terminal{In: strings.NewReader(""), Out: interrupts, Err: &errOut}, Calls{Connect: dialling})
-	if out := shown.String(); exit != 0 || strings.Count(out, "\n") != 2 || strings.Contains(out, "\x1b") || strings.Count(errOut.String(), "is lost since") != 1 {
-		t.Errorf("exit code %d, out %q, err %q", exit, out, errOut.String())
+	enough := make(chan struct{})
+	out, errOut := &noticing{word: "number 9", seen: enough}, &bytes.Buffer{}
+	done := make(chan int)
+	go func() {
+		done <- Main(t.Context(), "v0", []string{"events", "--follow", "--after", "7"}, Terminal{In: strings.NewReader(""), Out: out, Err: errOut}, Calls{Connect: dialling})
+	}()
+	<-enough
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if exit := <-done; exit != 0 || strings.Count(out.String(), "\n") != 2 || strings.Contains(out.String(), "\x1b") || strings.Count(errOut.String(), "is lost since") != 1 {
+		t.Errorf("exit code %d, out %q, err %q", exit, out, errOut)
 	}
 }
-
-// writing is a function that is written to.
-type writing func([]byte) (int, error)
-
-func (w writing) Write(text []byte) (int, error) { return w(text) }
 
 func TestTheSameJobStartsTheSameDeploymentOnce(t *testing.T) {
 	request := func(version string) *adgv1.StartDeploymentRequest {
@@ -488,16 +483,20 @@ func TestTimesAreSaidAsPeopleSayThem(t *testing.T) {
 
 // noticing is a writer that tells when a word was written.
 type noticing struct {
-	bytes.Buffer
+	text strings.Builder
 	word string
 	seen chan struct{}
 	told bool
 }
 
+// String is all that was written.
+func (n *noticing) String() string { return n.text.String() }
+
+// Write takes more.
 func (n *noticing) Write(p []byte) (int, error) {
 	if strings.Contains(string(p), n.word) && !n.told {
 		n.told = true
 		close(n.seen)
 	}
-	return n.Buffer.Write(p)
+	return n.text.Write(p)
 }
