@@ -30,16 +30,18 @@ func deployCommand(t Terminal, connect Connect) *cobra.Command {
 // starting is what `adg deploy start` is told.
 type starting struct {
 	scope
-	release  adg.Release
-	policy   int64
-	author   string
-	reason   string
-	features []string
-	labels   map[string]string
-	key      string
-	plan     bool
-	wait     bool
-	patience time.Duration
+	release   adg.Release
+	policy    int64
+	author    string
+	previous  string
+	emergency string
+	reason    string
+	features  []string
+	labels    map[string]string
+	key       string
+	plan      bool
+	wait      bool
+	patience  time.Duration
 }
 
 func startCommand(t Terminal, connect Connect) *cobra.Command {
@@ -69,6 +71,8 @@ deployment. --plan starts nothing and says what would happen.`,
 	flags.StringVar(&o.release.Commit, "commit", "", "commit that the release was built from")
 	flags.StringVar(&o.release.Schema, "schema", "", "revision of the database schema that the release needs")
 	flags.Int64Var(&o.policy, "policy-version", 0, "`number` of the policy's version (default: the newest in force)")
+	flags.StringVar(&o.previous, "previous", "", "`version` that a rollback goes to (default: the last good one on record, else what is live and healthy)")
+	flags.StringVar(&o.emergency, "emergency", "", "`reason` why no freeze window may hold it up")
 	flags.StringVar(&o.author, "author", "", "`name` of who wrote the change")
 	reasonFlag(cmd, &o.reason)
 	flags.StringArrayVar(&o.features, "feature", nil, "what is known for the prediction, as `name=number`: tests_failed=2; may be repeated")
@@ -101,7 +105,7 @@ func start(ctx context.Context, s session, o starting) error {
 	release := &adgv1.Release{Service: o.service, Version: o.release.Version, Artifact: o.release.Artifact, Config: o.release.Config, Commit: o.release.Commit, Schema: o.release.Schema}
 	if o.plan {
 		plan, err := s.Deployments.PlanDeployment(ctx, &adgv1.PlanDeploymentRequest{
-			Environment: o.environment, Release: release, PolicyVersion: o.policy, Features: features,
+			Environment: o.environment, Release: release, PolicyVersion: o.policy, Features: features, Previous: o.previous,
 		})
 		if err != nil {
 			return err
@@ -110,7 +114,7 @@ func start(ctx context.Context, s session, o starting) error {
 	}
 	request := &adgv1.StartDeploymentRequest{
 		IdempotencyKey: o.key, Environment: o.environment, Release: release, PolicyVersion: o.policy, Author: o.author, Reason: o.reason,
-		Labels: o.labels, Features: features,
+		Labels: o.labels, Features: features, Previous: o.previous, Emergency: o.emergency,
 	}
 	if request.IdempotencyKey == "" {
 		request.IdempotencyKey = startKey(os.Getenv, request)

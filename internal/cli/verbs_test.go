@@ -51,8 +51,8 @@ func someVerbs(dir string) map[string][]verb {
 			asks: &adgv1.WhoAmIRequest{}, shows: "user:alice"}},
 		"deploy start": {
 			{args: "-s checkout -e production --version 1.4.2", answer: d, asks: &adgv1.StartDeploymentRequest{Environment: "production", Release: release}, shows: "d1\n"},
-			{args: "-s checkout -e production --version 1.4.2 --artifact shop/checkout@sha256:ab --config-revision c7 --commit 4f2a --schema s3 --policy-version 7 --author bob --reason why --feature tests_failed=2 --label build=17 --label x=y",
-				answer: d, asks: &adgv1.StartDeploymentRequest{Environment: "production", Release: whole, PolicyVersion: 7, Author: "bob", Reason: "why", Features: map[string]float64{"tests_failed": 2},
+			{args: "-s checkout -e production --version 1.4.2 --artifact shop/checkout@sha256:ab --config-revision c7 --commit 4f2a --schema s3 --policy-version 7 --author bob --previous 1.4.1 --emergency fire --reason why --feature tests_failed=2 --label build=17 --label x=y",
+				answer: d, asks: &adgv1.StartDeploymentRequest{Environment: "production", Release: whole, PolicyVersion: 7, Author: "bob", Previous: "1.4.1", Emergency: "fire", Reason: "why", Features: map[string]float64{"tests_failed": 2},
 					Labels: map[string]string{"build": "17", "x": "y"}}, shows: "d1\n"},
 			{args: "-s checkout -e production --version 1.4.2 --plan", answer: &adgv1.Plan{Release: release, Gates: []*adgv1.Gate{{Name: "freeze", State: adgv1.GateState_GATE_STATE_SHUT, Text: "it is Friday"}}},
 				asks: &adgv1.PlanDeploymentRequest{Environment: "production", Release: release}, shows: "it is Friday"},

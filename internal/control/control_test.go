@@ -292,6 +292,10 @@ func TestSameRequestTwiceIsOneDeployment(t *testing.T) {
 	if d, err = b.StartDeployment(t.Context(), admin("bob"), s); err != nil || d.ID == again.ID {
 		t.Errorf("another person's key is taken for this one's: %s %v", d.ID, err)
 	}
+	s.Policy, s.Key = 7, ""
+	_, err = b.StartDeployment(t.Context(), b.admin, s)
+	b.refused(err, adg.Conflict, "version 1 of the policy is in force")
+	s.Policy = 1
 	b.starter.err = errors.New("no last good release")
 	s.Key = ""
 	if _, err := b.StartDeployment(t.Context(), b.admin, s); err == nil {

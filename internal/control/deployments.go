@@ -16,6 +16,7 @@ import (
 type Start struct {
 	Release     adg.Release
 	Environment string
+	Policy      int64  // the version of the policy that the caller knows; another one in force is a Conflict. 0: whichever is
 	Previous    string // the version that a rollback goes to; empty: the last good one on record, else what is live and healthy
 	Reason      string
 	Features    map[string]float64 // what the caller knows about the change, for the prediction
@@ -239,6 +240,9 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 	p, err := c.policy(ctx, Policy{Service: s.Release.Service, Environment: s.Environment})
 	if err != nil {
 		return adg.Spec{}, err
+	}
+	if s.Policy != 0 && s.Policy != p.Number {
+		return adg.Spec{}, adg.Errorf(adg.Conflict, "version %d of the policy is in force, not version %d: look at what was changed, and start again without naming one", p.Number, s.Policy)
 	}
 	file, err := c.parsePolicy(ctx, "policy of "+p.place(), p.Text, adg.Scope{Service: p.Service, Environment: p.Environment})
 	if err != nil {

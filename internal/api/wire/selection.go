@@ -69,11 +69,11 @@ func (s Selection) Holds(d adg.Deployment, team string) bool {
 		!at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
 }
 
-// ReadStart is what a caller wants deployed, or planned. The version of the policy is not part of it.
+// ReadStart is what a caller wants deployed, or planned.
 func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
 	s := control.Start{
 		Environment: r.GetEnvironment(), Reason: r.GetReason(), Features: r.GetFeatures(), Key: r.GetIdempotencyKey(),
-		Previous: r.GetPrevious(), Emergency: r.GetEmergency(), Author: r.GetAuthor(), Labels: r.GetLabels(),
+		Policy: r.GetPolicyVersion(), Previous: r.GetPrevious(), Emergency: r.GetEmergency(), Author: r.GetAuthor(), Labels: r.GetLabels(),
 	}
 	var err error
 	if s.Release, err = ReadRelease(r.GetRelease()); err != nil {
