@@ -3,6 +3,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -87,7 +88,7 @@ func (c *Control) done(ctx context.Context, who identity.Caller, entry adg.Audit
 
 // entry fills in who it was.
 func (c *Control) entry(who identity.Caller, e adg.AuditEntry) adg.AuditEntry {
-	e.Actor, e.From = who.Subject, who.From
+	e.Actor, e.From, e.Reason = who.Subject, who.From, cmp.Or(e.Reason, who.Reason)
 	return e
 }
 
