@@ -27,7 +27,7 @@ import (
 // words are the stories' own commands.
 var words = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "events": events, "harmless": harmless, "receiver": receiver, "received": received,
-	"echoing": echoing, "secretless": secretless, "smalldisk": smallDisk,
+	"echoing": echoing, "secretless": secretless, "smalldisk": smallDisk, "admin": admin,
 }
 
 // events demands that each line of a file is an event, and that the last one is of that kind: events stdout end.
