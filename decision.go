@@ -1,6 +1,11 @@
 package adg
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // DecisionKind is what was decided.
 type DecisionKind uint8
@@ -36,6 +41,7 @@ type Input struct {
 	Watches    []Watch     `json:"watches,omitempty"`    // with Assessment: the checks' new states
 	Observed   *Observed   `json:"observed,omitempty"`   // the target's state, where it was read
 	Outcome    *Outcome    `json:"outcome,omitempty"`    // of the effect in flight
+	Rehearsal  *Rehearsal  `json:"rehearsal,omitempty"`  // of the way back, where it was rehearsed
 	Command    *Command    `json:"command,omitempty"`    // one from a human
 	Gates      []Gate      `json:"gates,omitempty"`
 	Fleet      Fleet       `json:"fleet"`
@@ -64,9 +70,10 @@ func (d Decision) Changed() bool {
 
 // Gate is something that must hold before a deployment starts.
 type Gate struct {
-	Name string    `json:"name"`
-	Open GateState `json:"open"`
-	Text string    `json:"text"`
+	Name  string    `json:"name"`
+	Open  GateState `json:"open"`
+	Text  string    `json:"text"`
+	Until time.Time `json:"until,omitzero"` // it opens then, as far as is known now; zero: it is open, or nobody knows
 }
 
 // GateState is whether a gate lets a deployment through. The zero value, not known, does not.
@@ -96,9 +103,40 @@ func (g *GateState) UnmarshalText(text []byte) error {
 // Fleet is the state of everything else that ADG guards, as far as one deployment's decision depends on it.
 type Fleet struct {
 	Rollbacks int    `json:"rollbacks"`         // automatic rollbacks of the last hour, all services
-	TurnedBad int    `json:"turned_bad"`        // services of the environment that turned unhealthy in the last 5 minutes, this one included
+	TurnedBad int    `json:"turned_bad"`        // services of the environment that turned unhealthy within Limits.Within, this one included
 	Stopped   string `json:"stopped,omitempty"` // who stopped the line, and why; empty: nobody
 	Rolling   string `json:"rolling,omitempty"` // another deployment of this service that is being rolled back
+	Limits    Limits `json:"limits,omitzero"`   // those of the installation
+}
+
+// Limits are where an installation stops rolling back by itself, because it is rather the measurements that are broken.
+type Limits struct {
+	Services  int           `json:"services,omitempty"`  // of one environment that turn bad; zero: 3
+	Within    time.Duration `json:"within,omitempty"`    // of which time; zero: 5 minutes
+	Rollbacks int           `json:"rollbacks,omitempty"` // automatic ones in an hour, where policies allow more; zero: what they say
+}
+
+// WithDefaults is l with what it does not say.
+func (l Limits) WithDefaults() Limits {
+	l.Services, l.Within = cmp.Or(l.Services, 3), cmp.Or(l.Within, 5*time.Minute)
+	return l
+}
+
+// CommonCause says that so many services turned bad that rolling back would not help; empty: they did not.
+func (f Fleet) CommonCause() string {
+	l := f.Limits.WithDefaults()
+	if f.TurnedBad < l.Services {
+		return ""
+	}
+	return fmt.Sprintf("%d services turned bad within %g minutes: that looks like a common cause, and a human has to decide", f.TurnedBad, l.Within.Minutes())
+}
+
+// PerHour is how many automatic rollbacks there may be in an hour under a policy.
+func (f Fleet) PerHour(r RollbackPolicy) int {
+	if most := f.Limits.Rollbacks; most > 0 {
+		return min(most, r.PerHour)
+	}
+	return r.PerHour
 }
 
 // CommandKind is what a human asks for.
@@ -135,10 +173,26 @@ type Command struct {
 	Deployment string      `json:"deployment"`
 	Kind       CommandKind `json:"kind"`
 	Actor      string      `json:"actor"`
+	Address    string      `json:"address,omitempty"` // the actor's e-mail address, where it is known: authors are known by theirs
 	Reason     string      `json:"reason,omitempty"`
 	At         time.Time   `json:"at"`
 	Trace      string      `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
+
+// Refusal is the reason that a decision gives where what was asked for cannot be done.
+func (c Command) Refusal(why string) string { return c.refusal() + why }
+
+// Refused is why what was asked for could not be done, by the reasons of the decision that answers it; false if it was done.
+func (c Command) Refused(reasons []string) (why string, refused bool) {
+	for _, reason := range reasons {
+		if why, refused = strings.CutPrefix(reason, c.refusal()); refused {
+			return why, true
+		}
+	}
+	return "", false
+}
+
+func (c Command) refusal() string { return c.Kind.String() + " by " + c.Actor + " is refused: " }
 
 // FactKind is what happened.
 type FactKind uint8
@@ -197,4 +251,5 @@ type Fact struct {
 	Reasons     []string  `json:"reasons,omitempty"`
 	Actor       string    `json:"actor,omitempty"`
 	Urgent      bool      `json:"urgent,omitempty"` // wakes people
+	Link        string    `json:"link,omitempty"`   // address of the deployment's page; put in when people are told, by a server that knows its own
 }

@@ -1,6 +1,10 @@
 package adg
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // State is where a deployment is in its life (docs/design.md, "A deployment's life").
 type State uint8
@@ -56,6 +60,14 @@ type Deployment struct {
 	Status  Status `json:"status"`
 }
 
+// Target is the name of the target in charge: the policy's, or its fallback where that has taken over.
+func (d Deployment) Target() string {
+	if d.Status.Fallback {
+		return d.Spec.Policy.Rollback.Fallback
+	}
+	return d.Spec.Policy.Target
+}
+
 // Spec is what was asked for.
 type Spec struct {
 	// ID is the deployment's, where the caller has one: the same ID again is a Conflict. Empty: a new one is made.
@@ -63,6 +75,8 @@ type Spec struct {
 	Release  Release  `json:"release"`
 	LastGood *Release `json:"last_good,omitempty"` // where a rollback goes; nil: nowhere, and a human is told at the start
 	Policy   Policy   `json:"policy"`
+	// PolicyVersion is the number that the policy has on the server; zero: it has none.
+	PolicyVersion int64 `json:"policy_version,omitempty"`
 	// Prediction is what was expected before the first step, and Steered what the risk changed in the policy, in words.
 	Prediction *Prediction `json:"prediction,omitempty"`
 	Steered    []string    `json:"steered,omitempty"`
@@ -75,6 +89,18 @@ type Spec struct {
 	Created   time.Time         `json:"created"`
 	Trace     string            `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
+
+// By tells whether a person asked for the deployment or wrote the change: he is one pair of eyes, and not two. The author is
+// compared as pipelines write him: a name, an address, or "Ann <ann@example.com>", in any case.
+func (s Spec) By(person string) bool {
+	if person = lowered(person); person == "" {
+		return false
+	}
+	name, address, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(s.Author), ">"), "<")
+	return slices.Contains([]string{lowered(s.Actor), lowered(s.Author), lowered(name), lowered(address)}, person)
+}
+
+func lowered(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
 // Status is where the deployment stands. rollout.Step alone writes it.
 type Status struct {
@@ -107,6 +133,14 @@ type Status struct {
 	Op        string `json:"op,omitempty"`        // the effect in flight; empty: none
 	Rollbacks int    `json:"rollbacks,omitempty"` // rollbacks begun: never more than one
 	Attempt   int    `json:"attempt,omitempty"`   // tries at the target in this step or rollback; Entered is when the last one ended
+
+	Rehearsed time.Time  `json:"rehearsed,omitzero"`  // when the way back was rehearsed last
+	Doubt     string     `json:"doubt,omitempty"`     // why that could not be done; empty: it could, or there is no way to rehearse
+	Obstacles []Obstacle `json:"obstacles,omitempty"` // what was in the way back then
+	Suspended string     `json:"suspended,omitempty"` // what the target keeps from undoing the rollback
+	Back      int        `json:"back,omitempty"`      // the stage of a gradual rollback, from 1; 0: it goes back at once
+	BackFrom  float64    `json:"back_from,omitempty"` // the share of the bad release when that began, percent
+	Fallback  bool       `json:"fallback,omitempty"`  // the policy's fallback target has taken over
 
 	Health  Health   `json:"health"`
 	Score   float64  `json:"score"`

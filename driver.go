@@ -22,6 +22,8 @@ type Host struct {
 	Commands bool // whether drivers may start processes here
 	// Programs are the only ones that they may start, each by its whole path; none: any, where Commands is true.
 	Programs []string
+	// Target opens another target that is registered for the same deployments; nil: there are none.
+	Target func(ctx context.Context, name string) (Target, error)
 }
 
 // MayStart refuses a program that may not be started here.
@@ -44,7 +46,10 @@ type SourceDriver struct {
 // TargetDriver opens targets of one type.
 type TargetDriver struct {
 	Driver
-	Open func(ctx context.Context, options any, host Host) (Target, error)
+	// Parts are the names of the other targets that it opens by Host.Target, as its options say; nil: none. One that has
+	// parts is open for each service and environment.
+	Parts func(options any) []string
+	Open  func(ctx context.Context, options any, host Host) (Target, error)
 }
 
 // NotifierDriver opens notifiers of one type.

@@ -29,7 +29,7 @@ type Policy struct {
 	UnknownHold time.Duration `json:"unknown_hold"`        // Unknown for this long holds the deployment; zero: 3 intervals
 	GateTimeout time.Duration `json:"gate_timeout"`        // closed gates for this long block the deployment; zero: 24 h
 	Approve     bool          `json:"approve,omitempty"`   // a human approves before the first step
-	FourEyes    bool          `json:"four_eyes,omitempty"` // who started it may not approve it
+	FourEyes    bool          `json:"four_eyes,omitempty"` // who started it, or wrote the change, may not approve it
 	OnInterrupt OnInterrupt   `json:"on_interrupt"`
 	Notify      []string      `json:"notify,omitempty"` // names of notifiers
 	Target      string        `json:"target,omitempty"` // name of a registered target; empty: the one of the policy's file

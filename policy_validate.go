@@ -59,6 +59,9 @@ func (p Policy) Validate() error {
 		errs = append(errs, phase.validate(seen))
 	}
 	errs = append(errs, p.Rollback.Validate(), p.Risk.validate(), p.times())
+	if p.Rollback.Over > 0 && p.Strategy.Kind != Canary && p.Strategy.Kind != FeatureFlag {
+		errs = append(errs, Errorf(Invalid, "rollback: over needs a strategy that splits the traffic, canary or feature-flag, and this is %s: take it out", p.Strategy.Kind))
+	}
 	if p.Deadline < p.longest() {
 		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", p.Deadline, p.longest()))
 	}
@@ -167,7 +170,7 @@ func (r RollbackPolicy) Validate() error {
 		}
 	}
 	for _, n := range []int64{int64(r.Attempts), int64(r.PerHour), int64(r.Timeout), int64(r.VerifyFor), int64(r.VerifyMax),
-		int64(r.AskTimeout), int64(r.Recover), int64(r.HoldFor)} {
+		int64(r.AskTimeout), int64(r.Recover), int64(r.HoldFor), int64(r.Over)} {
 		if n < 0 {
 			errs = append(errs, Errorf(Invalid, "rollback: attempts, per_hour and times are not negative"))
 			break
@@ -175,6 +178,12 @@ func (r RollbackPolicy) Validate() error {
 	}
 	if r.VerifyMax < r.VerifyFor {
 		errs = append(errs, Errorf(Invalid, "rollback: verify_max (%s) is shorter than verify_for (%s)", r.VerifyMax, r.VerifyFor))
+	}
+	if r.Over > time.Hour {
+		errs = append(errs, Errorf(Invalid, "rollback: over is an hour at most: meanwhile the bad release has users"))
+	}
+	if r.Fallback != "" {
+		errs = append(errs, ValidName("target", r.Fallback))
 	}
 	return errors.Join(errs...)
 }

@@ -112,5 +112,8 @@ type ReleaseHold struct {
 	Reason      string    `json:"reason"`
 	Actor       string    `json:"actor"` // who put it: a person, or adg
 	Since       time.Time `json:"since"`
-	Until       time.Time `json:"until,omitzero"` // zero: until lifted
+	Until       time.Time `json:"until,omitzero"`       // zero: until lifted
+	Deployment  string    `json:"deployment,omitempty"` // the deployment that put it
+	Release     Release   `json:"release,omitzero"`     // with Deployment: the release
+	Suspended   string    `json:"suspended,omitempty"`  // what its target kept from bringing the release back then
 }

@@ -9,7 +9,7 @@ import (
 // internal/store/storetest. All methods are safe for concurrent use; a cancelled context changes nothing. What does
 // not exist is NotFound.
 //
-//nolint:interfacebloat // it is thirteen small interfaces, each of which is enough for whoever uses it
+//nolint:interfacebloat // it is fourteen small interfaces, each of which is enough for whoever uses it
 type Store interface {
 	Clock
 	Deployments
@@ -23,6 +23,7 @@ type Store interface {
 	EventLog
 	Documents
 	AuditLog
+	Upkeep
 	Close() error
 }
 
@@ -31,13 +32,23 @@ type Clock interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
-// DeploymentFilter selects deployments; zero fields select all. The newest come first.
+// DeploymentFilter selects deployments; zero fields select all, and several values of one field any of them. The newest
+// come first.
 type DeploymentFilter struct {
-	Service     string
-	Environment string
-	Live        bool   // not ended
-	Before      string // only those created before the deployment with this id: the cursor of a page
-	Limit       int    // at most 1,000; zero: 100
+	IDs          []string
+	Service      string
+	Environment  string
+	Services     []string
+	Environments []string
+	States       []State
+	Actors       []string
+	Version      string    // of the release
+	From         time.Time // only those with a Spec.Created at or after this time
+	To           time.Time // only those with one before this time
+	Live         bool      // not ended
+	Oldest       bool      // the oldest come first
+	Before       string    // only those that come after the deployment with this id: the cursor of a page
+	Limit        int       // at most 1,000; zero: 100
 }
 
 // Deployments are the records of deployments.
@@ -47,6 +58,12 @@ type Deployments interface {
 	CreateDeployment(ctx context.Context, d Deployment) error
 	Deployment(ctx context.Context, id string) (Deployment, error)
 	ListDeployments(ctx context.Context, f DeploymentFilter) ([]Deployment, error)
+	// Versions are those of the deployments with these ids, as far as they exist. With nil they are those of all live
+	// ones and, so that none is missed that ended at once, of the hundred newest.
+	Versions(ctx context.Context, ids []string) (map[string]int64, error)
+	// Places are where something was ever deployed: a service and an environment each, after that one, in the order of
+	// their bytes. At most 1,000; zero: 100. It costs what there are places, not what there are deployments.
+	Places(ctx context.Context, after Scope, limit int) ([]Scope, error)
 }
 
 // Lease is the right to work on a deployment, until then or until another takes it. Fence grows with each taking.
@@ -60,6 +77,7 @@ type Lease struct {
 // Work is a leased deployment and what its next tick depends on, read in one transaction with the lease.
 type Work struct {
 	Lease      Lease
+	Now        time.Time // when it was taken, by the store's clock
 	Deployment Deployment
 	Open       *Effect  // the intent without outcome; nil: none
 	Command    *Command // the oldest unanswered one; nil: none
@@ -167,7 +185,15 @@ type Releases interface {
 type ReleaseFilter struct {
 	Service     string
 	Environment string
-	Limit       int // at most 1,000; zero: 100
+	After       ReleaseKey // only those that come after this one: the cursor of a page
+	Limit       int        // at most 1,000; zero: 100
+}
+
+// ReleaseKey names a release in one environment.
+type ReleaseKey struct {
+	Service     string
+	Environment string
+	Identity    string
 }
 
 // Commands are what humans ask for.
@@ -196,7 +222,27 @@ type Outbox interface {
 	Abandon(ctx context.Context, d Delivery, why string) error
 	// Waiting is how many deliveries are neither made nor abandoned.
 	Waiting(ctx context.Context, deployment string) (int, error)
-	Dead(ctx context.Context, limit int) ([]Delivery, error)
+	// Dead are the deliveries that were abandoned, the oldest first.
+	Dead(ctx context.Context, f DeadFilter) ([]DeadDelivery, error)
+	// Retry puts an abandoned delivery at the end of its queue, as if it had never been tried. One that is not abandoned
+	// is NotFound; one that had more or fewer tries than d says is a Conflict.
+	Retry(ctx context.Context, d Delivery) error
+}
+
+// DeadDelivery is a delivery that was abandoned.
+type DeadDelivery struct {
+	Delivery
+	Cursor int64     // its place in the list
+	Why    string    // the last try failed
+	At     time.Time // when it was abandoned; zero: before that was kept on record
+}
+
+// DeadFilter selects deliveries that were abandoned; zero fields select all.
+type DeadFilter struct {
+	After    int64 // only those with a larger cursor
+	Notifier string
+	Fact     string // id
+	Limit    int    // at most 1,000; zero: 100
 }
 
 // Line is what stands above single deployments.
@@ -235,6 +281,7 @@ type Event struct {
 // EventFilter selects events, oldest first; zero fields select all.
 type EventFilter struct {
 	After       int64 // only events with a larger cursor
+	Newest      bool  // the newest come first, and After is what they come before; zero: all of them do
 	Deployment  string
 	Service     string
 	Environment string
@@ -245,8 +292,35 @@ type EventFilter struct {
 // EventLog is the facts of all deployments.
 type EventLog interface {
 	// Events are the next ones, and the cursor to go on after: nothing that is stored later has a cursor up to there, so
-	// that a reader who goes on misses nothing and sees nothing twice. What does not match the filter is passed over.
+	// that a reader who goes on misses nothing and sees nothing twice. What does not match the filter is passed over. Of
+	// the newest ones, the cursor is 0 where there are no older ones.
 	Events(ctx context.Context, f EventFilter) (events []Event, next int64, err error)
 	// LastEvent is the cursor after which only what is stored from now on comes.
 	LastEvent(ctx context.Context) (int64, error)
+}
+
+// Backlog is what waits to be done.
+type Backlog struct {
+	Due         int           `json:"due"`         // deployments that are due, and that nobody has taken
+	Late        time.Duration `json:"late"`        // how long the first of them has been due
+	Held        int           `json:"held"`        // deployments that somebody has taken
+	Expired     int           `json:"expired"`     // deployments whose owner let the lease run out: he is gone, or hangs
+	Undelivered int           `json:"undelivered"` // deliveries that are neither made nor given up
+	Oldest      time.Duration `json:"oldest"`      // how long ago the first of their facts became true
+	Dead        int           `json:"dead"`        // deliveries that were given up
+}
+
+// Retention says what is old: what ended before those times. Zero: nothing is.
+type Retention struct {
+	Decisions time.Time // ended deployments, with everything that is on record of them
+	Events    time.Time // facts of ended deployments that were delivered; the newest of all stays
+	Dead      time.Time // deliveries that were given up, by the time of their fact
+}
+
+// Upkeep is how the store is doing, and what keeps it small.
+type Upkeep interface {
+	Backlog(ctx context.Context) (Backlog, error)
+	// Forget forgets what is old, a bounded part of it in one call, and says how many rows went. Nobody waits for it: it
+	// writes in small transactions. What somebody still has to be told stays, and so does the audit log.
+	Forget(ctx context.Context, old Retention) (int64, error)
 }

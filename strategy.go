@@ -121,6 +121,11 @@ type RollbackPolicy struct {
 	VerifyMax  time.Duration `json:"verify_max"`  // and be so within this time; zero: 10 m
 	HoldFor    time.Duration `json:"hold_for"`    // how long the bad release stays on hold; zero: until lifted
 	PerHour    int           `json:"per_hour"`    // automatic rollbacks over all services in an hour; zero: 10
+	// Over is how long the traffic takes to go back, in four stages, so that the last good release warms up; zero: it goes
+	// at once. For canaries and feature flags.
+	Over time.Duration `json:"over,omitempty"`
+	// Fallback is another target, which is asked when the attempts at the first one are used up; empty: none.
+	Fallback string `json:"fallback,omitempty"`
 	// SchemaIrreversible says that the release's schema change cannot be undone: it is never rolled back automatically.
 	SchemaIrreversible bool `json:"schema_irreversible,omitempty"`
 }

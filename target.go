@@ -49,12 +49,15 @@ type Placement struct {
 
 // Desired is the complete state wanted, not a verb. A rollback is the last good release at 100 and the bad one at 0.
 type Desired struct {
-	OpID       string        `json:"op_id"`
-	Deployment string        `json:"deployment"`
-	Fence      int64         `json:"fence"` // grows with each owner of the deployment
-	Releases   []Placement   `json:"releases"`
-	Rollback   bool          `json:"rollback,omitempty"` // for the record and for capacity: nothing else differs
-	Timeout    time.Duration `json:"timeout,omitempty"`
+	OpID       string      `json:"op_id"`
+	Deployment string      `json:"deployment"`
+	Fence      int64       `json:"fence"` // grows with each owner of the deployment
+	Releases   []Placement `json:"releases"`
+	// Rollback is for capacity and for those who would undo it: the release that gets the traffic is brought to the size
+	// that it needs before the traffic moves, and what would undo that is suspended. The releases are reached all the same.
+	Rollback bool          `json:"rollback,omitempty"`
+	Approved string        `json:"approved,omitempty"` // the person who asked for this rollback, or approved it; empty: nobody did
+	Timeout  time.Duration `json:"timeout,omitempty"`
 }
 
 // Validate refuses shares that are no shares.
@@ -90,7 +93,15 @@ type Observed struct {
 	Failed   bool        `json:"failed,omitempty"` // it has given up converging
 	Text     string      `json:"text,omitempty"`   // what it says about its progress
 	OpID     string      `json:"op_id,omitempty"`  // the last one applied, where the target can tell
+	// Suspended says what of others is kept from undoing this state, such as "automated sync of the application shop";
+	// empty: nothing.
+	Suspended string `json:"suspended,omitempty"`
+	// Log is the tail of what a program or a pipeline wrote: at most MaxLog bytes, free of secrets, untrusted text.
+	Log string `json:"log,omitempty"`
 }
+
+// MaxLog is the most bytes of a log that a target hands on.
+const MaxLog = 4 << 10
 
 // Share is the share of a version; false if the target does not report it.
 func (o Observed) Share(version string) (float64, bool) {

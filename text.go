@@ -1,6 +1,7 @@
 package adg
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,3 +21,31 @@ func Printable(text string) string {
 		}
 	}, text)
 }
+
+// LogTail is the end of a log that a terminal, a log or a page can show: at most MaxLog bytes, as whole lines where it can
+// be, without colours and what a progress bar has overwritten. Take secrets out before: half of one could not be told.
+func LogTail(text string) string {
+	const enough = 16 * MaxLog
+	text = strings.ToValidUTF8(text[max(len(text)-enough, 0):], "")
+	text = terminal.ReplaceAllString(text, "")
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		// What a progress bar has overwritten is not shown on a terminal either.
+		lines[i] = line[strings.LastIndexByte(strings.TrimRight(line, "\r"), '\r')+1:]
+	}
+	text = strings.TrimSpace(Printable(strings.ReplaceAll(strings.Join(lines, "\n"), "\r", "")))
+	if len(text) <= MaxLog {
+		return text
+	}
+	text = strings.ToValidUTF8(text[len(text)-MaxLog:], "")
+	if _, rest, found := strings.Cut(text, "\n"); found {
+		return rest
+	}
+	return text
+}
+
+// Private
+
+// terminal are the sequences by which programs colour and move on a terminal, and the marks that GitLab folds logs by.
+var terminal = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07]*\x07|section_(start|end):[0-9]+:[A-Za-z0-9_.-]+(\\[[^\\]]*\\])?\r?")

@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/deployguardian/adg/internal/settings"
+	"github.com/deployguardian/adg/internal/telemetry"
 )
 
 // metrics are those of the server, as they are named in rules and dashboards.
@@ -98,6 +100,25 @@ func TestRulesAndDashboardAskForMetricsThatThereAre(t *testing.T) {
 	for _, name := range metrics {
 		if !seen[name] {
 			t.Errorf("nobody looks at %s", name)
+		}
+	}
+}
+
+func TestTheServerHasTheMetricsThatAreAskedFor(t *testing.T) {
+	m := telemetry.NewMetrics("v1")
+	m.Leases(func() int { return 0 })
+	all := make(chan *prometheus.Desc, 1000)
+	m.Registry.Describe(all)
+	close(all)
+	there := map[string]bool{"up": true} // which Prometheus makes
+	for desc := range all {
+		if name := regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(desc.String()); name != nil {
+			there[name[1]] = true
+		}
+	}
+	for _, name := range metrics {
+		if !there[name] {
+			t.Errorf("the server has no metric %s", name)
 		}
 	}
 }

@@ -62,6 +62,7 @@ if [ -s live ]; then cat live; else echo v1; fi
 // TestARelativeCheckOnARealPrometheusCatchesTheBadRelease deploys a good and a bad release beside the old one. All of
 // them fail sometimes; only one fails more often than the old one.
 func TestARelativeCheckOnARealPrometheusCatchesTheBadRelease(t *testing.T) {
+	t.Parallel()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
 		if os.Getenv("CI") != "" {

@@ -3,10 +3,13 @@
 package scenarios
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,7 +18,20 @@ import (
 // adg is the real binary, built once for all tests of the package.
 var adg string
 
+// atOnce is how many stories are told at the same time, unless -parallel says so: most of the time they wait for what
+// other processes do, on however few processors.
+const atOnce = 8
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		if err := flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "adg-scenarios")
 		if err != nil {
@@ -35,24 +51,35 @@ func TestMain(m *testing.M) {
 }
 
 func TestStories(t *testing.T) {
-	disk := mountable(t)
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", filepath.Dir(adg)+string(os.PathListSeparator)+os.Getenv("PATH"))
-			env.Setenv("ADG_ACTOR", "alice")
-			return nil
-		},
-		Cmds: words,
-		Condition: func(name string) (bool, error) {
-			if name != "mountable" {
-				return false, fmt.Errorf("unknown condition %q", name)
-			}
-			return disk, nil
-		},
+		Setup:               begin,
+		Cmds:                words,
+		Condition:           conditions(t, false),
 	})
+}
+
+// conditions are what a story may ask of the machine that it is told on, and of the store of its servers.
+func conditions(t *testing.T, onPostgres bool) func(name string) (bool, error) {
+	t.Helper()
+	has := map[string]bool{"mountable": mountable(t), "provider": loginable(t), "postgres": onPostgres, "typescript": typed(t)}
+	return func(name string) (bool, error) {
+		is, known := has[name]
+		if !known {
+			return false, fmt.Errorf("unknown condition %q", name)
+		}
+		return is, nil
+	}
+}
+
+// begin is how every story begins.
+func begin(env *testscript.Env) error {
+	env.Setenv("PATH", filepath.Dir(adg)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	env.Setenv("ADG_ACTOR", "alice")
+	return nil
 }
 
 // exits runs a program and demands an exit code, as in: exits 3 adg run -f guardian.yaml.

@@ -27,7 +27,9 @@ import (
 // words are the stories' own commands.
 var words = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "events": events, "harmless": harmless, "receiver": receiver, "received": received,
-	"echoing": echoing, "secretless": secretless, "smalldisk": smallDisk, "admin": admin,
+	"echoing": echoing, "secretless": secretless, "smalldisk": smallDisk, "admin": admin, "serving": serving,
+	"hook": hook, "until": until, "collecting": collecting, "traced": traced, "typescript": typescript,
+	"provider": provider, "surfs": surfs, "letsin": letsin,
 }
 
 // events demands that each line of a file is an event, and that the last one is of that kind: events stdout end.
@@ -185,7 +187,7 @@ func secretless(ts *testscript.TestScript, neg bool, args []string) {
 	search := func(name, text string) {
 		searched++
 		for variable, secret := range planted {
-			for _, form := range forms(secret) {
+			for _, form := range traces(secret) {
 				if at := strings.Index(text, form); at >= 0 {
 					ts.Fatalf("%s shows %s: %q", name, variable, text[max(0, at-60):min(len(text), at+60)])
 				}
@@ -222,6 +224,22 @@ func forms(secret string) []string {
 		base64.RawStdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 		strings.ReplaceAll(secret, "&", `\u0026`), strings.ReplaceAll(secret, "&", "&amp;"),
 	}
+}
+
+// traces are how a secret may look within something that was encoded as a whole. A character of base64 holds bits of two
+// bytes, so that it looks different by what stands before it.
+func traces(secret string) []string {
+	all := forms(secret)
+	if all == nil {
+		return nil
+	}
+	all = append(all, strings.ToUpper(hex.EncodeToString([]byte(secret))))
+	for before := range 3 {
+		text := append(make([]byte, before), secret...)
+		from, to := (before*8+5)/6, len(text)*8/6
+		all = append(all, base64.RawStdEncoding.EncodeToString(text)[from:to], base64.RawURLEncoding.EncodeToString(text)[from:to])
+	}
+	return all
 }
 
 // serve starts a server for as long as the story takes and puts its address into guardian.yaml.

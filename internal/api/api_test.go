@@ -5,9 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +30,7 @@ import (
 	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/identity/device"
 	"github.com/deployguardian/adg/internal/notify"
+	"github.com/deployguardian/adg/internal/oracle"
 	"github.com/deployguardian/adg/internal/seal"
 	"github.com/deployguardian/adg/internal/serve"
 	"github.com/deployguardian/adg/internal/source"
@@ -36,7 +42,10 @@ import (
 // starter stores what is started, as the guard does.
 type starter struct{ store adg.Store }
 
-func (s starter) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
+func (s starter) Start(ctx context.Context, spec adg.Spec) (_ adg.Deployment, err error) {
+	if spec.Created, err = s.store.Now(ctx); err != nil {
+		return adg.Deployment{}, err
+	}
 	if err := s.store.CreateDeployment(ctx, adg.Deployment{ID: spec.ID, Spec: spec}); err != nil {
 		return adg.Deployment{}, err
 	}
@@ -49,35 +58,65 @@ func (starter) Gates(context.Context, adg.Deployment) ([]adg.Gate, error) { retu
 type bench struct {
 	*testing.T
 	store   *sqlite.Store
+	dir     string // of the store
+	people  *identity.Directory
 	address string
 	end     func()
 	admin   string // tokens
 	viewer  string // of the shop only
 }
 
-func newBench(t *testing.T) *bench {
+// empty is the database of a store to which nobody has written: it takes less time to copy one than to make one.
+var empty = sync.OnceValues(func() (database []byte, err error) {
+	dir, err := os.MkdirTemp("", "adg-api")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	store, err := sqlite.Open(context.Background(), dir, sqlite.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, "adg.db"))
+})
+
+func newBench(t *testing.T, other ...func(*api.Options)) *bench {
 	t.Helper()
-	b := &bench{T: t}
-	var err error
-	if b.store, err = sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{}); err != nil {
+	b := &bench{T: t, dir: t.TempDir()}
+	database, err := empty()
+	b.must(err)
+	b.must(os.WriteFile(filepath.Join(b.dir, "adg.db"), database, 0o600))
+	if b.store, err = sqlite.Open(t.Context(), b.dir, sqlite.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.store.Close() })
 	people, err := identity.New(b.store, identity.Options{Argon: identity.Argon{Memory: 64, Passes: 1, Threads: 1}})
 	b.must(err)
-	b.people(people)
+	b.people = people
+	b.populate(people)
 	key, err := seal.ParseKey(adg.NewSecret(seal.NewKey()))
 	b.must(err)
 	ring, err := seal.NewKeyring(key)
 	b.must(err)
 	c := control.New(control.Options{
 		Store: b.store, Starter: starter{b.store}, Keyring: ring, Host: adg.Host{Dir: t.TempDir()},
-		Drivers: config.Drivers{Sources: source.All, Targets: target.All, Notifiers: notify.All},
+		Drivers: config.Drivers{Sources: source.All, Targets: target.All, Notifiers: notify.All}, Predictor: oracle.New(oracle.Options{Store: b.store, Fresh: time.Nanosecond, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}),
+		Settings: []control.Setting{{Path: "data", Value: "/d", Origin: "file", Text: "t"}, {Path: "limits.burst", Value: "7", Origin: "flag", Text: "t"}, {Path: "limits.logins", Value: "20", Origin: "default", Text: "t"}},
+		Features: []control.Feature{{Name: "oidc", Text: "t"}, {Name: "tls", Enabled: true, Text: "t"}},
 	})
-	door, err := api.New(api.Options{
-		Control: c, Directory: people, Devices: device.New(b.store), Store: b.store, Version: "v0", Local: true, Body: 1 << 20, Heartbeat: 50 * time.Millisecond,
+	world := control.NewWorld(c, control.Wrap{})
+	t.Cleanup(func() { _ = world.Close() })
+	o := api.Options{
+		Control: c, World: world, Directory: people, Devices: device.New(b.store), Store: b.store, Version: "v0", Local: true, Body: 1 << 20, Heartbeat: 50 * time.Millisecond,
 		Rate: serve.NewRate(1000, 1000),
-	})
+	}
+	for _, change := range other {
+		change(&o)
+	}
+	door, err := api.New(o)
 	b.must(err)
 	port, err := serve.Listen(t.Context(), serve.Options{Listen: "127.0.0.1:0"})
 	b.must(err)
@@ -109,8 +148,8 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// people makes an admin of everything and a viewer of the shop, with tokens.
-func (b *bench) people(people *identity.Directory) {
+// populate makes an admin of everything and a viewer of the shop, with tokens.
+func (b *bench) populate(people *identity.Directory) {
 	b.Helper()
 	first, err := people.Bootstrap(b.Context())
 	b.must(err)
@@ -254,7 +293,7 @@ func TestErrorsSayWhatAndTheWayOut(t *testing.T) {
 		{"who may not", b.viewer, "POST", "/v1/deployments", start, 403, "deployment.start"},
 		{"what is not there", b.admin, "GET", "/v1/deployments/nothing", "", 404, "nothing"},
 		{"what somebody may not see", b.viewer, "GET", "/v1/connections", "", 403, "connection.read"},
-		{"a command without a reason", b.admin, "POST", "/v1/deployments/x:hold", `{}`, 400, "needs a reason"},
+		{"a command without a reason", b.admin, "POST", "/v1/deployments/x:hold", `{}`, 400, "say why, it stands on record"},
 		{"an unknown field", b.admin, "POST", "/v1/deployments", `{"enviroment": "production"}`, 400, "enviroment"},
 		{"a policy that is none", b.admin, "PUT", "/v1/policies/shop/production", `{"reason": "r", "text": "service: shop\nenvironment: production\nchecks: 7"}`, 400, "checks"},
 		{"an old etag", b.admin, "PUT", "/v1/policies/shop/production", `{"reason": "r", "text": "` + policy + `"}`, 409, "is the newest"},
@@ -265,12 +304,50 @@ func TestErrorsSayWhatAndTheWayOut(t *testing.T) {
 		if code != c.code || !strings.Contains(text, c.say) {
 			t.Errorf("%s: %d %s", c.name, code, text)
 		}
-		if c.name != "an unknown field" && !strings.Contains(text, `"wayOut"`) {
+		if !strings.Contains(text, `"wayOut"`) {
 			t.Errorf("%s: no way out: %s", c.name, text)
 		}
 	}
+	for _, body := range []string{`{"service": 7`, `[]`, `{"enviroment": "production"}`, `{"service": {"name": "shop"}}`} {
+		code, answer := b.ask(b.admin, "POST", "/v1/deployments", body)
+		text := string(mustJSON(answer))
+		if code != 400 || !strings.Contains(text, `"ERROR_CODE_INVALID"`) || !strings.Contains(text, "correct what is named") || strings.Contains(text, "proto:") {
+			t.Errorf("%s: %d %s", body, code, text)
+		}
+		if strings.Contains(body, "enviroment") && !strings.Contains(text, `"field":"enviroment"`) {
+			t.Errorf("the field that does not exist is not named: %s", text)
+		}
+	}
+	if code, answer := b.ask(b.admin, "GET", "/v1/nothing", ""); code != 404 || !strings.Contains(string(mustJSON(answer)), "/docs/api") {
+		t.Errorf("an address that does not exist: %d %v", code, answer)
+	}
 	if code, answer := b.ask(b.admin, "PUT", "/v1/policies/shop/production", `{"reason": "r", "text": "service: shop\nenvironment: production\nchecks: 7"}`); code != 400 || !strings.Contains(string(mustJSON(answer)), `"fieldViolations"`) {
 		t.Errorf("the fields that are wrong are not named: %v", answer)
+	}
+}
+
+func TestTextsThatNobodyWritesByHandAreRefused(t *testing.T) {
+	b := newBench(t)
+	b.furnish()
+	long := strings.Repeat("x", 5000)
+	for name, c := range map[string]struct{ method, path, body, field string }{
+		"a reason":             {"POST", "/v1/deployments/x:hold", `{"reason": "` + long + `"}`, "reason"},
+		"an emergency":         {"POST", "/v1/deployments", strings.Replace(start, "{", `{"emergency": "`+long+`", `, 1), "emergency"},
+		"one of many services": {"GET", "/v1/deployments?services=" + long, "", "services"},
+	} {
+		code, answer := b.ask(b.admin, c.method, c.path, c.body)
+		text := string(mustJSON(answer))
+		if code != 400 || !strings.Contains(text, "may have 4096") || !strings.Contains(text, `"field":"`+c.field) || len(text) > 2000 {
+			t.Errorf("%s: %d %.300s", name, code, text)
+		}
+	}
+	file := "service: shop\nenvironment: production\n# " + long + "\nchecks: 7"
+	if code, answer := b.ask(b.admin, "PUT", "/v1/policies/shop/production", string(mustJSON(map[string]any{"reason": "r", "text": file}))); code != 400 || strings.Contains(string(mustJSON(answer)), "4096") {
+		t.Errorf("a file may be long: %d %v", code, answer)
+	}
+	code, answer := b.ask(b.admin, "PUT", "/v1/policies/shop/production", string(mustJSON(map[string]any{"reason": "r", "text": "service: shop\nenvironment: production\n" + strings.Repeat("x", 300_000) + ": 1"})))
+	if text := string(mustJSON(answer)); code != 400 || len(text) > 100_000 {
+		t.Errorf("an error about a long name: %d, %d bytes", code, len(text))
 	}
 }
 

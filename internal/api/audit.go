@@ -25,15 +25,39 @@ func (s *audits) ListAuditEntries(ctx context.Context, r *adgv1.ListAuditEntries
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.o.Store.Audit(ctx, f)
+	outcomes, err := wire.ReadAuditOutcomes(r.GetOutcomes())
+	if err != nil {
+		return nil, err
+	}
+	size, after, err := numbered(r)
+	if err != nil {
+		return nil, err
+	}
+	f.After, f.Limit = after, 1000
+	if len(outcomes) == 0 {
+		f.Limit = min(size+1, f.Limit) // else few of many may be wanted
+	}
 	answer := &adgv1.ListAuditEntriesResponse{}
-	for _, e := range found {
-		answer.Entries = append(answer.Entries, wire.AuditEntry(e))
+	for {
+		found, err := s.o.Store.Audit(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found {
+			f.After = e.Seq
+			if !among(outcomes, e.Outcome) {
+				continue
+			}
+			if len(answer.GetEntries()) == size {
+				answer.NextPageToken = wire.PageToken(r, strconv.FormatInt(answer.GetEntries()[size-1].GetSeq(), 10))
+				return answer, nil
+			}
+			answer.Entries = append(answer.Entries, wire.AuditEntry(e))
+		}
+		if len(found) < f.Limit {
+			return answer, nil
+		}
 	}
-	if len(found) == f.Limit {
-		answer.NextPageToken = wire.PageToken(r, strconv.FormatInt(found[len(found)-1].Seq, 10))
-	}
-	return answer, err
 }
 
 // VerifyAuditLog checks the chain, from its beginning or from an entry that is trusted.

@@ -3,11 +3,14 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/identity"
+	"github.com/deployguardian/adg/internal/serve"
 	"github.com/deployguardian/adg/internal/trace"
 )
 
@@ -25,12 +29,20 @@ var open = map[string]bool{
 	"/adg.v1.SystemService/GetVersion": true, "/grpc.health.v1.Health/Check": true, "/grpc.health.v1.Health/Watch": true,
 }
 
+// beginning are the methods that begin a login.
+var beginning = map[string]bool{
+	"/adg.v1.LoginService/LogIn": true, "/adg.v1.LoginService/StartOidcLogin": true, "/adg.v1.LoginService/StartDeviceLogin": true,
+}
+
 // Private
 
 type (
 	callerKey struct{}
 	drainKey  struct{}
 )
+
+// recordWithin is how long the store may take to put a refusal on record.
+const recordWithin = 5 * time.Second
 
 // The metadata that only the gateway beside us may set.
 const (
@@ -55,12 +67,14 @@ func because(ctx context.Context, reason string) identity.Caller {
 // unary surrounds every request that is no stream.
 func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
 	id, begin := rand.Text()[:13], time.Now() //nolint:forbidigo // how long requests take is real time
-	ctx, end := trace.Start(ctx, info.FullMethod)
+	asked := ctx
+	md, _ := metadata.FromIncomingContext(ctx)
+	ctx, end := trace.Start(trace.Continued(ctx, strings.Join(md.Get("traceparent"), "")), info.FullMethod)
 	defer func() {
 		if broken := recover(); broken != nil {
 			err = a.broken(ctx, id, info.FullMethod, broken)
 		}
-		err = a.answered(ctx, id, info.FullMethod, begin, err)
+		err = a.answered(ctx, asked, id, info.FullMethod, begin, err)
 		end(err)
 	}()
 	ctx, cancel := context.WithTimeout(ctx, a.o.Request)
@@ -68,67 +82,48 @@ func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo
 	if ctx, err = a.admit(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
+	if err := bounded(request); err != nil {
+		return nil, err
+	}
+	if err := matched(ctx, request); err != nil {
+		return nil, err
+	}
+	if !open[info.FullMethod] { // a login does not say what was wrong
+		if err := complete(request); err != nil {
+			return nil, err
+		}
+	}
 	return handle(ctx, request)
 }
-
-// stream surrounds every stream.
-func (a *API) stream(server any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	id, begin, ctx := rand.Text()[:13], time.Now(), s.Context() //nolint:forbidigo // see above
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = a.broken(ctx, id, info.FullMethod, broken)
-		}
-		err = a.answered(ctx, id, info.FullMethod, begin, err)
-	}()
-	if ctx, err = a.admit(ctx, info.FullMethod); err != nil {
-		return err
-	}
-	select {
-	case a.streams <- struct{}{}:
-		defer func() { <-a.streams }()
-	default:
-		return adg.Throttled(adg.Errorf(adg.Unavailable, "this server has %d streams open, which is its limit", a.o.Watchers), 10*time.Second)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	draining, _ := ctx.Value(drainKey{}).(<-chan struct{})
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-draining:
-			cancel(errDraining)
-		case <-done:
-		}
-	}()
-	err = handle(server, &streaming{s, ctx})
-	if cause := context.Cause(ctx); cause == errDraining { //nolint:errorlint // it is ours, and not wrapped
-		return cause
-	}
-	return err
-}
-
-var errDraining = adg.Errorf(adg.Unavailable, "this server is going down: connect again")
-
-// streaming is a stream within another context.
-type streaming struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // gRPC has it so
-}
-
-func (s *streaming) Context() context.Context { return s.ctx }
 
 func (a *API) broken(ctx context.Context, id, method string, broken any) error {
 	a.o.Log.ErrorContext(ctx, "a request broke the server's code", "request", id, "method", method, "panic", broken, "stack", string(debug.Stack()))
 	return adg.Errorf(adg.Internal, "panic")
 }
 
-func (a *API) answered(ctx context.Context, id, method string, begin time.Time, err error) error {
-	err = a.problem(ctx, id, err)
+// answered counts an answer, and makes of an error what is told. Whether the caller waits still is known to the context
+// that he asked with: the request's own has ended by now.
+func (a *API) answered(ctx, asked context.Context, id, method string, begin time.Time, err error) error {
+	a.record(ctx, method, err)
+	err = a.problem(asked, id, caller(ctx).Subject != "", err)
 	if a.o.Metrics != nil {
-		a.o.Metrics.Answered(method, strings.ToLower(status.Code(err).String()), time.Since(begin)) //nolint:forbidigo // see unary
+		a.o.Metrics.Answered(method, strconv.Itoa(runtime.HTTPStatusFromCode(status.Code(err))), time.Since(begin)) //nolint:forbidigo // see unary
 	}
 	return err
+}
+
+// record puts a refusal in the audit log that whoever refused has not put there: so that none is forgotten.
+func (a *API) record(ctx context.Context, method string, err error) {
+	who := caller(ctx)
+	if !errors.Is(err, identity.ErrDenied) || identity.IsOnRecord(err) || who.Subject == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
+	entry := adg.AuditEntry{Actor: who.Subject, From: who.From, Action: "api.call", Resource: strings.TrimPrefix(method, "/adg.v1."), Outcome: adg.AuditDenied, Reason: err.Error()}
+	if _, failed := a.o.Store.AppendAudit(ctx, entry); failed != nil {
+		a.o.Log.ErrorContext(ctx, "a refusal is not on record", "actor", who.Subject, "method", method, "error", failed)
+	}
 }
 
 // admit finds out who asks, and whether he may ask now. What he may do is decided by who does it.
@@ -136,7 +131,7 @@ func (a *API) admit(ctx context.Context, method string) (context.Context, error)
 	md, _ := metadata.FromIncomingContext(ctx)
 	from := address(ctx, md)
 	who := identity.Caller{From: from}
-	key := "address " + from
+	key := "address " + serve.Network(from)
 	if !open[method] {
 		credential := credentialOf(md)
 		if credential == "" {
@@ -146,12 +141,25 @@ func (a *API) admit(ctx context.Context, method string) (context.Context, error)
 		if err != nil {
 			return ctx, a.slow(key, err)
 		}
-		who.Identity, key = found, found.Subject
+		who.Identity, key = found, orElse(found.Person, found.Subject) // many tokens are one person
 	}
 	if ok, wait := a.o.Rate.Allow(key); !ok {
 		return ctx, adg.Throttled(adg.Errorf(adg.Unavailable, "too many requests"), wait)
 	}
+	if beginning[method] {
+		if err := a.mayBegin(from); err != nil {
+			return ctx, err
+		}
+	}
 	return context.WithValue(ctx, callerKey{}, who), nil
+}
+
+// mayBegin counts a login against the address.
+func (a *API) mayBegin(from string) error {
+	if ok, wait := a.o.Logins.Allow(serve.Network(from)); !ok {
+		return adg.Throttled(adg.Errorf(adg.Unavailable, "too many logins from this address"), wait)
+	}
+	return nil
 }
 
 // slow counts a refusal against the address, so that guessing is slow.

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -48,7 +46,9 @@ func (s *deployments) PlanDeployment(ctx context.Context, r *adgv1.PlanDeploymen
 	if err != nil {
 		return nil, err
 	}
-	return wire.Plan(wire.Planned{Spec: plan.Spec, Gates: plan.Gates, Fleet: fleet, Supersedes: plan.Supersedes}), nil
+	planned := wire.Planned{Spec: plan.Spec, PolicyVersion: plan.Spec.PolicyVersion, Gates: plan.Gates, Fleet: fleet, Supersedes: plan.Supersedes}
+	planned.Obstacles, planned.Doubt = s.o.World.Rehearse(ctx, plan.Spec)
+	return wire.Plan(planned), nil
 }
 
 // GetDeployment gives one.
@@ -66,40 +66,32 @@ func (s *deployments) ListDeployments(ctx context.Context, r *adgv1.ListDeployme
 	if err != nil {
 		return nil, err
 	}
+	limit, err := wire.ReadPageSize(r, 100, 1000)
+	if err != nil {
+		return nil, err
+	}
 	token, err := wire.ReadPageToken(r)
 	if err != nil {
 		return nil, err
 	}
+	f := selected.Filter()
+	f.Before, f.Oldest = token, r.GetOrder() == adgv1.DeploymentOrder_DEPLOYMENT_ORDER_OLDEST
+	l := &deploymentList{deployments: s, request: r, selected: selected, limit: limit}
+	if l.team, err = s.o.Control.Teams(ctx); err != nil {
+		return nil, err
+	}
 	if r.GetOrder() == adgv1.DeploymentOrder_DEPLOYMENT_ORDER_WORST {
-		return s.worst(ctx, r, selected, token)
+		return &l.answer, l.worst(ctx, token)
 	}
-	answer, limit := &adgv1.ListDeploymentsResponse{}, pageSize(r.GetPageSize())
-	f := adg.DeploymentFilter{Live: r.GetLive(), Before: token, Limit: limit, Service: only(r.GetServices()), Environment: only(r.GetEnvironments())}
-	for {
-		page, next, err := s.o.Control.Deployments(ctx, caller(ctx), f)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range page {
-			if !selected.Holds(d, "") {
-				continue
-			}
-			answer.Deployments = append(answer.Deployments, wire.Summary(d))
-			if len(answer.Deployments) == limit {
-				answer.NextPageToken = wire.PageToken(r, d.ID)
-				return answer, nil
-			}
-		}
-		if next == "" {
-			return answer, nil
-		}
-		f.Before = next
-	}
+	return &l.answer, l.goOn(ctx, f, "", func(adg.Deployment) bool { return true })
 }
 
 // WatchDeployment sends a deployment each time that it has changed.
 func (s *deployments) WatchDeployment(r *adgv1.WatchDeploymentRequest, to grpc.ServerStreamingServer[adgv1.WatchDeploymentResponse]) error {
 	ctx := to.Context()
+	if _, err := s.o.Control.Deployment(ctx, caller(ctx), r.GetId()); err != nil {
+		return err // before any sign of life
+	}
 	changed := make(chan adg.Deployment)
 	failed := make(chan error, 1)
 	watching, stop := context.WithCancel(ctx)
@@ -114,7 +106,7 @@ func (s *deployments) WatchDeployment(r *adgv1.WatchDeploymentRequest, to grpc.S
 			}
 		})
 	}()
-	sent := r.GetEtag()
+	had := r.GetEtag()
 	alive := time.NewTicker(s.o.Heartbeat)
 	defer alive.Stop()
 	for {
@@ -128,10 +120,10 @@ func (s *deployments) WatchDeployment(r *adgv1.WatchDeploymentRequest, to grpc.S
 			if err != nil {
 				return err
 			}
-			if d = message; d.GetEtag() == sent && !now.Status.State.Ended() && sent != "" {
+			if d = message; had != "" && d.GetEtag() == had && !now.Status.State.Ended() {
 				continue
 			}
-			sent = d.GetEtag()
+			had = ""
 		}
 		now, err := s.o.Store.Now(ctx)
 		if err != nil {
@@ -184,30 +176,26 @@ func (s *deployments) RejectDeployment(ctx context.Context, r *adgv1.RejectDeplo
 
 // commanding is what the requests of all commands have.
 type commanding interface {
+	keyed
 	GetId() string
-	GetIdempotencyKey() string
 	GetEtag() string
 	GetReason() string
 }
 
 func (s *deployments) command(ctx context.Context, kind adg.CommandKind, r commanding) (*adgv1.Deployment, error) {
-	if r.GetReason() == "" {
-		return nil, adg.Errorf(adg.Invalid, "a command needs a reason: it stands on record, and the next on call reads it")
-	}
-	if r.GetEtag() == "" && (kind == adg.CommandApprove || kind == adg.CommandReject) {
-		return nil, adg.Errorf(adg.Invalid, "an approval is of what you looked at: send its etag")
-	}
 	check := func(d adg.Deployment) error {
 		if r.GetEtag() != "" && r.GetEtag() != wire.DeploymentEtag(d) {
 			return adg.Errorf(adg.Conflict, "%s is not any more as you looked at it: it is %s now", d.ID, d.Status.State)
 		}
 		return nil
 	}
-	d, err := s.o.Control.Command(ctx, because(ctx, r.GetReason()), r.GetId(), kind, r.GetReason(), r.GetIdempotencyKey(), check)
-	if err != nil {
-		return nil, err
-	}
-	return s.seen(ctx, d)
+	return once(ctx, s.API, r, func() (*adgv1.Deployment, error) {
+		d, err := s.o.Control.Command(ctx, because(ctx, r.GetReason()), r.GetId(), kind, r.GetReason(), r.GetIdempotencyKey(), check)
+		if err != nil {
+			return nil, err
+		}
+		return s.seen(ctx, d)
+	})
 }
 
 // seen is a deployment as the caller sees it: with what he may do.
@@ -218,81 +206,9 @@ func (s *deployments) seen(ctx context.Context, d adg.Deployment) (*adgv1.Deploy
 	}
 	message := wire.Deployment(d)
 	message.Status.Permits = wire.Permits(d, caller(ctx).Identity, now)
-	return message, nil
-}
-
-// mostLive bounds a list that is ordered by how bad things are.
-const mostLive = 10_000
-
-// worst are live deployments, what needs a human first.
-func (s *deployments) worst(ctx context.Context, r *adgv1.ListDeploymentsRequest, selected wire.Selection, token string) (*adgv1.ListDeploymentsResponse, error) {
-	var all []adg.Deployment
-	f := adg.DeploymentFilter{Live: true, Limit: 1000, Service: only(r.GetServices()), Environment: only(r.GetEnvironments())}
-	for len(all) < mostLive {
-		page, next, err := s.o.Control.Deployments(ctx, caller(ctx), f)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range page {
-			if selected.Holds(d, "") {
-				all = append(all, d)
-			}
-		}
-		if next == "" {
-			break
-		}
-		f.Before = next
-	}
-	slices.SortStableFunc(all, worse)
-	answer, limit := &adgv1.ListDeploymentsResponse{}, pageSize(r.GetPageSize())
-	from, _ := strconv.Atoi(token) // sealed by us; none is 0
-	for i := min(from, len(all)); i < len(all); i++ {
-		if len(answer.Deployments) == limit {
-			answer.NextPageToken = wire.PageToken(r, strconv.Itoa(i))
-			break
-		}
-		answer.Deployments = append(answer.Deployments, wire.Summary(all[i]))
-	}
-	return answer, nil
-}
-
-// worse puts what needs a human first, then what goes back, then the lowest score.
-func worse(a, b adg.Deployment) int {
-	rank := func(d adg.Deployment) int {
-		switch {
-		case d.Status.Paging:
-			return 0
-		case wire.WaitsForHuman(d):
-			return 1
-		case d.Status.State >= adg.RollbackPending && !d.Status.State.Ended():
-			return 2
-		case d.Status.Health == adg.Unhealthy:
-			return 3
-		case d.Status.Health == adg.Degraded:
-			return 4
-		case d.Status.Health == adg.HealthUnknown:
-			return 5
-		}
-		return 6
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Status.Score, b.Status.Score))
+	return message, s.fill(ctx, d, message)
 }
 
 func among[T comparable](choices []T, one T) bool {
 	return len(choices) == 0 || slices.Contains(choices, one)
-}
-
-// only is the single choice there is, for the store to select by.
-func only(choices []string) string {
-	if len(choices) == 1 {
-		return choices[0]
-	}
-	return ""
-}
-
-func pageSize(asked int32) int {
-	if asked <= 0 {
-		return 100
-	}
-	return min(int(asked), 1000)
 }

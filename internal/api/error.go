@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/api/wire"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/identity"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
@@ -20,22 +22,32 @@ import (
 // Private
 
 // problem is the answer to an error: a code, a sentence, a way out, and which fields are wrong. What is our own fault is
-// told by the request's id only, and stands in the log.
-func (a *API) problem(ctx context.Context, request string, err error) error {
+// told by the request's id only, and stands in the log; so is, to a caller who is not known, what is the matter with the server.
+func (a *API) problem(ctx context.Context, request string, known bool, err error) error {
 	if err == nil {
 		return nil
 	}
 	if s, ok := status.FromError(err); ok && s.Code() != codes.Unknown && s.Code() != codes.OK {
 		return err // said by the transport itself
 	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return status.FromContextError(ctx.Err()).Err()
-	}
 	kind := adg.CodeOf(err)
-	detail := &adgv1.ErrorDetail{Code: errorCodes[kind], Sentence: adg.Printable(err.Error()), WayOut: wayOut(kind, err), RequestId: request}
-	if kind == adg.Internal {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if ctx.Err() != nil {
+			return status.FromContextError(ctx.Err()).Err()
+		}
+		if kind == adg.Internal { // it was given up by somebody within, such as a store that looks for another connection
+			kind, err = adg.Unavailable, adg.Errorf(adg.Unavailable, "this took too long: %w", err)
+		}
+	}
+	detail := &adgv1.ErrorDetail{Code: errorCodes[kind], Sentence: legibly(err.Error()), WayOut: wayOut(kind, err), RequestId: request}
+	switch {
+	case kind == adg.Internal:
 		a.o.Log.ErrorContext(ctx, "a request failed for a reason of our own", "request", request, "error", err)
 		detail.Sentence = "something went wrong that is ADG's own fault"
+	case kind == adg.Unavailable && !known && !throttled(err):
+		// Where the store is, and as whom it is asked, is for those who are logged in.
+		a.o.Log.WarnContext(ctx, "a request of nobody known could not be answered", "request", request, "error", err)
+		detail.Sentence = "the server cannot answer now"
 	}
 	s := status.New(grpcCode(kind, err), detail.Sentence)
 	with, err2 := s.WithDetails(detail)
@@ -43,6 +55,7 @@ func (a *API) problem(ctx context.Context, request string, err error) error {
 		return s.Err()
 	}
 	if fields := violations(err); fields != nil {
+		fields = fields[:min(len(fields), maxViolations)]
 		if more, err := with.WithDetails(&errdetails.BadRequest{FieldViolations: fields}); err == nil {
 			with = more
 		}
@@ -53,6 +66,25 @@ func (a *API) problem(ctx context.Context, request string, err error) error {
 		}
 	}
 	return with.Err()
+}
+
+const (
+	maxSentence   = 8 << 10 // bytes: errors travel as headers
+	maxViolations = 100
+)
+
+// legibly is a text of an error, as far as one reads.
+func legibly(text string) string {
+	text = adg.Printable(text)
+	if len(text) <= maxSentence {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxSentence], "") + " …"
+}
+
+func throttled(err error) bool {
+	_, asked := adg.RetryAfter(err)
+	return asked
 }
 
 var errorCodes = map[adg.Code]adgv1.ErrorCode{
@@ -106,15 +138,21 @@ func wayOut(kind adg.Code, err error) string {
 	return "report it with the id of the request"
 }
 
-// violations are the fields that are wrong.
-func violations(err error) []*errdetails.BadRequest_FieldViolation {
-	problems, found := errors.AsType[config.Problems](err)
-	if !found {
-		return nil
-	}
-	var all []*errdetails.BadRequest_FieldViolation
-	for _, p := range problems {
-		all = append(all, &errdetails.BadRequest_FieldViolation{Field: p.Path, Description: adg.Printable(p.String())})
+// violations are the fields that are wrong: of the request, or of the policy that is in it, with line and column.
+func violations(err error) (all []*errdetails.BadRequest_FieldViolation) {
+	switch e := err.(type) { //nolint:errorlint // the whole tree is walked
+	case config.Problems:
+		for _, p := range e {
+			all = append(all, &errdetails.BadRequest_FieldViolation{Field: p.Path, Description: legibly(p.String())})
+		}
+	case *wire.FieldError:
+		return []*errdetails.BadRequest_FieldViolation{{Field: e.Field, Description: legibly(e.Error())}}
+	case interface{ Unwrap() error }:
+		return violations(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			all = append(all, violations(one)...)
+		}
 	}
 	return all
 }

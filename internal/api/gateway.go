@@ -6,14 +6,20 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/deployguardian/adg"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
@@ -32,10 +38,11 @@ var plain = &runtime.JSONPb{
 // gateway answers REST requests by the gRPC server beside it.
 func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, plain),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: plain}), // reports are no JSON
 		runtime.WithMarshalerOption("text/event-stream", eventStream{plain}),
 		runtime.WithMetadata(a.annotate),
 		runtime.WithMetadata(annotateLogin),
+		runtime.WithMetadata(annotateMatch),
 		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
 			return name, strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Traceparent")
 		}),
@@ -43,12 +50,15 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		runtime.WithErrorHandler(answerError),
 		runtime.WithForwardResponseOption(a.setCookie),
 		runtime.WithForwardResponseOption(a.setLoginCookie),
+		runtime.WithForwardResponseOption(setEtag),
 		runtime.WithDisablePathLengthFallback(),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		adgv1.RegisterDeploymentServiceHandler, adgv1.RegisterEventServiceHandler, adgv1.RegisterSystemServiceHandler,
 		adgv1.RegisterLineServiceHandler, adgv1.RegisterReleaseServiceHandler, adgv1.RegisterAuditServiceHandler, adgv1.RegisterConnectionServiceHandler,
 		adgv1.RegisterPolicyServiceHandler,
+		adgv1.RegisterEvidenceServiceHandler, adgv1.RegisterReportServiceHandler,
+		adgv1.RegisterCatalogServiceHandler, adgv1.RegisterPredictionServiceHandler,
 		adgv1.RegisterIdentityServiceHandler, adgv1.RegisterLoginServiceHandler,
 	} {
 		if err := register(context.Background(), mux, a.conn); err != nil {
@@ -56,16 +66,17 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !legible(r) {
+			answerError(r.Context(), mux, plain, w, r, status.Error(codes.InvalidArgument, "the address is no UTF-8 text, or a header no ASCII: escape the bytes of such text, as in %C3%A9"))
+			return
+		}
+		// Where it comes from was found out before; what a client claims is of no use to the server beside us.
+		r.Header.Del("X-Forwarded-For")
+		r.Header.Del("X-Forwarded-Host")
 		// A browser that lost its stream says what it saw last.
 		if last := r.Header.Get("Last-Event-ID"); last != "" {
 			query := r.URL.Query()
 			query.Set("after", last)
-			r.URL.RawQuery = query.Encode()
-		}
-		// What a person looked at when he decided: the header is the same as the field.
-		if etag := strings.Trim(r.Header.Get("If-Match"), `"`); etag != "" && r.Method != http.MethodPost {
-			query := r.URL.Query()
-			query.Set("etag", etag)
 			r.URL.RawQuery = query.Encode()
 		}
 		ctx, cancel := context.WithCancel(r.Context())
@@ -81,6 +92,27 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		}
 		mux.ServeHTTP(w, r.WithContext(ctx))
 	}), nil
+}
+
+// legible tells whether the address of a request is text, and what is handed on of its headers ASCII: messages and
+// metadata hold nothing else.
+func legible(r *http.Request) bool {
+	for _, name := range []string{"Authorization", "Traceparent"} {
+		for _, value := range r.Header.Values(name) {
+			if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
+				return false
+			}
+		}
+	}
+	if !utf8.ValidString(r.URL.Path) {
+		return false
+	}
+	for name, values := range r.URL.Query() {
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return utf8.ValidString(r.Header.Get("Last-Event-ID")) && utf8.ValidString(r.Header.Get("If-Match"))
 }
 
 // annotate tells the server who asks, and from where.
@@ -113,12 +145,37 @@ func (a *API) setCookie(ctx context.Context, w http.ResponseWriter, _ proto.Mess
 
 // answerError answers with the error as JSON, its details included, and the status that fits it best.
 func answerError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	s := status.Convert(err)
+	s := explained(status.Convert(err))
 	code := httpStatus(s.Code())
 	if code == 0 {
 		code = runtime.HTTPStatusFromCode(s.Code())
 	}
-	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
+	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: s.Err()})
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]{1,200})"`)
+
+// explained gives an error of the gateway itself, such as a body that is no JSON, what every other error has.
+func explained(s *status.Status) *status.Status {
+	detail := &adgv1.ErrorDetail{Sentence: legibly(strings.TrimPrefix(strings.ReplaceAll(s.Message(), "\u00a0", " "), "proto: "))}
+	switch code := s.Code(); {
+	case len(s.Details()) > 0:
+		return s
+	case code == codes.InvalidArgument:
+		detail.Code, detail.WayOut = adgv1.ErrorCode_ERROR_CODE_INVALID, wayOut(adg.Invalid, nil)
+	case code == codes.NotFound || code == codes.Unimplemented:
+		detail.Code, detail.WayOut = adgv1.ErrorCode_ERROR_CODE_NOT_FOUND, "look at /docs/api for the addresses that there are, and their methods"
+	default:
+		return s
+	}
+	details := []protoadapt.MessageV1{detail}
+	if field := unknownField.FindStringSubmatch(detail.GetSentence()); field != nil {
+		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field[1], Description: "there is no such field"}}})
+	}
+	if with, err := status.New(s.Code(), detail.GetSentence()).WithDetails(details...); err == nil {
+		return with
+	}
+	return s
 }
 
 // eventStream writes a stream as browsers read it (server-sent events). Each event's id is the cursor to go on after.

@@ -48,7 +48,7 @@ func (s *identities) CheckAccess(ctx context.Context, r *adgv1.CheckAccessReques
 		}
 		return &adgv1.CheckAccessResponse{WhyNot: strings.ToValidUTF8(err.Error(), "\uFFFD")}, nil
 	}
-	return nil, adg.Errorf(adg.Invalid, "unknown permission %.40q: choose one of %s", r.GetPermission(), strings.Join(choices, ", "))
+	return nil, wire.Wrong("permission", "unknown permission %.40q: choose one of %s", r.GetPermission(), strings.Join(choices, ", "))
 }
 
 // ChangePassword changes the caller's own password. All his sessions end; a browser gets a new one in place of its own.
@@ -88,7 +88,7 @@ func (s *identities) CreateToken(ctx context.Context, r *adgv1.CreateTokenReques
 		}
 		scope := identity.Binding{Service: r.GetService(), Environment: r.GetEnvironment()}
 		if err := scope.Role.UnmarshalText([]byte(r.GetRole())); err != nil {
-			return nil, err
+			return nil, wire.InField("role", err)
 		}
 		secret, made, err := s.o.Directory.CreateToken(ctx, because(ctx, r.GetReason()), identity.NewToken{Label: r.GetName(), Scope: []identity.Binding{scope}, Life: life})
 		if err != nil {
@@ -140,7 +140,11 @@ func (s *identities) ListTokens(ctx context.Context, r *adgv1.ListTokensRequest)
 // RevokeToken ends a token.
 func (s *identities) RevokeToken(ctx context.Context, r *adgv1.RevokeTokenRequest) (*adgv1.RevokeTokenResponse, error) {
 	return once(ctx, s.API, r, func() (*adgv1.RevokeTokenResponse, error) {
-		return &adgv1.RevokeTokenResponse{}, s.o.Directory.RevokeToken(ctx, because(ctx, r.GetReason()), r.GetId())
+		who, err := lookedAt(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return &adgv1.RevokeTokenResponse{}, s.o.Directory.RevokeToken(ctx, who, r.GetId())
 	})
 }
 
@@ -163,7 +167,7 @@ func (s *identities) ListSessions(ctx context.Context, r *adgv1.ListSessionsRequ
 	page, next := rows.page()
 	for _, o := range page {
 		answer.Sessions = append(answer.Sessions, &adgv1.Session{Id: o.ID, User: o.Person, Address: o.From, Agent: o.Agent, CreateTime: wire.Timestamp(o.Started),
-			UseTime: wire.Timestamp(o.Seen), ExpireTime: wire.Timestamp(o.Until), Current: o.ID == who.Session})
+			UseTime: wire.Timestamp(o.Seen), ExpireTime: wire.Timestamp(o.Until), Current: o.ID == who.Session, Etag: wire.Etag(identity.Unchanging)})
 	}
 	answer.NextPageToken = next
 	return answer, nil
@@ -172,7 +176,10 @@ func (s *identities) ListSessions(ctx context.Context, r *adgv1.ListSessionsRequ
 // RevokeSession ends a session; a browser that ends its own loses the cookie.
 func (s *identities) RevokeSession(ctx context.Context, r *adgv1.RevokeSessionRequest) (*adgv1.RevokeSessionResponse, error) {
 	return once(ctx, s.API, r, func() (*adgv1.RevokeSessionResponse, error) {
-		who := because(ctx, r.GetReason())
+		who, err := lookedAt(ctx, r)
+		if err != nil {
+			return nil, err
+		}
 		if err := s.o.Directory.RevokeSession(ctx, who, r.GetId()); err != nil {
 			return nil, err
 		}
@@ -181,4 +188,16 @@ func (s *identities) RevokeSession(ctx context.Context, r *adgv1.RevokeSessionRe
 		}
 		return &adgv1.RevokeSessionResponse{}, carry(ctx, metaCookie, "")
 	})
+}
+
+// Private
+
+// lookedAt is the caller with what he says why and the version of what he looked at.
+func lookedAt(ctx context.Context, r interface {
+	GetEtag() string
+	GetReason() string
+}) (who identity.Caller, err error) {
+	who = because(ctx, r.GetReason())
+	who.Version, err = wire.ReadEtag(r.GetEtag(), 0)
+	return who, err
 }

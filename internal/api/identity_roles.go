@@ -52,7 +52,10 @@ func (s *identities) ListRoleBindings(ctx context.Context, r *adgv1.ListRoleBind
 // DeleteRoleBinding takes a role away.
 func (s *identities) DeleteRoleBinding(ctx context.Context, r *adgv1.DeleteRoleBindingRequest) (*adgv1.DeleteRoleBindingResponse, error) {
 	return once(ctx, s.API, r, func() (*adgv1.DeleteRoleBindingResponse, error) {
-		who := because(ctx, r.GetReason())
+		who, err := lookedAt(ctx, r)
+		if err != nil {
+			return nil, err
+		}
 		found, err := s.o.Directory.Bindings(ctx, who)
 		if err != nil {
 			return nil, err
@@ -61,6 +64,10 @@ func (s *identities) DeleteRoleBinding(ctx context.Context, r *adgv1.DeleteRoleB
 			if wire.BindingID(b) == r.GetId() {
 				return &adgv1.DeleteRoleBindingResponse{}, s.o.Directory.Revoke(ctx, who, b)
 			}
+		}
+		// Who is shown some of them only is told the same, whether it exists or not.
+		if err := identity.Allowed(who.Identity, identity.RoleGrant, "", ""); err != nil {
+			return nil, err
 		}
 		return nil, adg.Errorf(adg.NotFound, "there is no role binding %.60q", r.GetId())
 	})

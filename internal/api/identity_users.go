@@ -66,16 +66,15 @@ func (s *identities) ListUsers(ctx context.Context, r *adgv1.ListUsersRequest) (
 // UpdateUser changes one.
 func (s *identities) UpdateUser(ctx context.Context, r *adgv1.UpdateUserRequest) (*adgv1.User, error) {
 	return once(ctx, s.API, r, func() (*adgv1.User, error) {
-		who := because(ctx, r.GetReason())
-		var err error
-		if who.Version, err = wire.ReadEtag(r.GetEtag(), 0); err != nil {
+		who, err := lookedAt(ctx, r)
+		if err != nil {
 			return nil, err
 		}
 		if who.Version == 0 {
-			return nil, adg.Errorf(adg.Invalid, "the etag of the user that was looked at is missing: get the user, and send its etag along")
+			return nil, wire.Wrong("etag", "the etag of the user that was looked at is missing: get the user, and send its etag along")
 		}
 		if r.GetLocked() {
-			return nil, adg.Errorf(adg.Invalid, "locked can only be set to false: to keep a user out, disable him")
+			return nil, wire.Wrong("locked", "locked can only be set to false: to keep a user out, disable him")
 		}
 		u := identity.Update{DisplayName: r.DisplayName, Email: r.Email, Disabled: r.Disabled, Unlock: r.Locked != nil}
 		if r.Password != nil {
@@ -89,9 +88,8 @@ func (s *identities) UpdateUser(ctx context.Context, r *adgv1.UpdateUserRequest)
 // DeleteUser removes one.
 func (s *identities) DeleteUser(ctx context.Context, r *adgv1.DeleteUserRequest) (*adgv1.DeleteUserResponse, error) {
 	return once(ctx, s.API, r, func() (*adgv1.DeleteUserResponse, error) {
-		who := because(ctx, r.GetReason())
-		var err error
-		if who.Version, err = wire.ReadEtag(r.GetEtag(), 0); err != nil {
+		who, err := lookedAt(ctx, r)
+		if err != nil {
 			return nil, err
 		}
 		return &adgv1.DeleteUserResponse{}, s.o.Directory.RemoveUser(ctx, who, r.GetName())

@@ -48,6 +48,9 @@ func (s *logins) ListLoginProviders(_ context.Context, r *adgv1.ListLoginProvide
 
 // LogIn logs a local user in.
 func (s *logins) LogIn(ctx context.Context, r *adgv1.LogInRequest) (*adgv1.LogInResponse, error) {
+	if !inside(ctx) { // nobody would receive the session
+		return nil, adg.Errorf(adg.Invalid, "a login by name gives a browser its session, as a cookie, which gRPC has not: log in over HTTP (POST /v1/login), or let a program in with adg login or an API token")
+	}
 	if !s.o.Local {
 		return nil, adg.Errorf(adg.Unauthorized, "nobody logs in here with a password: choose one of the providers")
 	}
@@ -56,10 +59,10 @@ func (s *logins) LogIn(ctx context.Context, r *adgv1.LogInRequest) (*adgv1.LogIn
 	})
 }
 
-// LogOut ends the caller's session.
+// LogOut ends the caller's session, or the token that a login gave to his program.
 func (s *logins) LogOut(ctx context.Context, _ *adgv1.LogOutRequest) (*adgv1.LogOutResponse, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	if err := s.o.Directory.EndSession(ctx, caller(ctx), credentialOf(md)); err != nil {
+	if err := s.o.Directory.LogOut(ctx, caller(ctx), credentialOf(md)); err != nil {
 		return nil, err
 	}
 	return &adgv1.LogOutResponse{}, carry(ctx, metaCookie, "")
@@ -73,7 +76,7 @@ func (s *logins) StartOidcLogin(ctx context.Context, r *adgv1.StartOidcLoginRequ
 	}
 	next := orElse(r.GetReturnTo(), "/")
 	if !ownPage(next) {
-		return nil, adg.Errorf(adg.Invalid, "return_to is the path of a page of this server, such as /deployments")
+		return nil, wire.Wrong("return_to", "return_to is the path of a page of this server, such as /deployments")
 	}
 	begun, err := p.Begin(ctx, next)
 	if err != nil {
@@ -88,15 +91,25 @@ func (s *logins) CompleteOidcLogin(ctx context.Context, r *adgv1.CompleteOidcLog
 	if err != nil {
 		return nil, err
 	}
-	who, next, err := p.Finish(ctx, oidc.Callback{State: r.GetState(), Code: r.GetCode(), Cookie: carried(ctx, metaLogin)})
+	back := oidc.Callback{State: r.GetState(), Code: r.GetCode(), Cookie: carried(ctx, metaLogin)}
+	if back.Code == "" {
+		back.Error = "it sent no code"
+	}
+	who, next, err := p.Finish(ctx, back)
 	if err != nil {
-		return nil, err
+		return nil, s.rejected(ctx, r.GetProvider(), who, err)
 	}
 	who.Agent = agent(ctx)
 	if err := carry(ctx, metaLoginCookie, ""); err != nil {
 		return nil, err
 	}
-	return s.opened(ctx, next, func() (identity.Opened, error) { return s.o.Directory.Admit(ctx, who, caller(ctx).From) })
+	return s.opened(ctx, next, func() (identity.Opened, error) {
+		o, err := s.o.Directory.Admit(ctx, who, caller(ctx).From)
+		if err != nil {
+			err = s.rejected(ctx, r.GetProvider(), who, err)
+		}
+		return o, err
+	})
 }
 
 // StartDeviceLogin begins the login of a program without a browser.
@@ -133,7 +146,7 @@ func (s *logins) PollDeviceLogin(ctx context.Context, r *adgv1.PollDeviceLoginRe
 		return nil, err
 	}
 	who.Reason = "a device was let in"
-	secret, token, err := s.o.Directory.CreateToken(ctx, who, identity.NewToken{Label: deviceLabel(asked.Client), Life: deviceTokenLife})
+	secret, token, err := s.o.Directory.CreateToken(ctx, who, identity.NewToken{Label: deviceLabel(asked.Client), Life: min(deviceTokenLife, s.o.Directory.LongestToken()), Login: true})
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +204,16 @@ func (s *logins) opened(ctx context.Context, next string, open func() (identity.
 		return nil, err
 	}
 	return &adgv1.LogInResponse{Identity: wire.Identity(o.Identity), ExpireTime: wire.Timestamp(o.Until), ReturnTo: next}, carry(ctx, metaCookie, o.Credential.Reveal())
+}
+
+// rejected puts on record who was not let in from elsewhere, as often as an address may begin logins: anybody can bring
+// back a state that nobody began, and the audit log forgets nothing.
+func (s *logins) rejected(ctx context.Context, provider string, who identity.External, refusal error) error {
+	from := caller(ctx).From
+	if err := s.mayBegin(from); err != nil {
+		return err
+	}
+	return s.o.Directory.Reject(ctx, provider, who, from, refusal)
 }
 
 func (s *logins) provider(name string) (*oidc.Provider, error) {

@@ -41,6 +41,7 @@ const (
 type house struct {
 	t         *testing.T
 	directory *identity.Directory
+	store     adg.Store
 	url       string
 	conn      *grpc.ClientConn
 	login     adgv1.LoginServiceClient
@@ -61,6 +62,7 @@ func newHouse(t *testing.T, providers func(adg.Store) map[string]*oidc.Provider)
 	}})
 	h.must(err)
 	t.Cleanup(func() { store.Close() })
+	h.store = store
 	h.directory, err = identity.New(store, identity.Options{Argon: identity.Argon{Memory: 8, Passes: 1, Threads: 1}})
 	h.must(err)
 	h.settle()
@@ -111,6 +113,14 @@ func (h *house) must(err error) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// audited is what is on record of an action.
+func (h *house) audited(action string) []adg.AuditEntry {
+	h.t.Helper()
+	entries, err := h.store.Audit(h.t.Context(), adg.AuditFilter{Action: action, Limit: 1000})
+	h.must(err)
+	return entries
 }
 
 func (h *house) wait(d time.Duration) {

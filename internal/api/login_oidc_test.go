@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -28,8 +29,10 @@ type elsewhere struct {
 	*httptest.Server
 	key *rsa.PrivateKey
 
-	mu    sync.Mutex
-	asked map[string]url.Values // what each code was given for
+	mu     sync.Mutex
+	asked  map[string]url.Values // what each code was given for
+	claims map[string]any        // in place of what it says otherwise
+	given  []string              // what nobody else may see: codes, states and tokens
 }
 
 func newElsewhere(t *testing.T) *elsewhere {
@@ -55,6 +58,7 @@ func newElsewhere(t *testing.T) *elsewhere {
 		code := rand.Text()
 		e.mu.Lock()
 		e.asked[code] = r.URL.Query()
+		e.given = append(e.given, code, r.URL.Query().Get("state"))
 		e.mu.Unlock()
 		http.Redirect(w, r, r.URL.Query().Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {r.URL.Query().Get("state")}}.Encode(), http.StatusSeeOther)
 	})
@@ -76,8 +80,12 @@ func newElsewhere(t *testing.T) *elsewhere {
 
 func (e *elsewhere) token(t *testing.T, nonce string) string {
 	t.Helper()
-	claims, err := json.Marshal(map[string]any{"iss": e.URL, "aud": "adg", "sub": "7", "nonce": nonce, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-		"email": "eve@example.com", "email_verified": true, "groups": []string{"oncall"}})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	says := map[string]any{"iss": e.URL, "aud": "adg", "sub": "7", "nonce": nonce, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+		"email": "eve@example.com", "email_verified": true, "groups": []string{"oncall"}}
+	maps.Copy(says, e.claims)
+	claims, err := json.Marshal(says)
 	if err != nil {
 		t.Error(err)
 	}
@@ -87,12 +95,25 @@ func (e *elsewhere) token(t *testing.T, nonce string) string {
 	if err != nil {
 		t.Error(err)
 	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	raw := signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	e.given = append(e.given, raw)
+	return raw
+}
+
+// says lets it say something else about its person from now on.
+func (e *elsewhere) says(claims map[string]any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.claims = claims
 }
 
 func newHouseWithProvider(t *testing.T) *house {
 	t.Helper()
-	e := newElsewhere(t)
+	return newHouseBeside(t, newElsewhere(t))
+}
+
+func newHouseBeside(t *testing.T, e *elsewhere) *house {
+	t.Helper()
 	return newHouse(t, func(store adg.Store) map[string]*oidc.Provider {
 		p, err := oidc.New(store, oidc.Options{Issuer: e.URL, ClientID: "adg", ClientSecret: adg.NewSecret("s"), RedirectURL: "http://localhost/login/oidc/work/callback"})
 		if err != nil {
@@ -173,5 +194,79 @@ func TestAPersonComesInByAProviderByThePages(t *testing.T) {
 	}
 	if answer, _ := b.get("/login/oidc/other"); answer.StatusCode != http.StatusNotFound {
 		t.Errorf("got %d", answer.StatusCode)
+	}
+}
+
+func TestARefusedLoginElsewhereIsOnRecordWithoutWhatWasBrought(t *testing.T) {
+	e := newElsewhere(t)
+	h := newHouseBeside(t, e)
+	bring := func(b browser) url.Values {
+		var begun adgv1.StartOidcLoginResponse
+		b.rest(http.StatusOK, http.MethodPost, "/v1/login/oidc/work:start", &adgv1.StartOidcLoginRequest{}, &begun)
+		return b.back(begun.GetUrl())
+	}
+	for _, tt := range []struct {
+		name   string
+		claims map[string]any
+		change func(back url.Values) browser // nil: nothing
+		why    string
+		user   string // where it is known who it is
+	}{
+		{"a token for another program", map[string]any{"aud": "another"}, nil, "expected audience", ""},
+		{"a token that has expired", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}, nil, "expired", ""},
+		{"a token of another login", map[string]any{"nonce": "another"}, nil, "nonce", ""},
+		{"a person whose address nobody verified", map[string]any{"email_verified": false}, nil, "not verified the address of \"eve@example.com\"", ""},
+		{"a person who has the name of another here", map[string]any{"email": "root", "sub": "8"}, nil, "belongs to somebody else", "root"},
+		{"a state that nobody began", nil, func(back url.Values) browser { back.Set("state", "planted-state"); return browser{} }, "login is over", ""},
+		{"a code that the provider did not give", nil, func(back url.Values) browser { back.Set("code", "planted-code"); return browser{} }, "does not accept the login", ""},
+		{"another browser", nil, func(url.Values) browser { return h.browser() }, "another browser", ""},
+		{"a provider that said no", nil, func(back url.Values) browser { back.Del("code"); return browser{} }, "has not let you in", ""},
+	} {
+		before := len(h.audited("login.oidc"))
+		e.says(tt.claims)
+		b := h.browser()
+		back := bring(b)
+		if tt.change != nil {
+			if another := tt.change(back); another.house != nil {
+				b = another
+			}
+		}
+		if answer, text := b.get("/login/oidc/work/callback?" + back.Encode()); answer.StatusCode != http.StatusUnauthorized || b.session() != "" {
+			t.Errorf("%s: %s %s", tt.name, answer.Status, text)
+		}
+		found := h.audited("login.oidc")[before:]
+		if len(found) != 1 {
+			t.Errorf("%s: on record %+v", tt.name, found)
+			continue
+		}
+		one := found[0]
+		if one.Actor != "nobody" || one.From != "127.0.0.1" || one.Outcome != adg.AuditDenied || one.Resource != "login/oidc/work" || !strings.Contains(one.Reason, tt.why) || one.Detail["user"] != tt.user {
+			t.Errorf("%s: on record %+v", tt.name, one)
+		}
+		text, err := json.Marshal(one)
+		h.must(err)
+		for _, secret := range append([]string{"planted-code", "planted-state"}, e.given...) {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("%s: %s holds %s", tt.name, text, secret)
+			}
+		}
+	}
+	if len(e.given) < 9 {
+		t.Errorf("only %d codes, states and tokens were given", len(e.given))
+	}
+}
+
+func TestNobodyFillsTheAuditLogWithLoginsElsewhereThatNobodyBegan(t *testing.T) {
+	h := newHouseWithProvider(t)
+	b := h.browser()
+	slowed := 0
+	for range 40 {
+		answer, _ := b.send(http.MethodPost, "/v1/login/oidc/work:complete", "application/json", []byte(`{"code": "x", "state": "y"}`))
+		if answer.StatusCode == http.StatusTooManyRequests {
+			slowed++
+		}
+	}
+	if n := len(h.audited("login.oidc")); n < 20 || n > 21 || slowed != 40-n {
+		t.Errorf("%d of 40 are on record, and %d were told to wait", n, slowed)
 	}
 }

@@ -30,11 +30,19 @@ func TestAPasswordOpensASessionThatOnlyABrowserGets(t *testing.T) {
 		t.Errorf("the browser is %q", who)
 	}
 
+	// Over gRPC nobody would receive the session, so none is opened.
+	ann := h.as("ann")
+	sessions := func() int {
+		all, err := h.people.ListSessions(ann, &adgv1.ListSessionsRequest{})
+		h.must(err)
+		return len(all.GetSessions())
+	}
+	before := sessions()
 	var header metadata.MD
-	got, err := h.login.LogIn(t.Context(), &adgv1.LogInRequest{Name: "ann", Password: password}, grpc.Header(&header))
-	h.must(err)
-	if got.GetIdentity().GetSubject() != "user:ann" || !got.GetExpireTime().IsValid() || len(header.Get("adg-set-session")) > 0 {
-		t.Errorf("got %v with %v", got, header)
+	_, err := h.login.LogIn(t.Context(), &adgv1.LogInRequest{Name: "ann", Password: password}, grpc.Header(&header))
+	refused(t, err, codes.InvalidArgument, "POST /v1/login")
+	if after := sessions(); len(header.Get("adg-set-session")) > 0 || after != before {
+		t.Errorf("%d sessions, and then %d, with %v", before, after, header)
 	}
 }
 
@@ -107,6 +115,11 @@ func TestADeviceIsLetInByAPersonAndGetsATokenOfHis(t *testing.T) {
 		t.Errorf("got %v", one)
 	}
 	poll(adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_EXPIRED)
+
+	_, err = h.login.LogOut(with(t, got.GetToken()), &adgv1.LogOutRequest{})
+	h.must(err)
+	_, err = h.people.WhoAmI(with(t, got.GetToken()), &adgv1.WhoAmIRequest{})
+	refused(t, err, codes.Unauthenticated, "revoked")
 }
 
 func TestADeviceThatIsRefusedOrLateOrMadeUpGetsNothing(t *testing.T) {

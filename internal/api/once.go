@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/api/wire"
 )
 
 // Private
@@ -42,7 +43,7 @@ func once[A proto.Message](ctx context.Context, a *API, r keyed, do func() (A, e
 		return do()
 	}
 	if len([]rune(r.GetIdempotencyKey())) > maxKey {
-		return answer, adg.Errorf(adg.Invalid, "an idempotency_key has at most %d characters", maxKey)
+		return answer, wire.Wrong("idempotency_key", "an idempotency_key has at most %d characters", maxKey)
 	}
 	name := string(r.ProtoReflect().Descriptor().FullName())
 	key := fingerprint([]byte(caller(ctx).Subject), []byte(name), []byte(r.GetIdempotencyKey()))
@@ -123,17 +124,27 @@ func (a *API) repeated(ctx context.Context, key string, again claim, answer prot
 	return nil
 }
 
-// secretFields are what is never kept of a message.
-var secretFields = []protoreflect.Name{"password", "current", "wanted", "secret"}
+// secretFields are what is never kept of a message, nor of those in it.
+var secretFields = []protoreflect.Name{"password", "current", "wanted", "secret", "secrets"}
 
 func withoutSecrets(m proto.Message) proto.Message {
 	m = proto.Clone(m)
+	forgetSecrets(m.ProtoReflect())
+	return m
+}
+
+func forgetSecrets(m protoreflect.Message) {
 	for _, name := range secretFields {
-		if f := m.ProtoReflect().Descriptor().Fields().ByName(name); f != nil {
-			m.ProtoReflect().Clear(f)
+		if f := m.Descriptor().Fields().ByName(name); f != nil {
+			m.Clear(f)
 		}
 	}
-	return m
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.Message() != nil && !f.IsList() && !f.IsMap() {
+			forgetSecrets(v.Message())
+		}
+		return true
+	})
 }
 
 // digestOf stands for a request. A secret in it does not count, so that nobody can find it out by guessing.

@@ -98,10 +98,6 @@ func (p pages) startOIDC(w http.ResponseWriter, r *http.Request) {
 
 func (p pages) completeOIDC(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	if query.Get("code") == "" {
-		p.show(w, http.StatusUnauthorized, "message", page{Title: "Log in", Error: "The provider has not let you in.", Back: "/login"})
-		return
-	}
 	var md metadata.MD
 	answer, err := p.client().CompleteOidcLogin(p.asking(r), &adgv1.CompleteOidcLoginRequest{
 		Provider: valid(r.PathValue("provider")), Code: valid(query.Get("code")), State: valid(query.Get("state")),

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/api/wire"
@@ -19,19 +21,30 @@ type policies struct {
 
 // PutPolicy adds a version.
 func (s *policies) PutPolicy(ctx context.Context, r *adgv1.PutPolicyRequest) (*adgv1.PolicyVersion, error) {
-	if service, environment := config.About([]byte(r.GetText())); r.GetService() != "" && service != r.GetService() || r.GetEnvironment() != "" && environment != r.GetEnvironment() {
-		return nil, adg.Errorf(adg.Invalid, "the policy is for %q in %q, not for %s in %s", service, environment, r.GetService(), r.GetEnvironment())
-	}
-	after, err := wire.ReadEtag(r.GetEtag(), 0)
-	if err != nil {
-		return nil, err
-	}
-	return s.parsed(ctx)(s.o.Control.PutPolicy(ctx, because(ctx, r.GetReason()), r.GetText(), r.GetReason(), after))
+	return once(ctx, s.API, r, func() (*adgv1.PolicyVersion, error) {
+		after, err := wire.ReadEtag(r.GetEtag(), 0)
+		if err != nil {
+			return nil, err
+		}
+		put, err := s.o.Control.PutPolicy(ctx, because(ctx, r.GetReason()), scope(r), r.GetText(), r.GetReason(), after)
+		if errors.Is(err, control.ErrOtherPlace) {
+			err = wire.InField("text", err)
+		}
+		return s.parsed(ctx)(put, err)
+	})
 }
 
 // ApprovePolicy puts a version in force that guards less.
 func (s *policies) ApprovePolicy(ctx context.Context, r *adgv1.ApprovePolicyRequest) (*adgv1.PolicyVersion, error) {
-	return s.parsed(ctx)(s.o.Control.ApprovePolicy(ctx, because(ctx, r.GetReason()), r.GetService(), r.GetEnvironment(), r.GetVersion(), r.GetReason()))
+	return once(ctx, s.API, r, func() (*adgv1.PolicyVersion, error) {
+		check := func(p control.Policy) error {
+			if r.GetEtag() != wire.Etag(p.Number) {
+				return adg.Errorf(adg.Conflict, "version %d is not any more as you looked at it: look again, and decide again", p.Number)
+			}
+			return nil
+		}
+		return s.parsed(ctx)(s.o.Control.ApprovePolicy(ctx, because(ctx, r.GetReason()), r.GetService(), r.GetEnvironment(), r.GetVersion(), r.GetReason(), check))
+	})
 }
 
 // GetPolicy is one version.
@@ -39,51 +52,41 @@ func (s *policies) GetPolicy(ctx context.Context, r *adgv1.GetPolicyRequest) (*a
 	return s.parsed(ctx)(s.o.Control.Policy(ctx, caller(ctx), r.GetService(), r.GetEnvironment(), r.GetVersion()))
 }
 
-// ListPolicies are the policies in force.
+// ListPolicies are a page of the newest versions, by service and environment.
 func (s *policies) ListPolicies(ctx context.Context, r *adgv1.ListPoliciesRequest) (*adgv1.ListPoliciesResponse, error) {
+	size, err := wire.ReadPageSize(r, 100, 1000)
+	if err != nil {
+		return nil, err
+	}
 	after, err := wire.ReadPageToken(r)
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.o.Control.Policies(ctx, caller(ctx), after, pageSize(r.GetPageSize()))
-	answer := &adgv1.ListPoliciesResponse{}
-	for _, p := range list {
-		if among(r.GetServices(), p.Service) && among(r.GetEnvironments(), p.Environment) {
-			p.Text = ""
-			answer.Policies = append(answer.Policies, wire.PolicyVersion(p, nil))
-		}
-	}
-	if next != "" {
-		answer.NextPageToken = wire.PageToken(r, next)
-	}
-	return answer, err
+	wanted := control.PolicyFilter{Services: r.GetServices(), Environments: r.GetEnvironments(), Pending: r.GetPendingApproval(), After: after, Limit: size}
+	list, next, err := s.o.Control.Policies(ctx, caller(ctx), wanted)
+	return &adgv1.ListPoliciesResponse{Policies: translated(list, versionRow), NextPageToken: wire.PageToken(r, next)}, err
 }
 
-// ListPolicyVersions are all versions of one policy, the newest first.
+// ListPolicyVersions are a page of the versions of one policy, the newest first.
 func (s *policies) ListPolicyVersions(ctx context.Context, r *adgv1.ListPolicyVersionsRequest) (*adgv1.ListPolicyVersionsResponse, error) {
-	list, err := s.o.Control.PolicyVersions(ctx, caller(ctx), r.GetService(), r.GetEnvironment())
-	answer := &adgv1.ListPolicyVersionsResponse{}
-	for _, p := range list {
-		p.Text = ""
-		answer.Versions = append(answer.Versions, wire.PolicyVersion(p, nil))
+	rows, err := newListing(r, func(p control.Policy) string { return fmt.Sprintf("%019d", math.MaxInt64-p.Number) })
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	list, err := s.o.Control.PolicyVersions(ctx, caller(ctx), r.GetService(), r.GetEnvironment())
+	rows.add(list...)
+	page, next := rows.page()
+	return &adgv1.ListPolicyVersionsResponse{Versions: translated(page, versionRow), NextPageToken: next}, err
 }
 
 // LintPolicy says everything that is wrong or doubtful about a policy.
 func (s *policies) LintPolicy(ctx context.Context, r *adgv1.LintPolicyRequest) (*adgv1.LintPolicyResponse, error) {
 	file, err := s.o.Control.LintPolicy(ctx, caller(ctx), r.GetText())
-	answer := &adgv1.LintPolicyResponse{Promise: file.Promise}
-	problems, wrong := errors.AsType[config.Problems](err)
-	if err != nil && !wrong {
-		return nil, err
+	problems, other := problemsOf(file, err)
+	if other != nil {
+		return nil, other
 	}
-	for _, p := range problems {
-		answer.Problems = append(answer.Problems, wire.PolicyProblem(p, true))
-	}
-	for _, w := range file.Warnings {
-		answer.Problems = append(answer.Problems, wire.PolicyProblem(w, false))
-	}
+	answer := &adgv1.LintPolicyResponse{Promise: file.Promise, Problems: problems}
 	if err == nil {
 		answer.Policy = wire.Policy(file.Policy)
 	}
@@ -91,6 +94,27 @@ func (s *policies) LintPolicy(ctx context.Context, r *adgv1.LintPolicyRequest) (
 }
 
 // Private
+
+// problemsOf are what is wrong or doubtful with a text; an error of another kind comes back.
+func problemsOf(file config.File, err error) (all []*adgv1.PolicyProblem, other error) {
+	problems, wrong := errors.AsType[config.Problems](err)
+	if err != nil && !wrong {
+		return nil, err
+	}
+	for _, p := range problems {
+		all = append(all, wire.PolicyProblem(p, true))
+	}
+	for _, w := range file.Warnings {
+		all = append(all, wire.PolicyProblem(w, false))
+	}
+	return all, nil
+}
+
+// versionRow is a version in a list: without its text.
+func versionRow(p control.Policy) *adgv1.PolicyVersion {
+	p.Text = ""
+	return wire.PolicyVersion(p, nil)
+}
 
 // parsed answers with a version and what it says.
 func (s *policies) parsed(ctx context.Context) func(control.Policy, error) (*adgv1.PolicyVersion, error) {

@@ -15,85 +15,135 @@ type releases struct {
 	*API
 }
 
-// ListReleases are those that something is known of; what was recorded last comes first. The newest thousand are looked at.
+// ListReleases are a page of those that something is known of; what was recorded last comes first.
 func (s *releases) ListReleases(ctx context.Context, r *adgv1.ListReleasesRequest) (*adgv1.ListReleasesResponse, error) {
 	standings, err := wire.ReadStandings(r.GetStandings())
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.o.Store.ListReleases(ctx, adg.ReleaseFilter{Service: only(r.GetServices()), Environment: only(r.GetEnvironments()), Limit: 1000})
+	sees := identity.Sees(caller(ctx).Identity, identity.DeploymentRead)
+	page, next, err := pageOf(ctx, r, s.o.Store.ListReleases, wire.RecordKey, func(one adg.ReleaseRecord) bool {
+		return sees(one.Release.Service, one.Environment) && among(standings, one.Standing)
+	})
 	if err != nil {
 		return nil, err
 	}
-	sees := identity.Sees(caller(ctx).Identity, identity.DeploymentRead)
-	answer := &adgv1.ListReleasesResponse{}
-	good := map[adg.Scope]bool{}
-	for _, one := range all {
-		service, place := one.Release.Service, adg.Scope{Service: one.Release.Service, Environment: one.Environment}
-		last := one.Standing == adg.StandingGood && !good[place] // they come in this order
-		good[place] = good[place] || last
-		if !sees(service, one.Environment) || !among(r.GetServices(), service) || !among(r.GetEnvironments(), one.Environment) || !among(standings, one.Standing) {
-			continue
-		}
-		message := wire.ReleaseRecord(one)
-		message.LastGood = last
-		hold, err := s.o.Store.HoldOf(ctx, service, one.Environment, one.Release.Identity())
-		switch {
-		case err == nil:
-			message.Hold = wire.ReleaseHold(hold)
-		case adg.CodeOf(err) != adg.NotFound:
+	answer := &adgv1.ListReleasesResponse{NextPageToken: next}
+	good := map[adg.Scope]string{}
+	for _, one := range page {
+		message, err := s.record(ctx, one, good)
+		if err != nil {
 			return nil, err
 		}
-		if answer.Releases = append(answer.Releases, message); len(answer.Releases) == pageSize(r.GetPageSize()) {
-			break
-		}
+		answer.Releases = append(answer.Releases, message)
 	}
 	return answer, nil
 }
 
 // MarkReleaseGood makes a release one that rollbacks go to.
 func (s *releases) MarkReleaseGood(ctx context.Context, r *adgv1.MarkReleaseGoodRequest) (*adgv1.ReleaseRecord, error) {
-	release, err := wire.ReadRelease(r.GetRelease())
-	if err != nil {
-		return nil, err
-	}
-	record, err := s.o.Control.MarkGood(ctx, because(ctx, r.GetReason()), r.GetEnvironment(), release, r.GetReason())
-	return wire.ReleaseRecord(record), err
+	return once(ctx, s.API, r, func() (*adgv1.ReleaseRecord, error) {
+		release, err := wire.ReadRelease(r.GetRelease())
+		if err != nil {
+			return nil, err
+		}
+		record, err := s.o.Control.MarkGood(ctx, because(ctx, r.GetReason()), r.GetEnvironment(), release, r.GetReason())
+		return wire.ReleaseRecord(record), err
+	})
 }
 
 // CreateHold keeps automation from deploying a release.
 func (s *releases) CreateHold(ctx context.Context, r *adgv1.CreateHoldRequest) (*adgv1.ReleaseHold, error) {
-	hold, err := wire.ReadHold(r)
-	if err != nil {
-		return nil, err
-	}
-	hold, err = s.o.Control.PutHold(ctx, because(ctx, r.GetReason()), hold)
-	return wire.ReleaseHold(hold), err
+	return once(ctx, s.API, r, func() (*adgv1.ReleaseHold, error) {
+		hold, err := wire.ReadHold(r)
+		if err != nil {
+			return nil, err
+		}
+		hold, err = s.o.Control.PutHold(ctx, because(ctx, r.GetReason()), hold)
+		return wire.ReleaseHold(hold), err
+	})
 }
 
-// ListHolds are the holds in force.
+// ListHolds are a page of the holds in force.
 func (s *releases) ListHolds(ctx context.Context, r *adgv1.ListHoldsRequest) (*adgv1.ListHoldsResponse, error) {
-	all, err := s.o.Store.ListHolds(ctx, adg.ReleaseFilter{Service: only(r.GetServices()), Environment: only(r.GetEnvironments()), Limit: 1000})
 	sees := identity.Sees(caller(ctx).Identity, identity.DeploymentRead)
-	answer := &adgv1.ListHoldsResponse{}
-	for _, h := range all {
-		if sees(h.Service, h.Environment) && among(r.GetServices(), h.Service) && among(r.GetEnvironments(), h.Environment) {
-			answer.Holds = append(answer.Holds, wire.ReleaseHold(h))
-		}
-	}
-	return answer, err
+	page, next, err := pageOf(ctx, r, s.o.Store.ListHolds, wire.HoldKey, func(h adg.ReleaseHold) bool { return sees(h.Service, h.Environment) })
+	return &adgv1.ListHoldsResponse{Holds: translated(page, wire.ReleaseHold), NextPageToken: next}, err
 }
 
 // LiftHold lets a release be deployed again.
 func (s *releases) LiftHold(ctx context.Context, r *adgv1.LiftHoldRequest) (*adgv1.LiftHoldResponse, error) {
-	before, err := s.o.Store.HoldOf(ctx, r.GetService(), r.GetEnvironment(), r.GetIdentity())
-	if err == nil && r.GetEtag() != "" && wire.HoldEtag(before) != r.GetEtag() {
-		err = adg.Errorf(adg.Conflict, "the hold is another one than you looked at: %s put it, because %s", before.Actor, before.Reason)
+	return once(ctx, s.API, r, func() (*adgv1.LiftHoldResponse, error) {
+		before, err := s.o.Control.LiftHold(ctx, because(ctx, r.GetReason()), scope(r), r.GetIdentity(), r.GetReason(), func(now adg.ReleaseHold) error {
+			if r.GetEtag() != "" && wire.HoldEtag(now) != r.GetEtag() {
+				return adg.Errorf(adg.Conflict, "the hold is another one than you looked at: %s put it, because %s", now.Actor, now.Reason)
+			}
+			return nil
+		})
+		return &adgv1.LiftHoldResponse{Hold: wire.ReleaseHold(before)}, err
+	})
+}
+
+// Private
+
+// record is what is known of a release. good are the identities of the last good releases that were looked up already.
+func (s *releases) record(ctx context.Context, one adg.ReleaseRecord, good map[adg.Scope]string) (*adgv1.ReleaseRecord, error) {
+	place := adg.Scope{Service: one.Release.Service, Environment: one.Environment}
+	if _, known := good[place]; !known {
+		last, err := s.o.Store.LastGood(ctx, place.Service, place.Environment)
+		if err != nil && adg.CodeOf(err) != adg.NotFound {
+			return nil, err
+		}
+		if good[place] = ""; err == nil {
+			good[place] = last.Release.Identity()
+		}
 	}
-	if err != nil {
+	message := wire.ReleaseRecord(one)
+	message.LastGood = good[place] == one.Release.Identity()
+	hold, err := s.o.Store.HoldOf(ctx, place.Service, place.Environment, one.Release.Identity())
+	switch {
+	case err == nil:
+		message.Hold = wire.ReleaseHold(hold)
+	case adg.CodeOf(err) != adg.NotFound:
 		return nil, err
 	}
-	scope := adg.Scope{Service: r.GetService(), Environment: r.GetEnvironment()}
-	err = s.o.Control.LiftHold(ctx, because(ctx, r.GetReason()), scope, r.GetIdentity(), r.GetReason())
-	return &adgv1.LiftHoldResponse{Hold: wire.ReleaseHold(before)}, err
+	return message, nil
+}
+
+// ofPlaces is a request for a page of what belongs to services and environments.
+type ofPlaces interface {
+	wire.Listing
+	GetServices() []string
+	GetEnvironments() []string
+}
+
+// pageOf is a page of what the store has of releases, as far as the request selects it and keep keeps it.
+func pageOf[T any](ctx context.Context, r ofPlaces, list func(context.Context, adg.ReleaseFilter) ([]T, error), key func(T) adg.ReleaseKey, keep func(T) bool) (page []T, next string, err error) {
+	size, err := wire.ReadPageSize(r, 100, 1000)
+	if err != nil {
+		return nil, "", err
+	}
+	f := adg.ReleaseFilter{Service: only(r.GetServices()), Environment: only(r.GetEnvironments()), Limit: 1000}
+	if f.After, err = wire.ReadReleaseToken(r); err != nil {
+		return nil, "", err
+	}
+	for {
+		found, err := list(ctx, f)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, one := range found {
+			f.After = key(one)
+			if !keep(one) || !among(r.GetServices(), f.After.Service) || !among(r.GetEnvironments(), f.After.Environment) {
+				continue
+			}
+			if len(page) == size {
+				return page, wire.ReleaseToken(r, key(page[size-1])), nil
+			}
+			page = append(page, one)
+		}
+		if len(found) < f.Limit {
+			return page, "", nil
+		}
+	}
 }

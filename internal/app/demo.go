@@ -38,17 +38,16 @@ const (
 // demo shows the whole of it: a good release is promoted, then a bad one is caught, rolled back and verified. The
 // error says what did not go as it should.
 func (a *App) demo(ctx context.Context, o cli.DemoOptions, t cli.Terminal) (err error) {
+	if o.Serve {
+		return a.serveDemo(ctx, o, t)
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, demoLimit, adg.Errorf(adg.Unavailable, "the demo took longer than %s", demoLimit))
 	defer cancel()
-	dir := o.DataDir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "adg-demo-"); err != nil {
-			return adg.Errorf(adg.Unavailable, "making a directory for the demo: %w", err)
-		}
-	} else if err := os.MkdirAll(dir, 0o750); err != nil {
-		return adg.Errorf(adg.Unavailable, "making the demo's directory: %w", err)
+	dir, err := demoDir(o.DataDir)
+	if err != nil {
+		return err
 	}
 	store, err := sqlite.Open(ctx, dir, sqlite.Options{Log: a.log})
 	if err != nil {
@@ -65,6 +64,21 @@ func (a *App) demo(ctx context.Context, o cli.DemoOptions, t cli.Terminal) (err 
 }
 
 // Private
+
+// demoDir is the demo's directory: the one that is named, or a new one.
+func demoDir(named string) (string, error) {
+	if named == "" {
+		dir, err := os.MkdirTemp("", "adg-demo-")
+		if err != nil {
+			return "", adg.Errorf(adg.Unavailable, "making a directory for the demo: %w", err)
+		}
+		return dir, nil
+	}
+	if err := os.MkdirAll(named, 0o750); err != nil {
+		return "", adg.Errorf(adg.Unavailable, "making the demo's directory: %w", err)
+	}
+	return filepath.Abs(named)
+}
 
 // play is one performance of the demo.
 type play struct {
@@ -125,26 +139,67 @@ func (p play) run(ctx context.Context) (err error) {
 
 // policy is the demo's own, with this stage's addresses; a copy stands beside the evidence.
 func (p play) policy() (config.File, error) {
-	var text bytes.Buffer
-	err := template.Must(template.New("policy").Parse(demoPolicy)).Execute(&text, struct{ Admin, Facts string }{
-		p.stage.Admin(), filepath.Join(p.dir, "facts.jsonl"),
-	})
+	scrape, err := demoScrapes(p.stage.Admin())
 	if err != nil {
-		return config.File{}, fmt.Errorf("writing the demo's policy: %w", err)
+		return config.File{}, err
+	}
+	text, err := demoText(demoNames{Source: "metrics", Scrape: scrape, Facts: filepath.Join(p.dir, "facts.jsonl")})
+	if err != nil {
+		return config.File{}, err
 	}
 	path := filepath.Join(p.dir, "guardian.yaml")
-	if err := os.WriteFile(path, text.Bytes(), 0o640); err != nil {
+	if err := os.WriteFile(path, text, 0o640); err != nil {
 		return config.File{}, adg.Errorf(adg.Unavailable, "writing the demo's policy: %w", err)
 	}
-	return config.Parse(path, text.Bytes(), p.drivers(), p.app.env)
+	return config.Parse(path, text, p.drivers(), p.app.env)
+}
+
+// demoNames are what the demo's policy depends on.
+type demoNames struct {
+	Server         bool // it only names its source and target
+	Source, Target string
+	Scrape, Facts  string
+}
+
+func demoText(names demoNames) ([]byte, error) {
+	var text bytes.Buffer
+	if err := template.Must(template.New("policy").Parse(demoPolicy)).Execute(&text, names); err != nil {
+		return nil, fmt.Errorf("writing the demo's policy: %w", err)
+	}
+	return text.Bytes(), nil
+}
+
+// demoScrapes are what is scraped of a stage: the router, and each version past it. It is JSON.
+func demoScrapes(admin string) (string, error) {
+	type scrape struct {
+		Job      string            `json:"job"`
+		Targets  []string          `json:"targets"`
+		Path     string            `json:"path"`
+		Interval string            `json:"interval"`
+		Labels   map[string]string `json:"labels"`
+	}
+	// Where the stage listens differs each time: the shop that begins anew goes on with the series of the one before.
+	same := map[string]string{"instance": "shop"}
+	all := []scrape{{"router", []string{admin}, "/metrics", demoScrape.String(), same}}
+	for _, version := range []string{demo.Stable, demo.Good, demo.Bad} {
+		all = append(all, scrape{version, []string{admin}, "/version/" + version + "/metrics", demoScrape.String(), same})
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return "", fmt.Errorf("writing what is scraped: %w", err)
+	}
+	return string(text), nil
 }
 
 // drivers are the usual ones, and the demo's own router as a target.
 func (p play) drivers() config.Drivers {
-	all := drivers()
-	router := adg.NewTargetDriver("demo", "The router of the demo.", struct{}{},
-		func(context.Context, struct{}, adg.Host) (adg.Target, error) { return p.stage.Target(), nil })
-	all.Targets = append(append([]adg.TargetDriver(nil), all.Targets...), router)
+	return withRouter(drivers(), func() (adg.Target, error) { return p.stage.Target(), nil })
+}
+
+func withRouter(all config.Drivers, router func() (adg.Target, error)) config.Drivers {
+	driver := adg.NewTargetDriver("demo", "The router of the demo.", struct{}{},
+		func(context.Context, struct{}, adg.Host) (adg.Target, error) { return router() })
+	all.Targets = append(append([]adg.TargetDriver(nil), all.Targets...), driver)
 	return all
 }
 
@@ -194,7 +249,7 @@ func (p play) reports(ctx context.Context, all ...adg.Deployment) error {
 			return err
 		}
 		o := cli.ReportOptions{Format: "both", Out: p.dir}
-		if _, err := writeReport(io.Discard, story, o); err != nil {
+		if _, err := writeReport(io.Discard, story, nil, o); err != nil {
 			return err
 		}
 	}

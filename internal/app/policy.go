@@ -12,11 +12,13 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/api/wire"
 	"github.com/deployguardian/adg/internal/change"
 	"github.com/deployguardian/adg/internal/cli"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/forecast"
 	"github.com/deployguardian/adg/internal/guard"
+	"github.com/deployguardian/adg/internal/rehearsal"
 )
 
 // lint reads a policy and gives what is doubtful; what is wrong is the error.
@@ -32,34 +34,39 @@ func (a *App) lint(path string) (cli.Linted, error) {
 	return found, nil
 }
 
-// try asks every check of a policy once and changes nothing.
-func (a *App) try(ctx context.Context, path, version, previous, dir string) (tested []cli.TestedCheck, err error) {
+// try asks every check of a policy once, and the target whether it could go back. It changes nothing.
+func (a *App) try(ctx context.Context, path, version, previous, dir string) (tested cli.Tested, err error) {
 	file, err := a.load(path)
 	if err != nil {
-		return nil, err
+		return tested, err
 	}
 	w := newWorld(file, dir, a.log, true)
 	defer both(&err, w.Close)
-	return tryChecks(ctx, w, file.Policy, version, previous)
+	return tryPolicy(ctx, w, file.Policy, version, previous)
 }
 
 // Private
 
-func tryChecks(ctx context.Context, w guard.World, p adg.Policy, version, previous string) ([]cli.TestedCheck, error) {
+func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, version, previous string) (tested cli.Tested, err error) {
 	spec := adg.Spec{Policy: p.WithDefaults(), Release: adg.Release{Service: p.Service, Version: version}}
 	if err := spec.Release.Validate(); err != nil {
-		return nil, err
+		return tested, err
 	}
 	if previous != "" {
 		spec.LastGood = &adg.Release{Service: p.Service, Version: previous}
 		if err := spec.LastGood.Validate(); err != nil {
-			return nil, err
+			return tested, err
 		}
 	}
-	var tested []cli.TestedCheck
 	for _, t := range guard.Try(ctx, w, spec) {
-		tested = append(tested, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement})
+		tested.Checks = append(tested.Checks, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement})
 	}
+	doubt := ""
+	obstacles, err := rehearsal.Of(ctx, w.Target, adg.Deployment{ID: p.Service + "-plan", Spec: spec})
+	if err != nil {
+		doubt = err.Error()
+	}
+	tested.Rollback = wire.RollbackOf(spec, obstacles, doubt)
 	return tested, nil
 }
 

@@ -32,14 +32,14 @@ type world struct {
 
 	mu        sync.Mutex
 	sources   map[string]adg.Source
-	target    adg.Target
+	targets   map[string]adg.Target
 	notifiers map[string]adg.Notifier
 }
 
 func newWorld(file config.File, dir string, log *slog.Logger, dryRun bool) *world {
 	return &world{
 		file: file, drivers: drivers(), dir: dir, log: log, dryRun: dryRun,
-		sources: map[string]adg.Source{}, notifiers: map[string]adg.Notifier{},
+		sources: map[string]adg.Source{}, targets: map[string]adg.Target{}, notifiers: map[string]adg.Notifier{},
 	}
 }
 
@@ -63,26 +63,17 @@ func (w *world) Source(ctx context.Context, _ adg.Deployment, name string) (adg.
 	return s, nil
 }
 
-// Target opens the policy's target, wrapped: each call is audited and tried again where that can help, and a dry run
+// Target opens the target in charge, wrapped: each call is audited and tried again where that can help, and a dry run
 // changes nothing.
-func (w *world) Target(ctx context.Context, _ adg.Deployment) (adg.Target, error) {
+func (w *world) Target(ctx context.Context, d adg.Deployment) (adg.Target, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.target != nil {
-		return w.target, nil
-	}
-	instance := w.file.Target
-	i := slices.IndexFunc(w.drivers.Targets, func(d adg.TargetDriver) bool { return d.Type == instance.Type })
-	if i < 0 {
-		return nil, adg.Errorf(adg.Invalid, "the policy names no target: add one, as in target: {type: command, …}")
+	if d.Status.Fallback {
+		return w.another(ctx, d.Target())
 	}
 	host := w.host("target", "target")
-	t, err := w.drivers.Targets[i].Open(ctx, instance.Options, host)
-	if err != nil {
-		return nil, fmt.Errorf("opening the target: %w", err)
-	}
-	w.target = target.Wrap(t, target.WrapOptions{DryRun: w.dryRun, Host: host})
-	return w.target, nil
+	host.Target = w.part
+	return w.openTarget(ctx, w.file.Target, host)
 }
 
 // Notifier opens a notifier by its name in the policy.
@@ -117,7 +108,12 @@ func (w *world) Open(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	_, err := w.Target(ctx, adg.Deployment{})
-	return errors.Join(append(errs, err)...)
+	errs = append(errs, err)
+	for _, t := range w.file.Targets {
+		_, err := w.part(ctx, t.Name)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Close closes whatever holds something open.
@@ -131,10 +127,45 @@ func (w *world) Close() error {
 	for _, n := range w.notifiers {
 		errs = append(errs, closeIt(n))
 	}
-	return errors.Join(append(errs, closeIt(w.target))...)
+	for _, t := range w.targets {
+		errs = append(errs, closeIt(t))
+	}
+	return errors.Join(errs...)
 }
 
 // Private
+
+// part opens another target than the first one. It is no composite one: who names parts is none.
+func (w *world) part(ctx context.Context, name string) (adg.Target, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.another(ctx, name)
+}
+
+func (w *world) another(ctx context.Context, name string) (adg.Target, error) {
+	instance, err := named(w.file.Targets, "target", name)
+	if err != nil {
+		return nil, err
+	}
+	return w.openTarget(ctx, instance, w.host("target", name))
+}
+
+// openTarget is for who holds the lock.
+func (w *world) openTarget(ctx context.Context, instance config.Instance, host adg.Host) (adg.Target, error) {
+	if t, open := w.targets[instance.Name]; open {
+		return t, nil
+	}
+	i := slices.IndexFunc(w.drivers.Targets, func(d adg.TargetDriver) bool { return d.Type == instance.Type })
+	if i < 0 {
+		return nil, adg.Errorf(adg.Invalid, "the policy names no target: add one, as in target: {type: command, …}")
+	}
+	t, err := w.drivers.Targets[i].Open(ctx, instance.Options, host)
+	if err != nil {
+		return nil, fmt.Errorf("opening the target %s: %w", instance.Name, err)
+	}
+	w.targets[instance.Name] = target.Wrap(t, target.WrapOptions{DryRun: w.dryRun, Host: host})
+	return w.targets[instance.Name], nil
+}
 
 func (w *world) host(seam, name string) adg.Host {
 	return adg.Host{Name: name, Dir: filepath.Join(w.dir, seam+"-"+name), Log: w.log.With(seam, name), Commands: true}

@@ -83,5 +83,8 @@ type Options struct {
 	From, To time.Time           // of recorded deployments: begun in this time; zero: no limit
 	Service  string              // of recorded deployments; empty: the policy's
 	Workers  int                 // cases at the same time; zero: 1
+	Limit    int                 // of recorded deployments: so many, the newest; zero: all
 	Progress func(done, all int) // may be nil; called by one worker at a time
+	// Each is given every case as soon as it is known, in any order; may be nil; called by one worker at a time.
+	Each func(done, all int, one Case)
 }

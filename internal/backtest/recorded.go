@@ -66,7 +66,10 @@ func ended(ctx context.Context, m Memory, p adg.Policy, o Options) ([]adg.Deploy
 		if len(all) > maxCases {
 			return nil, adg.Errorf(adg.Invalid, "more than %d deployments: narrow the time down with --from and --to", maxCases)
 		}
-		if len(page) < f.Limit {
+		if len(page) < f.Limit || o.Limit > 0 && len(all) >= o.Limit {
+			if o.Limit > 0 && len(all) > o.Limit {
+				all = all[:o.Limit]
+			}
 			slices.Reverse(all)
 			return all, nil
 		}
@@ -93,6 +96,9 @@ func each[T any](ctx context.Context, all []T, o Options, do func(context.Contex
 				done++
 				if o.Progress != nil {
 					o.Progress(done, len(all))
+				}
+				if o.Each != nil && errs[i] == nil {
+					o.Each(done, len(all), cases[i])
 				}
 				counting.Unlock()
 			}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -23,9 +24,11 @@ type BacktestOptions struct {
 	backtest.Options
 }
 
-func backtestCommand(t Terminal, calls PastCalls) *cobra.Command {
+func backtestCommand(t Terminal, calls PastCalls, connect Connect) *cobra.Command {
 	var o BacktestOptions
-	var from, to, output string
+	var server away
+	var spell period
+	var output string
 	cmd := &cobra.Command{
 		Use:   "backtest -f POLICY | --traces DIR",
 		Short: "Tell what a policy would have done: on recorded deployments, or on traces",
@@ -35,6 +38,8 @@ On the ended deployments of a data directory: each is lived again under the poli
 what it would have come to stands beside what it was. Only checks can be asked whose queries are on record; the
 others are named. What was good and what was bad is taken from how the deployments ended.
 
+With --server, on the deployments that a server has on record, for a policy as the server takes it.
+
 On traces (CSV files, one each, whose first lines say what is true of them): without a policy, one sequential check
 of the errors.
 
@@ -43,31 +48,22 @@ that would have been served. --plots writes pictures of them.`,
 		Example: `  adg backtest -f guardian.yaml
   adg backtest -f guardian.yaml --from 720h --output json
   adg backtest -f guardian.yaml --from 2026-05-01 --to 2026-06-01 --plots out/
+  adg backtest -f guardian.yaml --server --limit 50
   adg backtest --traces traces/`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := oneOf("output", output, "text", "json"); err != nil {
 				return err
 			}
-			if o.File == "" && o.Traces == "" {
-				return adg.Errorf(adg.Invalid, "name a policy with -f, or traces with --traces")
-			}
-			if o.Traces != "" && (from != "" || to != "" || o.Service != "") {
-				return adg.Errorf(adg.Invalid, "--from, --to and --service select recorded deployments, not traces")
-			}
-			if o.Workers < 1 {
-				return adg.Errorf(adg.Invalid, "--workers %d: at least 1", o.Workers)
-			}
-			now := time.Now() //nolint:forbidigo // "720h" is before now
-			if o.From, err = moment("from", from, now); err != nil {
+			if err := spell.into(&o); err != nil {
 				return err
 			}
-			if o.To, err = moment("to", to, now); err != nil {
+			if err := localFlags(cmd, server.chosen()); err != nil {
 				return err
 			}
 			meter := newMeter(t)
 			o.Progress = func(done, all int) { meter.say(fmt.Sprintf("%d of %d", done, all)) }
-			result, written, err := calls.Backtest(cmd.Context(), o)
+			result, written, err := backtestSomewhere(cmd.Context(), t, calls, connect, server, o)
 			meter.clear()
 			if err != nil {
 				return err
@@ -83,12 +79,14 @@ that would have been served. --plots writes pictures of them.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.File, "file", "f", "", "policy `file`")
-	flags.StringVar(&from, "from", "", "deployments begun since: a `time`, a day, or how long ago (720h)")
-	flags.StringVar(&to, "to", "", "deployments begun until: a `time`, a day, or how long ago")
+	flags.StringVar(&spell.from, "from", "", "deployments begun since: a `time`, a day, or how long ago (720h)")
+	flags.StringVar(&spell.to, "to", "", "deployments begun until: a `time`, a day, or how long ago")
 	flags.StringVar(&o.Service, "service", "", "deployments of this `service` (default: the policy's)")
 	flags.StringVar(&o.Traces, "traces", "", "`directory` of traces in place of recorded deployments")
 	flags.StringVar(&o.Plots, "plots", "", "`directory` to write pictures (SVG) to")
 	flags.IntVar(&o.Workers, "workers", runtime.GOMAXPROCS(0), "`n` at the same time")
+	server.flags(cmd, "on the deployments of a server, for a policy as the server takes it")
+	flags.IntVar(&o.Limit, "limit", 100, "deployments of a server at most, the newest: `n` up to 1000")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 	_ = cmd.MarkFlagDirname("traces")
 	_ = cmd.MarkFlagDirname("plots")
@@ -98,6 +96,52 @@ that would have been served. --plots writes pictures of them.`,
 }
 
 // Private
+
+// period is the time that recorded deployments are of, as it is written.
+type period struct{ from, to string }
+
+// into reads it, and refuses arguments that do not go together.
+func (s period) into(o *BacktestOptions) (err error) {
+	switch {
+	case o.File == "" && o.Traces == "":
+		return adg.Errorf(adg.Invalid, "name a policy with -f, or traces with --traces")
+	case o.Traces != "" && (s.from != "" || s.to != "" || o.Service != ""):
+		return adg.Errorf(adg.Invalid, "--from, --to and --service select recorded deployments, not traces")
+	case o.Workers < 1:
+		return adg.Errorf(adg.Invalid, "--workers %d: at least 1", o.Workers)
+	}
+	now := time.Now() //nolint:forbidigo // "720h" is before now
+	if o.From, err = moment("from", s.from, now); err == nil {
+		o.To, err = moment("to", s.to, now)
+	}
+	return err
+}
+
+// backtestSomewhere does it on this machine, or on a server.
+func backtestSomewhere(ctx context.Context, t Terminal, calls PastCalls, connect Connect, server away, o BacktestOptions) (r backtest.Result, written []string, err error) {
+	if !server.chosen() {
+		o.Limit = 0
+		return calls.Backtest(ctx, o)
+	}
+	err = server.ask(ctx, t, connect, "text", func(ctx context.Context, s session) error {
+		r, err = backtestOnServer(ctx, s, o)
+		return err
+	})
+	return r, nil, err
+}
+
+// localFlags refuses flags of the other kind of backtest.
+func localFlags(cmd *cobra.Command, server bool) error {
+	if !server && cmd.Flags().Changed("limit") {
+		return adg.Errorf(adg.Invalid, "--limit is for --server: on this machine --from and --to select deployments")
+	}
+	for _, name := range []string{"traces", "service", "workers", "data-dir", "plots"} {
+		if server && cmd.Flags().Changed(name) {
+			return adg.Errorf(adg.Invalid, "--%s is for a backtest on this machine: with --server the deployments are the server's", name)
+		}
+	}
+	return nil
+}
 
 // moment reads a time as people write it; empty is no time.
 func moment(flag, text string, now time.Time) (time.Time, error) {

@@ -63,15 +63,17 @@ type Calls struct {
 	Run          func(context.Context, RunOptions, View, Person) (adg.Deployment, error)
 	Demo         func(context.Context, DemoOptions, Terminal) error
 	Report       func(context.Context, ReportOptions) ([]string, error)
+	Changed      Changed
 	PolicyLint   func(file string) (Linted, error)
 	PolicySchema func() ([]byte, error)
-	PolicyTest   func(ctx context.Context, file, version, previous, dir string) ([]TestedCheck, error)
+	PolicyTest   func(ctx context.Context, file, version, previous, dir string) (Tested, error)
 	Reference    func(dir string, root *cobra.Command) error
 	Shop         func(context.Context, []string) error
 	Connect      Connect // to a server
 	PastCalls
 	PredictCalls
 	ServerCalls
+	StoreCalls
 }
 
 // Main runs one command line and returns its exit code.
@@ -115,13 +117,13 @@ Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolle
 		return adg.Errorf(adg.Invalid, "%w\nsee '%s --help'", err, cmd.CommandPath())
 	})
 	root.AddCommand(runCommand(t, calls), demoCommand(t, calls), reportCommand(t, calls), policyCommand(t, calls), importCommand(t),
-		replayCommand(t, calls.PastCalls), backtestCommand(t, calls.PastCalls), judgeCommand(t), learnCommand(t, calls), predictCommand(t, calls.PredictCalls),
-		serverCommand(t, calls.ServerCalls), configCommand(t, calls.ServerCalls), keyCommand(calls.ServerCalls), versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
+		replayCommand(t, calls.PastCalls), backtestCommand(t, calls.PastCalls, calls.Connect), judgeCommand(t), learnCommand(t, calls), predictCommand(t, calls.PredictCalls),
+		serverCommand(t, calls.ServerCalls), configCommand(t, calls.ServerCalls), keyCommand(t, calls.ServerCalls), storeCommand(t, calls.StoreCalls), versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
 	root.AddGroup(&cobra.Group{ID: localGroup, Title: "On this machine:"}, &cobra.Group{ID: serverGroup, Title: "On a server:"})
 	for _, cmd := range root.Commands() {
 		cmd.GroupID = localGroup
 	}
-	root.AddCommand(onlineVerbs(t, calls.Connect, version)...)
+	root.AddCommand(onlineVerbs(t, calls.Connect, calls.Changed, version)...)
 	for _, cmd := range root.Commands() {
 		refuseStray(cmd)
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -98,5 +100,31 @@ func TestPipelinesAreToldFromPeopleByTheirVariables(t *testing.T) {
 				t.Errorf("exit code %d, automatic: %v", exit, automatic)
 			}
 		})
+	}
+}
+
+func TestAKeyIsWrittenWhereOnlyItsOwnerReadsItAndNeverOverAnother(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "seal.key")
+	create := func() (int, string) {
+		var o, e bytes.Buffer
+		exit := Main(t.Context(), "v0", []string{"key", "new", "--out", file}, Terminal{In: strings.NewReader(""), Out: &o, Err: &e},
+			Calls{ServerCalls: ServerCalls{NewKey: func() string { return "k3y" }}})
+		return exit, o.String() + e.String()
+	}
+	if exit, said := create(); exit != 0 || said != "" {
+		t.Fatalf("exit code %d: %s", exit, said)
+	}
+	made, err := os.Stat(file)
+	if err != nil || made.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", made, err)
+	}
+	if err := os.WriteFile(file, []byte("older\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if exit, said := create(); exit != 1 || !strings.Contains(said, "never written over") {
+		t.Errorf("again: exit code %d: %s", exit, said)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "older\n" {
+		t.Errorf("the older key is now %q, %v", text, err)
 	}
 }

@@ -18,9 +18,9 @@ import (
 
 // Private
 
-func deployCommand(t Terminal, connect Connect) *cobra.Command {
+func deployCommand(t Terminal, connect Connect, changed Changed) *cobra.Command {
 	cmd := group("deploy", "Start deployments on a server, watch them, and say how they go on", startCommand(t, connect), watchCommand(t, connect),
-		statusCommand(t, connect), deploymentsCommand(t, connect))
+		statusCommand(t, connect), deploymentsCommand(t, connect), deployReportCommand(t, connect, changed), deployReplayCommand(t, connect))
 	for _, c := range deployCommands {
 		cmd.AddCommand(commandOn(t, connect, c))
 	}
@@ -126,7 +126,25 @@ func start(ctx context.Context, s session, o starting) error {
 	if err != nil {
 		return err
 	}
-	return s.show(d, func() error { return s.line(d.GetId()) })
+	if err := s.show(d, func() error { return s.line(d.GetId()) }); err != nil || s.output == "json" {
+		return err
+	}
+	return s.tellWayBack(ctx, &adgv1.PlanDeploymentRequest{Environment: o.environment, Release: release, PolicyVersion: o.policy, Previous: o.previous})
+}
+
+// wayBackWithin is how long who starts a deployment waits to hear how it would be rolled back.
+const wayBackWithin = 10 * time.Second
+
+// tellWayBack tells how what has just been started would be rolled back, beside the output. What cannot be found out now
+// is what the deployment's own page says later.
+func (s session) tellWayBack(ctx context.Context, request *adgv1.PlanDeploymentRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, wayBackWithin)
+	defer cancel()
+	plan, err := s.Deployments.PlanDeployment(ctx, request)
+	if err != nil {
+		return nil //nolint:nilerr // the deployment was started: nothing else is told by the exit code
+	}
+	return facts(Terminal{Out: s.t.Err}, wayBack(plan.GetRollback())...)
 }
 
 // jobs are the variables by which pipelines tell one run of a job from all others, a repeated one included.
@@ -162,40 +180,44 @@ func startKey(env func(string) string, r *adgv1.StartDeploymentRequest) string {
 
 // onDeployment is something that a person says about a deployment.
 type onDeployment struct {
-	use, short string
-	done       string // how it is said that the word was taken
-	ask        func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error)
+	use    string
+	action adgv1.Action
+	short  string
+	done   string // how it is said that the word was taken
+	ask    func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error)
 }
 
 var deployCommands = []onDeployment{
-	{"promote", "Go on to the next step or phase without waiting for the rest of the bake", "asked to go on", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	{"promote", adgv1.Action_ACTION_PROMOTE, "Go on to the next step or phase without waiting for the rest of the bake", "asked to go on", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.PromoteDeployment(ctx, &adgv1.PromoteDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}},
-	{"hold", "Pause a deployment where it is", "asked to pause", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	{"hold", adgv1.Action_ACTION_HOLD, "Pause a deployment where it is", "asked to pause", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.HoldDeployment(ctx, &adgv1.HoldDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}},
-	{"resume", "Go on after a hold", "asked to go on after the hold", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	{"resume", adgv1.Action_ACTION_RESUME, "Go on after a hold", "asked to go on after the hold", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.ResumeDeployment(ctx, &adgv1.ResumeDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}},
-	{"rollback", "Bring the last good release back", "asked to roll back", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	{"rollback", adgv1.Action_ACTION_ROLL_BACK, "Bring the last good release back", "asked to roll back", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.RollBackDeployment(ctx, &adgv1.RollBackDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}},
-	{"cancel", "End a deployment, and take back what it began", "asked to end", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	{"cancel", adgv1.Action_ACTION_CANCEL, "End a deployment, and take back what it began", "asked to end", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.CancelDeployment(ctx, &adgv1.CancelDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}},
 }
 
 func commandOn(t Terminal, connect Connect, c onDeployment) *cobra.Command {
 	var reason, key, etag string
+	var noWait bool
 	cmd := &cobra.Command{
 		Use: c.use + " ID --reason WHY", Short: c.short, Args: cobra.ExactArgs(1),
 		Long: c.short + `.
 
-The word is on record with your name and the reason. What comes of it shows adg deploy watch.`,
+The word is on record with your name and the reason. For a few seconds it is waited for what comes of it: the exit code
+is 1 where it cannot be done. What happens after that shows adg deploy watch.`,
 		Example: fmt.Sprintf("  adg deploy %s checkout-1.4.2-k3v9x2qa --reason 'as agreed with the team'", c.use),
 	}
 	reasonFlag(cmd, &reason)
-	commandFlags(cmd, &key, &etag)
+	commandFlags(cmd, &key, &etag, &noWait)
 	completeDeployment(cmd, t, connect, true)
 	return online(t, connect, cmd, func(ctx context.Context, s session, args []string) error {
 		if err := because(reason); err != nil {
@@ -205,21 +227,22 @@ The word is on record with your name and the reason. What comes of it shows adg 
 		if err != nil {
 			return err
 		}
-		return s.show(d, func() error { return s.line(d.GetId() + ": " + c.done) })
+		return s.told(ctx, c, d, asked{reason: reason, again: key != "", noWait: noWait})
 	})
 }
 
-func commandFlags(cmd *cobra.Command, key, etag *string) {
+func commandFlags(cmd *cobra.Command, key, etag *string, noWait *bool) {
+	cmd.Flags().BoolVar(noWait, "no-wait", false, "do not wait for what comes of it")
 	cmd.Flags().StringVar(key, "idempotency-key", "", "`key` of this word: the same again does nothing twice (default: a new one)")
 	cmd.Flags().StringVar(etag, "etag", "", "`etag` of what you looked at: if it has changed since, nothing is done")
 }
 
 // approval and rejection are the answers to what a deployment asks for.
 var (
-	approval = onDeployment{"approve", "Approve what a deployment asks for: its start, or its rollback", "approved", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	approval = onDeployment{"approve", adgv1.Action_ACTION_APPROVE, "Approve what a deployment asks for: its start, or its rollback", "approved", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.ApproveDeployment(ctx, &adgv1.ApproveDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}}
-	rejection = onDeployment{"reject", "Refuse what a deployment asks for: its start, or its rollback", "rejected", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
+	rejection = onDeployment{"reject", adgv1.Action_ACTION_REJECT, "Refuse what a deployment asks for: its start, or its rollback", "rejected", func(ctx context.Context, s session, id, etag, key, reason string) (*adgv1.Deployment, error) {
 		return s.Deployments.RejectDeployment(ctx, &adgv1.RejectDeploymentRequest{Id: id, Etag: etag, IdempotencyKey: key, Reason: reason})
 	}}
 )
@@ -227,6 +250,7 @@ var (
 // answerCommand is a verb that answers what a deployment asks for. The answer is bound to what the deployment is then.
 func answerCommand(t Terminal, connect Connect, c onDeployment) *cobra.Command {
 	var reason, key, etag string
+	var noWait bool
 	cmd := &cobra.Command{
 		Use: c.use + " ID --reason WHY", Short: c.short, Args: cobra.ExactArgs(1),
 		Long: c.short + `.
@@ -236,7 +260,7 @@ status --output json shows it); without, for the one that it is in now, which is
 		Example: fmt.Sprintf("  adg %s checkout-1.4.2-k3v9x2qa --reason 'looked at the plan with the team'", c.use),
 	}
 	reasonFlag(cmd, &reason)
-	commandFlags(cmd, &key, &etag)
+	commandFlags(cmd, &key, &etag, &noWait)
 	completeDeployment(cmd, t, connect, true)
 	return online(t, connect, cmd, func(ctx context.Context, s session, args []string) error {
 		if err := because(reason); err != nil {
@@ -256,7 +280,7 @@ status --output json shows it); without, for the one that it is in now, which is
 		if err != nil {
 			return err
 		}
-		return s.show(d, func() error { return s.line(d.GetId() + ": " + c.done) })
+		return s.told(ctx, c, d, asked{reason: reason, again: key != "", noWait: noWait})
 	})
 }
 

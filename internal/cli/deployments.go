@@ -172,6 +172,17 @@ func completeWords(cmd *cobra.Command, flag string, words []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// wayBack says what a rollback would do, as facts.
+func wayBack(p *adgv1.RollbackPlan) []string {
+	to := "nowhere"
+	if p.GetPossible() {
+		if to = p.GetTo().GetVersion() + ", and ADG may do so alone"; !p.GetAutomatic() {
+			to = p.GetTo().GetVersion() + ", after a human's word"
+		}
+	}
+	return []string{"rolls back to", to, "would do", strings.Join(p.GetSteps(), "\n"), "hindered by", strings.Join(p.GetObstacles(), "\n")}
+}
+
 // showPlan writes what would happen.
 func showPlan(s session, p *adgv1.Plan) error {
 	starts := "at once"
@@ -182,16 +193,10 @@ func showPlan(s session, p *adgv1.Plan) error {
 	if e := p.GetPrediction(); e != nil {
 		expected = fmt.Sprintf("success with %.0f %%", 100*e.GetSuccess())
 	}
-	back := "nowhere"
-	if to := p.GetRollback().GetTo(); p.GetRollback().GetPossible() {
-		if back = to.GetVersion() + ", and ADG may do so alone"; !p.GetRollback().GetAutomatic() {
-			back = to.GetVersion() + ", after a human's word"
-		}
-	}
-	err := facts(s.t, "release", p.GetRelease().GetService()+" "+p.GetRelease().GetVersion(), "policy", fmt.Sprintf("version %d", p.GetPolicyVersion()),
-		"would start", starts, "done", "in "+span(p.GetShortest().AsDuration())+" at the earliest", "expected", expected,
-		"steered", strings.Join(p.GetSteered(), "\n"), "rolls back to", back, "would do", strings.Join(p.GetRollback().GetSteps(), "\n"),
-		"hindered by", strings.Join(p.GetRollback().GetObstacles(), "\n"), "supersedes", strings.Join(p.GetSupersedes(), "\n"), "mind", strings.Join(p.GetWarnings(), "\n"))
+	err := facts(s.t, append([]string{"release", p.GetRelease().GetService() + " " + p.GetRelease().GetVersion(), "policy", fmt.Sprintf("version %d", p.GetPolicyVersion()),
+		"would start", starts, "done", "in " + span(p.GetShortest().AsDuration()) + " at the earliest", "expected", expected,
+		"steered", strings.Join(p.GetSteered(), "\n"), "supersedes", strings.Join(p.GetSupersedes(), "\n"), "mind", strings.Join(p.GetWarnings(), "\n"),
+	}, wayBack(p.GetRollback())...)...)
 	if err != nil || len(p.GetGates()) == 0 {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -54,6 +55,7 @@ for as long as --patience says.`,
 	completeWords(cmd, "kind", choices[adgv1.FactKind]())
 	limitFlag(cmd, &f.limit)
 	patienceFlag(cmd, &f.patience)
+	cmd.AddCommand(deadCommand(t, connect), retryCommand(t, connect))
 	return online(t, connect, cmd, func(ctx context.Context, s session, _ []string) error {
 		kinds, err := enums[adgv1.FactKind]("kind", f.kinds)
 		if err != nil {
@@ -73,6 +75,54 @@ for as long as --patience says.`,
 			r.After = &f.after
 		}
 		return followEvents(ctx, s, r, f.patience)
+	})
+}
+
+func deadCommand(t Terminal, connect Connect) *cobra.Command {
+	var notifier string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "dead", Short: "List what could not be told to a notifier and was given up, the oldest first", Args: cobra.NoArgs,
+		Example: "  adg events dead --notifier chat",
+	}
+	cmd.Flags().StringVar(&notifier, "notifier", "", "only what was for the notifier with this `name`")
+	limitFlag(cmd, &limit)
+	return online(t, connect, cmd, func(ctx context.Context, s session, _ []string) error {
+		return list(s, listing[*adgv1.Delivery]{
+			limit: limit, none: "nothing was given up: every fact is told or on its way", header: []string{"ID", "NOTIFIER", "FACT", "SERVICE", "ENVIRONMENT", "GIVEN UP", "TRIES", "BECAUSE"},
+			page: func(size int32, token string) ([]*adgv1.Delivery, string, error) {
+				answer, err := s.Events.ListDeadDeliveries(ctx, &adgv1.ListDeadDeliveriesRequest{Notifier: notifier, PageSize: size, PageToken: token})
+				return answer.GetDeliveries(), answer.GetNextPageToken(), err
+			},
+			row: func(d *adgv1.Delivery) []string {
+				f := d.GetFact()
+				return []string{d.GetId(), d.GetNotifier(), spoken(f.GetKind()), f.GetService(), f.GetEnvironment(), when(s.now, d.GetTime()), strconv.Itoa(int(d.GetTries())), d.GetError()}
+			},
+		})
+	})
+}
+
+func retryCommand(t Terminal, connect Connect) *cobra.Command {
+	var reason, etag string
+	cmd := &cobra.Command{
+		Use: "retry ID --reason WHY", Short: "Tell a fact again that was given up", Args: cobra.ExactArgs(1),
+		Long: `Tell a fact again that could not be told to a notifier and was given up. It is told after what waits for the notifier
+already. The ids are those that adg events dead shows.`,
+		Example: "  adg events retry Y2hhdC9mMQ --reason 'the chat is back'",
+	}
+	cmd.Flags().StringVar(&etag, "etag", "", "`etag` of what you looked at: if it has changed since, nothing is done")
+	reasonFlag(cmd, &reason)
+	return online(t, connect, cmd, func(ctx context.Context, s session, args []string) error {
+		if err := because(reason); err != nil {
+			return err
+		}
+		d, err := s.Events.RetryDelivery(ctx, &adgv1.RetryDeliveryRequest{Id: args[0], Etag: etag, Reason: reason})
+		if err != nil {
+			return err
+		}
+		return s.show(d, func() error {
+			return s.line(fmt.Sprintf("on its way again: %s of %s in %s, to %s", spoken(d.GetFact().GetKind()), d.GetFact().GetService(), d.GetFact().GetEnvironment(), d.GetNotifier()))
+		})
 	})
 }
 

@@ -59,7 +59,7 @@ func logoutCommand(t Terminal, connect Connect) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "logout",
-		Short: "End the session on the server, and forget its token here",
+		Short: "End the login on the server, and forget its token here",
 		Example: `  adg logout
   adg logout --context work`,
 		Args: cobra.NoArgs,

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,11 +61,13 @@ func (f *fakeServer) start(t *testing.T, address string) {
 	adgv1.RegisterConnectionServiceServer(s, adgv1.UnimplementedConnectionServiceServer{})
 	adgv1.RegisterDeploymentServiceServer(s, adgv1.UnimplementedDeploymentServiceServer{})
 	adgv1.RegisterEventServiceServer(s, adgv1.UnimplementedEventServiceServer{})
+	adgv1.RegisterEvidenceServiceServer(s, adgv1.UnimplementedEvidenceServiceServer{})
 	adgv1.RegisterIdentityServiceServer(s, adgv1.UnimplementedIdentityServiceServer{})
 	adgv1.RegisterLineServiceServer(s, adgv1.UnimplementedLineServiceServer{})
 	adgv1.RegisterLoginServiceServer(s, adgv1.UnimplementedLoginServiceServer{})
 	adgv1.RegisterPolicyServiceServer(s, adgv1.UnimplementedPolicyServiceServer{})
 	adgv1.RegisterReleaseServiceServer(s, adgv1.UnimplementedReleaseServiceServer{})
+	adgv1.RegisterReportServiceServer(s, adgv1.UnimplementedReportServiceServer{})
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.Serve(l) })
 	f.stop = sync.OnceFunc(func() { s.Stop(); running.Wait() })
@@ -118,11 +121,27 @@ func (f *fakeServer) last() (method string, in proto.Message) {
 	if len(f.asked) == 0 {
 		return "", nil
 	}
-	in = proto.Clone(f.asked[len(f.asked)-1])
+	return f.methods[len(f.methods)-1], keyless(f.asked[len(f.asked)-1])
+}
+
+// lastLike is what the server was asked last with a request of this type; nil: nothing.
+func (f *fakeServer) lastLike(of proto.Message) proto.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, in := range slices.Backward(f.asked) {
+		if in.ProtoReflect().Descriptor() == of.ProtoReflect().Descriptor() {
+			return keyless(in)
+		}
+	}
+	return nil
+}
+
+func keyless(in proto.Message) proto.Message {
+	in = proto.Clone(in)
 	if field := in.ProtoReflect().Descriptor().Fields().ByName("idempotency_key"); field != nil {
 		in.ProtoReflect().Clear(field)
 	}
-	return f.methods[len(f.methods)-1], in
+	return in
 }
 
 // serve starts a server with these answers and makes it the one that command lines speak to.

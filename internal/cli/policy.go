@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,9 +9,29 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/deployguardian/adg"
+	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
+
+// Tested is what came of a policy that was tried: its checks, and how a release would be rolled back.
+type Tested struct {
+	Checks   []TestedCheck       `json:"checks"`
+	Rollback *adgv1.RollbackPlan `json:"-"`
+}
+
+// MarshalJSON writes the plan as the API does.
+func (t Tested) MarshalJSON() ([]byte, error) {
+	plan, err := protojson.Marshal(t.Rollback)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Checks   []TestedCheck   `json:"checks"`
+		Rollback json.RawMessage `json:"rollback"`
+	}{t.Checks, plan})
+}
 
 // TestedCheck is one check of a policy, asked once.
 type TestedCheck struct {
@@ -71,13 +92,19 @@ func lintCommand(t Terminal, calls Calls) *cobra.Command {
 }
 
 func schemaCommand(t Terminal, calls Calls) *cobra.Command {
-	return &cobra.Command{
+	var server away
+	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of policy files, for editors",
 		Long: `Print the JSON Schema of policy files. Editors that speak YAML complete and check with it, for example with this
-first line in the policy:  # yaml-language-server: $schema=policy.schema.json`,
+first line in the policy:  # yaml-language-server: $schema=policy.schema.json
+
+With --server, that of policies as the server takes them: with the names of the connections that are registered there.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if server.chosen() {
+				return server.ask(cmd.Context(), t, calls.Connect, "text", schemaOfServer)
+			}
 			schema, err := calls.PolicySchema()
 			if err != nil {
 				return err
@@ -86,17 +113,33 @@ first line in the policy:  # yaml-language-server: $schema=policy.schema.json`,
 			return err
 		},
 	}
+	server.flags(cmd, "the schema of policies as a server takes them")
+	return cmd
 }
 
 func testCommand(t Terminal, calls Calls) *cobra.Command {
 	var version, previous, dir, output string
+	var server away
 	cmd := &cobra.Command{
 		Use:   "test FILE --version VERSION",
-		Short: "Ask every query of a policy once and show values and verdicts; changes nothing",
-		Args:  cobra.ExactArgs(1),
+		Short: "Ask every query of a policy once, and rehearse the way back; changes nothing",
+		Long: `Ask every query of a policy once and show values and verdicts, and say how the version would be rolled back to
+--previous: the target is asked whether it could. Nothing is changed. The exit code is 1 if a check says nothing.
+
+With --server the server asks, by the connections that are registered there and that the policy names; without --version
+about the release that is live.`,
+		Example: `  adg policy test guardian.yaml --version 1.4.1 --previous 1.4.0
+  adg policy test guardian.yaml --server`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("output", output, "text", "json"); err != nil {
 				return err
+			}
+			if server.chosen() {
+				if previous != "" || cmd.Flags().Changed("data-dir") {
+					return adg.Errorf(adg.Invalid, "--previous and --data-dir are for a test from this machine, not with --server")
+				}
+				return server.ask(cmd.Context(), t, calls.Connect, output, func(ctx context.Context, s session) error { return testOnServer(ctx, s, args[0], version) })
 			}
 			if version == "" {
 				return adg.Errorf(adg.Invalid, "which version is to be measured? name one that is live, with --version")
@@ -107,22 +150,23 @@ func testCommand(t Terminal, calls Calls) *cobra.Command {
 			}
 			show := showTested
 			if output == "json" {
-				show = func(out io.Writer, tested []TestedCheck) error { return json.NewEncoder(out).Encode(tested) }
+				show = func(out io.Writer, tested Tested) error { return json.NewEncoder(out).Encode(tested) }
 			}
-			return errors.Join(show(t.Out, tested), silent(tested))
+			return errors.Join(show(t.Out, tested), silent(tested.Checks))
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", "", "`version` that stands for $version")
-	cmd.Flags().StringVar(&previous, "previous", "", "`version` that stands for $baseline")
+	cmd.Flags().StringVar(&previous, "previous", "", "`version` that stands for $baseline, and that a rollback would go to")
 	dataDirFlag(cmd, &dir)
 	outputFlag(cmd, &output)
+	server.flags(cmd, "the server asks, by its connections")
 	return cmd
 }
 
-func showTested(out io.Writer, tested []TestedCheck) error {
+func showTested(out io.Writer, tested Tested) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "CHECK\tVERDICT\tVALUE\tBASELINE\tLIMIT\tTOOK\tSENTENCE")
-	for _, c := range tested {
+	_, _ = fmt.Fprintln(w, testedHead)
+	for _, c := range tested.Checks {
 		j := c.Judgement
 		var took string
 		if len(c.Measurements) > 0 {
@@ -133,7 +177,7 @@ func showTested(out io.Writer, tested []TestedCheck) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, c := range tested {
+	for _, c := range tested.Checks {
 		for _, m := range c.Measurements {
 			for _, sent := range m.Sent {
 				_, _ = fmt.Fprintf(out, "\n%s, %s: %s", m.Check, m.Arm, clean(sent))
@@ -143,8 +187,11 @@ func showTested(out io.Writer, tested []TestedCheck) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintln(out)
-	return err
+	_, _ = fmt.Fprintln(out)
+	if len(tested.Checks) > 0 {
+		_, _ = fmt.Fprintln(out)
+	}
+	return facts(Terminal{Out: out}, wayBack(tested.Rollback)...)
 }
 
 // silent is an error if some checks say nothing.
@@ -155,8 +202,13 @@ func silent(tested []TestedCheck) error {
 			unknown++
 		}
 	}
+	return mute(unknown, len(tested))
+}
+
+// mute is an error if some of all say nothing.
+func mute(unknown, all int) error {
 	if unknown == 0 {
 		return nil
 	}
-	return adg.Errorf(adg.Unavailable, "%d of %d checks say nothing: a deployment guarded like this would be held", unknown, len(tested))
+	return adg.Errorf(adg.Unavailable, "%d of %d checks say nothing: a deployment guarded like this would be held", unknown, all)
 }

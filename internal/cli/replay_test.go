@@ -87,7 +87,7 @@ func TestReplayAndBacktestRefuseWhatCannotBeMeant(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"-f", "p", "-o", "xml"}, {"-f", "p", "--from", "yesterday"}, {"-f", "p", "--to", "-5h"}, {"--traces", "d", "--from", "5h"}, {"-f", "p", "--workers", "0"},
 	} {
-		if exit, _, said := looked(backtestCommand, PastCalls{}, args...); exit != ExitUsage {
+		if exit, _, said := looked(offline, PastCalls{}, args...); exit != ExitUsage {
 			t.Errorf("backtest %v: exit %d, %s", args, exit, said)
 		}
 	}
@@ -128,7 +128,7 @@ func TestBacktestShowsWhatWasBesideWhatWouldBe(t *testing.T) {
 		o.Progress(1, 2)
 		return backtest.Result{Cases: cases, Summary: backtest.Summarize(cases)}, []string{"a.svg"}, nil
 	}}
-	exit, out, said := looked(backtestCommand, calls, "-f", "p.yaml", "--from", "1h", "--service", "shop", "--plots", "out")
+	exit, out, said := looked(offline, calls, "-f", "p.yaml", "--from", "1h", "--service", "shop", "--plots", "out")
 	if exit != ExitGood || said != "written: a.svg\n" || asked.File != "p.yaml" || asked.Service != "shop" || asked.Plots != "out" || asked.From.IsZero() || !asked.To.IsZero() {
 		t.Errorf("exit %d, said %q, asked %+v", exit, said, asked)
 	}
@@ -144,7 +144,21 @@ func TestBacktestShowsWhatWasBesideWhatWouldBe(t *testing.T) {
 			t.Errorf("wrote\n%s\nwithout %q", out, want)
 		}
 	}
-	if _, out, _ = looked(backtestCommand, calls, "--traces", "d", "-o", "json"); !strings.Contains(out, `"would_be":"rolled back"`) {
+	if _, out, _ = looked(offline, calls, "--traces", "d", "-o", "json"); !strings.Contains(out, `"would_be":"rolled back"`) {
 		t.Errorf("wrote %s", out)
+	}
+}
+
+// offline is the backtest without a server.
+func offline(t Terminal, calls PastCalls) *cobra.Command { return backtestCommand(t, calls, nil) }
+
+func TestABacktestIsOfThisMachineOrOfAServer(t *testing.T) {
+	for _, args := range [][]string{
+		{"-f", "p.yaml", "--limit", "3"}, {"-f", "p.yaml", "--server", "--plots", "x"}, {"-f", "p.yaml", "--server", "--workers", "2"},
+		{"-f", "p.yaml", "--context", "x", "--data-dir", "d"}, {"--traces", "d", "--server"},
+	} {
+		if exit, _, said := looked(offline, PastCalls{}, args...); exit != ExitUsage || !strings.Contains(said, "--server") {
+			t.Errorf("%v: exit code %d, %s", args, exit, said)
+		}
 	}
 }

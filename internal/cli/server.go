@@ -2,10 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/control"
 	"github.com/deployguardian/adg/internal/settings"
 )
 
@@ -19,6 +25,7 @@ type ServerOptions struct {
 type ServerCalls struct {
 	Server      func(context.Context, ServerOptions, io.Writer) error
 	ConfigCheck func(context.Context, ServerOptions) (warnings []string, err error)
+	RotateKey   func(context.Context, ServerOptions) (control.Resealed, error)
 	NewKey      func() string
 }
 
@@ -72,14 +79,65 @@ func configCommand(t Terminal, calls ServerCalls) *cobra.Command {
 	return cmd
 }
 
-func keyCommand(calls ServerCalls) *cobra.Command {
+func keyCommand(t Terminal, calls ServerCalls) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Make keys that seal secrets", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(&cobra.Command{
-		Use: "new", Short: "Print a new key: put it into a file that only the server can read", Args: cobra.NoArgs,
-		Example: "  (umask 077; adg key new > /etc/adg/seal.key)",
-		Run:     func(cmd *cobra.Command, _ []string) { cmd.Println(calls.NewKey()) },
-	})
+	var file string
+	made := &cobra.Command{
+		Use: "new", Short: "Make a new key, in a file that only its owner can read", Args: cobra.NoArgs,
+		Example: "  adg key new --out /etc/adg/seal.key",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				cmd.Println(calls.NewKey())
+				return nil
+			}
+			return writeKey(file, calls.NewKey())
+		},
+	}
+	made.Flags().StringVar(&file, "out", "", "`file` to make; one that is there already is left alone (default: the key is printed)")
+	cmd.AddCommand(made)
+	o := ServerOptions{Flags: map[string]string{}}
+	rotate := &cobra.Command{
+		Use: "rotate", Short: "Seal every secret in the store by the active key, so that older ones can be taken away", Args: cobra.NoArgs,
+		Long: `Seal every secret in the store anew that another key than the active one has sealed. It needs no server; those that
+run have to know both keys.
+
+  1. adg key new --out /etc/adg/seal.key.new, as the user that the server runs as
+  2. name it as seal.active and the one before it in seal.older, and restart the servers
+  3. adg key rotate
+  4. take the older key out of seal.older, and keep it as long as backups that need it`,
+		Example: "  adg key rotate --config /etc/adg/adg.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			collect(cmd, &o)
+			made, err := calls.RotateKey(cmd.Context(), o)
+			if made.Secrets > 0 || err == nil {
+				_, _ = fmt.Fprintf(t.Out, "%d secrets of %d connections were sealed anew, %d were sealed by the active key already\n", made.Secrets, made.Connections, made.Kept)
+			}
+			return err
+		},
+	}
+	settingFlags(rotate, &o)
+	cmd.AddCommand(rotate)
 	return cmd
+}
+
+// writeKey makes a file that holds a key. None is ever written over: what an older key has sealed would be lost.
+func writeKey(path, key string) (err error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return adg.Errorf(adg.Conflict, "%s is there already: a key that sealed something is never written over, so choose another name", path)
+	}
+	if err != nil {
+		return adg.Errorf(adg.Invalid, "making the file of the key: %w", err)
+	}
+	defer func() {
+		if err = errors.Join(err, file.Close()); err != nil {
+			err = adg.Errorf(adg.Unavailable, "writing the key: %w", err)
+		}
+	}()
+	if _, err := file.WriteString(key + "\n"); err != nil {
+		return err
+	}
+	return file.Sync()
 }
 
 // settingFlags gives each field of the configuration its flag; those with a secret have none.

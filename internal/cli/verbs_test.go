@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -57,7 +58,13 @@ func someVerbs(dir string) map[string][]verb {
 			{args: "-s checkout -e production --version 1.4.2 --plan", answer: &adgv1.Plan{Release: release, Gates: []*adgv1.Gate{{Name: "freeze", State: adgv1.GateState_GATE_STATE_SHUT, Text: "it is Friday"}}},
 				asks: &adgv1.PlanDeploymentRequest{Environment: "production", Release: release}, shows: "it is Friday"},
 		},
-		"deploy status":   {{args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "errors ·[31mare up"}, {args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "you may: hold\n"}},
+		"deploy status": {{args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "errors ·[31mare up"}, {args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "you may: hold\n"}},
+		"deploy report": {{args: "d1", answer: &httpbody.HttpBody{Data: []byte(`{"title": "checkout"}`)},
+			asks: &adgv1.GetReportRequest{Deployment: "d1", Format: adgv1.ReportFormat_REPORT_FORMAT_MARKDOWN}, shows: `"checkout"`}},
+		"deploy replay": {
+			{args: "d1", answer: &adgv1.ReplayDecisionsResponse{Decisions: 7, Equal: true}, asks: &adgv1.ReplayDecisionsRequest{Deployment: "d1"}, shows: "d1: 7 decisions: all equal\n"},
+			{args: "d1", answer: &adgv1.ReplayDecisionsResponse{Decisions: 7, Equal: true, Compacted: true}, asks: &adgv1.ReplayDecisionsRequest{Deployment: "d1"}, shows: "; some of the evidence was forgotten since\n"},
+		},
 		"deploy promote":  {{args: "d1 --reason why --etag e0", answer: d, asks: &adgv1.PromoteDeploymentRequest{Id: "d1", Reason: "why", Etag: "e0"}, shows: "d1: asked to go on"}},
 		"deploy hold":     {{args: "d1 --reason why", answer: d, asks: &adgv1.HoldDeploymentRequest{Id: "d1", Reason: "why"}, shows: "d1: asked to pause"}},
 		"deploy resume":   {{args: "d1 --reason why", answer: d, asks: &adgv1.ResumeDeploymentRequest{Id: "d1", Reason: "why"}, shows: "d1: asked to go on"}},
@@ -98,6 +105,10 @@ func someVerbs(dir string) map[string][]verb {
 			asks: &adgv1.ListAuditEntriesRequest{Actor: "bob", Action: "policy.", Resource: "r", Service: "checkout", Environment: "production", OldestFirst: true,
 				Outcomes: []adgv1.AuditOutcome{adgv1.AuditOutcome_AUDIT_OUTCOME_DENIED}, PageSize: 100}, shows: "policy.put"}},
 		"audit verify": {{args: "--after 7 --digest ab", answer: &adgv1.VerifyAuditLogResponse{Intact: true, Entries: 3, LastSeq: 10, LastDigest: "cd"}, asks: &adgv1.VerifyAuditLogRequest{AfterSeq: 7, AfterDigest: "ab"}, shows: "3 entries"}},
+		"events dead": {{args: "--notifier chat", answer: &adgv1.ListDeadDeliveriesResponse{Deliveries: []*adgv1.Delivery{{Id: "x1", Notifier: "chat", Tries: 3, Error: "nobody is there", Fact: &adgv1.Fact{Service: "till", Kind: adgv1.FactKind_FACT_KIND_PAGE}}}},
+			asks: &adgv1.ListDeadDeliveriesRequest{Notifier: "chat", PageSize: 100}, shows: "nobody is there"}},
+		"events retry": {{args: "x1 --reason why --etag v3", answer: &adgv1.Delivery{Id: "x1", Notifier: "chat", Fact: &adgv1.Fact{Service: "till", Environment: "production", Kind: adgv1.FactKind_FACT_KIND_PAGE}},
+			asks: &adgv1.RetryDeliveryRequest{Id: "x1", Reason: "why", Etag: "v3"}, shows: "of till in production, to chat"}},
 		"events": {{args: "-e production --kind rolled_back --urgent --deployment d1 --limit 5", answer: &adgv1.ListEventsResponse{Events: []*adgv1.Event{{Cursor: 9, Fact: &adgv1.Fact{Service: "till", Kind: adgv1.FactKind_FACT_KIND_PAGE, Text: "look"}}}},
 			asks: &adgv1.ListEventsRequest{Deployment: "d1", Environments: []string{"production"}, Kinds: []adgv1.FactKind{adgv1.FactKind_FACT_KIND_ROLLED_BACK}, Urgent: true, NewestFirst: true, PageSize: 5}, shows: "page: look"}},
 		"connection list": {{args: "--seam target", answer: &adgv1.ListConnectionsResponse{Connections: []*adgv1.Connection{flat}}, asks: &adgv1.ListConnectionsRequest{Seam: adgv1.Seam_SEAM_TARGET, PageSize: 100}, shows: "prometheus"}},
@@ -151,7 +162,7 @@ func write(dir, name, text string) string {
 // answering makes a server of one verb's answer: every method whose answer is of that kind gives it.
 func answering(t *testing.T, v verb) *fakeServer {
 	f := &fakeServer{answers: map[string]func(proto.Message) (proto.Message, error){}}
-	for _, service := range []string{"Audit", "Connection", "Deployment", "Event", "Identity", "Line", "Policy", "Release"} {
+	for _, service := range []string{"Audit", "Connection", "Deployment", "Event", "Evidence", "Identity", "Line", "Policy", "Release", "Report"} {
 		methods := adgv1.File_adg_v1_error_proto.Package()
 		for name, output := range methodsOf(string(methods), service) {
 			if output == string(v.answer.ProtoReflect().Descriptor().FullName()) {
@@ -176,8 +187,7 @@ func TestEachVerbAsksWhatItWasToldToAndShowsTheAnswer(t *testing.T) {
 				if exit != 0 {
 					t.Fatalf("exit code %d: %s", exit, errOut)
 				}
-				_, asked := f.last()
-				if diff := cmp.Diff(v.asks, asked, protocmp.Transform()); diff != "" {
+				if diff := cmp.Diff(v.asks, f.lastLike(v.asks), protocmp.Transform()); diff != "" {
 					t.Errorf("asked something else (-want +got):\n%s", diff)
 				}
 				if !strings.Contains(out, v.shows) || strings.Contains(out, "\x1b") {
@@ -238,7 +248,7 @@ func TestWhatIsSaidWronglyIsAUsageErrorAndIsNotSent(t *testing.T) {
 	for _, args := range []string{
 		"deploy start", "deploy start -s checkout --version 1", "deploy start -s checkout -e production", "deploy start -s checkout -e production --version !",
 		"deploy start -s checkout -e production --version 1 --plan --wait", "deploy start -s a -e b --version 1 --feature x", "deploy list --state nowhere", "deploy list --order best",
-		"deploy list --from yesterday", "deploy list --limit -1", "deploy promote d1", "deploy rollback d1", "deploy hold --reason why", "deploy status", "deploy status d1 --output xml", "approve d1",
+		"deploy list --from yesterday", "deploy list --limit -1", "deploy promote d1", "deploy rollback d1", "deploy hold --reason why", "deploy status", "deploy status d1 --output xml", "deploy report d1 --format pdf", "deploy report", "deploy replay", "approve d1",
 		"hold put -s a -e b --reason why", "hold put -s a -e b --version 1", "hold put -s a -e b --version 1 --reason why --until whenever", "hold lift -s a --version 1 --reason why",
 		"release list --standing superb", "release mark-good -s a -e b --version 1", "stop --reason why", "stop --all -e production --reason why", "stop --all", "resume --reason why",
 		"freeze put x --weekly-from Fri --reason why", "freeze put x --weekly-from Fri --weekly-until Mon --until 2h --reason why", "freeze put x", "freeze drop x",
@@ -307,12 +317,14 @@ func TestWhatIsNotThereYetIsMadeAndNotReplaced(t *testing.T) {
 
 func TestBadNewsOfALogOrAConnectionIsAnExitCode(t *testing.T) {
 	serve(t, &fakeServer{answers: map[string]func(proto.Message) (proto.Message, error){
-		"VerifyAuditLog": says(&adgv1.VerifyAuditLogResponse{Problem: "entry 7 was changed"}),
-		"TestConnection": says(&adgv1.TestConnectionResponse{Text: "refused", WayOut: "open the firewall"}),
-		"CreateToken":    says(&adgv1.CreateTokenResponse{Token: &adgv1.Token{Id: "k1"}}),
+		"VerifyAuditLog":  says(&adgv1.VerifyAuditLogResponse{Problem: "entry 7 was changed"}),
+		"ReplayDecisions": says(&adgv1.ReplayDecisionsResponse{Decisions: 7, Differences: []string{"decision.kind was hold"}}),
+		"TestConnection":  says(&adgv1.TestConnectionResponse{Text: "refused", WayOut: "open the firewall"}),
+		"CreateToken":     says(&adgv1.CreateTokenResponse{Token: &adgv1.Token{Id: "k1"}}),
 	}})
 	for args, want := range map[string]string{
 		"audit verify":                            "adg: the audit log is not as it was written: entry 7 was changed\n",
+		"deploy replay d1":                        "adg: d1 would be decided differently now\n",
 		"connection test prom":                    "adg: prom does not work: refused: open the firewall\n",
 		"token create ci --role viewer -s * -e *": "adg: the token k1 was made, and lost on its way here: adg token revoke k1, and make another\n",
 	} {

@@ -38,11 +38,13 @@ type Client struct {
 	Connections adgv1.ConnectionServiceClient
 	Deployments adgv1.DeploymentServiceClient
 	Events      adgv1.EventServiceClient
+	Evidence    adgv1.EvidenceServiceClient
 	Identity    adgv1.IdentityServiceClient
 	Line        adgv1.LineServiceClient
 	Login       adgv1.LoginServiceClient
 	Policies    adgv1.PolicyServiceClient
 	Releases    adgv1.ReleaseServiceClient
+	Reports     adgv1.ReportServiceClient
 
 	server string
 	conn   *grpc.ClientConn
@@ -88,9 +90,9 @@ func Dial(c contexts.Context, o Options) (*Client, error) {
 	}
 	return &Client{
 		Audit: adgv1.NewAuditServiceClient(conn), Catalog: adgv1.NewCatalogServiceClient(conn), Connections: adgv1.NewConnectionServiceClient(conn),
-		Deployments: adgv1.NewDeploymentServiceClient(conn), Events: adgv1.NewEventServiceClient(conn), Identity: adgv1.NewIdentityServiceClient(conn),
+		Deployments: adgv1.NewDeploymentServiceClient(conn), Events: adgv1.NewEventServiceClient(conn), Evidence: adgv1.NewEvidenceServiceClient(conn), Identity: adgv1.NewIdentityServiceClient(conn),
 		Line: adgv1.NewLineServiceClient(conn), Login: adgv1.NewLoginServiceClient(conn), Policies: adgv1.NewPolicyServiceClient(conn),
-		Releases: adgv1.NewReleaseServiceClient(conn), server: c.Server, conn: conn,
+		Releases: adgv1.NewReleaseServiceClient(conn), Reports: adgv1.NewReportServiceClient(conn), server: c.Server, conn: conn,
 	}, nil
 }
 

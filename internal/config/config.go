@@ -22,6 +22,7 @@ type File struct {
 	Policy    adg.Policy // complete: defaults filled in
 	Sources   []Instance // sorted by name
 	Target    Instance   // zero if the file names none
+	Targets   []Instance // the others, sorted by name
 	Notifiers []Instance // in the order of the file
 	Warnings  []Problem  // what is doubtful, in the order of the file
 	Promise   string     // what its sequential checks promise about false alarms; empty: it has none
@@ -101,6 +102,8 @@ func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env 
 	o := opener{doc: doc, d: d, drivers: drivers}
 	file.Sources = o.sources(w.Sources)
 	file.Target = o.target(w.Target)
+	file.Targets = o.named(w.Targets, "target", o.drivers.targets())
+	o.parts("target", file.Target, file.Targets)
 	file.Notifiers = o.notifiers(w.Notify)
 	file.finish(doc, w)
 	return file
@@ -108,7 +111,7 @@ func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env 
 
 // finish makes the policy of what was read, its instances known.
 func (f *File) finish(doc *strictyaml.Document, w policy) {
-	t := translator{doc: doc, wire: w, sources: f.Sources, notifiers: f.Notifiers}
+	t := translator{doc: doc, wire: w, sources: f.Sources, targets: f.Targets, notifiers: f.Notifiers}
 	f.Policy = t.policy()
 	if !doc.Failed() {
 		lint(doc, *f, w)

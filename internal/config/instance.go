@@ -18,12 +18,17 @@ type opener struct {
 	drivers Drivers
 }
 
+// Probes tells whether the answers of sources of a type are always passed or failed: 1 or 0.
+func Probes(kind string) bool { return slices.Contains(probeTypes, kind) }
+
+// Private
+
 // probeTypes are the drivers whose answers are passed or failed.
 var probeTypes = []string{"http", "tcp", "grpc"}
 
 // probes tells whether a source is asked for success: by its type, or because its options say as: probe.
 func probes(s Instance) bool {
-	if slices.Contains(probeTypes, s.Type) {
+	if Probes(s.Type) {
 		return true
 	}
 	as, found := strictyaml.ValueOf(s.Options, "as")
@@ -31,15 +36,29 @@ func probes(s Instance) bool {
 }
 
 func (o opener) sources(nodes map[string]*strictyaml.Node) []Instance {
+	return o.named(nodes, "source", o.drivers.sources())
+}
+
+// named makes the instances of a mapping from names.
+func (o opener) named(nodes map[string]*strictyaml.Node, what string, drivers []adg.Driver) []Instance {
 	var made []Instance
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		path := strictyaml.Join("sources", name)
-		if err := adg.ValidName("source", strictyaml.Cut(name)); err != nil {
+		path := strictyaml.Join(what+"s", name)
+		if err := adg.ValidName(what, strictyaml.Cut(name)); err != nil {
 			o.doc.Refuse(o.doc.Key(path), path, "", "%s", err)
 		}
-		made = append(made, o.instance(nodes[name], "source", path, name, o.drivers.sources(), "type"))
+		made = append(made, o.instance(nodes[name], what, path, name, drivers, "type"))
 	}
 	return made
+}
+
+// parts refuses parts of a target that are none of the other targets.
+func (o opener) parts(path string, target Instance, others []Instance) {
+	for _, name := range o.drivers.Parts(target) {
+		if !slices.Contains(names(others), name) {
+			o.doc.RefuseField(path+".parts", "there is no target %q under targets: there are %s", strictyaml.Cut(name), named(others))
+		}
+	}
 }
 
 func (o opener) target(n *strictyaml.Node) Instance {
@@ -149,6 +168,15 @@ func (d Drivers) sources() []adg.Driver {
 
 func (d Drivers) targets() []adg.Driver {
 	return sorted(d.Targets, func(t adg.TargetDriver) adg.Driver { return t.Driver })
+}
+
+// Parts are the names of the other targets that a target consists of; most have none.
+func (d Drivers) Parts(target Instance) []string {
+	i := slices.IndexFunc(d.Targets, func(t adg.TargetDriver) bool { return t.Type == target.Type })
+	if i < 0 || d.Targets[i].Parts == nil {
+		return nil
+	}
+	return d.Targets[i].Parts(target.Options)
 }
 
 func (d Drivers) notifiers() []adg.Driver {

@@ -14,6 +14,18 @@ type Connections struct {
 	Notifiers []Instance
 }
 
+// Add adds one that belongs to one of Seams.
+func (c *Connections) Add(seam string, one Instance) {
+	switch seam {
+	case "source":
+		c.Sources = append(c.Sources, one)
+	case "target":
+		c.Targets = append(c.Targets, one)
+	case "notifier":
+		c.Notifiers = append(c.Notifiers, one)
+	}
+}
+
 // About is what a policy says it is for; empty where it does not say so plainly.
 func About(text []byte) (service, environment string) {
 	_, root := language.Parse("policy", text)
@@ -34,13 +46,13 @@ func About(text []byte) (service, environment string) {
 // Private
 
 func readRegistered(doc *strictyaml.Document, root *strictyaml.Node, known Connections) File {
-	file := File{Path: doc.Name(), Sources: known.Sources}
-	for i, e := range root.Entries {
-		if e.Name == "sources" {
+	file := File{Path: doc.Name(), Sources: known.Sources, Targets: known.Targets}
+	for what, instances := range map[string][]Instance{"sources": known.Sources, "targets": known.Targets} {
+		if i := slices.IndexFunc(root.Entries, func(e strictyaml.Entry) bool { return e.Name == what }); i >= 0 {
+			e := root.Entries[i]
 			doc.Mask(e.Value.At)
-			doc.Refuse(e.At, "sources", "", "a server has its sources registered by an admin: take this out, and name in each check one of %s", named(known.Sources))
+			doc.Refuse(e.At, what, "", "a server has its %s registered by an admin: take this out, and name one of %s where it is used", what, named(instances))
 			root.Entries = slices.Delete(slices.Clone(root.Entries), i, i+1)
-			break
 		}
 	}
 	if root.Kind == strictyaml.Mapping {

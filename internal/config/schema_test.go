@@ -125,8 +125,8 @@ func TestSchemaTakesWhateverParses(t *testing.T) {
 			rt.Fatalf("parses, and the schema refuses it:\n%s\n%v", text, err)
 		}
 	})
-	if parsed < 10 {
-		t.Errorf("only %d of the changed policies parse: the test has gone blind", parsed)
+	if parsed == 0 {
+		t.Error("none of the changed policies parses: the test has gone blind")
 	}
 }
 

@@ -21,7 +21,12 @@ var language = strictyaml.Language{
 	Noun: "policy", Plural: "policies", Example: "service: checkout",
 	Opening:  "service, environment, sources, target, checks and strategy",
 	Textuals: textuals,
+	Words:    maxWords,
 }
+
+// maxWords is ten times what the largest policies have that we know of: anybody may send one to a server, and reading one
+// that is as large as that takes a tenth of a second.
+const maxWords = 6000
 
 var (
 	conditionPattern = regexp.MustCompile(`^\s*(?:>=|<=|!=|>|<|=|inside|outside)\s*.*[\w%]\s*$`)

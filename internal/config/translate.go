@@ -17,6 +17,7 @@ type translator struct {
 	doc       *strictyaml.Document
 	wire      policy
 	sources   []Instance
+	targets   []Instance
 	notifiers []Instance
 }
 
@@ -46,6 +47,7 @@ func (t translator) policy() adg.Policy {
 	}
 	p = p.WithDefaults()
 	t.names()
+	t.fallback()
 	t.variables()
 	t.scores()
 	t.validate(p)
@@ -159,7 +161,7 @@ func (t translator) rollback() adg.RollbackPolicy {
 	w := t.wire.Rollback
 	r := adg.RollbackPolicy{
 		Trust: w.Trust, Recover: w.Recover, AskTimeout: w.Ask.Timeout, AskThen: w.Ask.Then, Attempts: w.Attempts, Timeout: w.Timeout,
-		VerifyFor: w.Verify.For, VerifyMax: w.Verify.Within, HoldFor: w.Hold, PerHour: w.PerHour, SchemaIrreversible: w.Schema == "irreversible",
+		VerifyFor: w.Verify.For, VerifyMax: w.Verify.Within, HoldFor: w.Hold, Over: w.Over, Fallback: w.Fallback, PerHour: w.PerHour, SchemaIrreversible: w.Schema == "irreversible",
 	}
 	// Who asks for a long stretch of good health has not asked for an impossible one.
 	if !t.doc.Has("rollback.verify.within") {
@@ -171,6 +173,15 @@ func (t translator) rollback() adg.RollbackPolicy {
 		r.Rules = append(r.Rules, t.rule(i))
 	}
 	return r
+}
+
+// fallback refuses one that nobody knows.
+func (t translator) fallback() {
+	name := t.wire.Rollback.Fallback
+	if name == "" || slices.ContainsFunc(t.targets, func(one Instance) bool { return one.Name == name }) {
+		return
+	}
+	t.doc.RefuseField("rollback.fallback", "there is no other target %q for this service and environment: there are %s", strictyaml.Cut(name), named(t.targets))
 }
 
 func (t translator) rule(i int) adg.Rule {

@@ -15,6 +15,7 @@ type policy struct {
 
 	Sources map[string]*strictyaml.Node `yaml:"sources" seam:"source" need:"required" doc:"Where measurements come from, by name."`
 	Target  *strictyaml.Node            `yaml:"target" seam:"target" doc:"What makes releases live."`
+	Targets map[string]*strictyaml.Node `yaml:"targets" seam:"target" doc:"More targets, by name: the parts of a composite one, or the fallback of the rollback."`
 	Checks  []check                     `yaml:"checks" need:"required" doc:"What is measured, and what is bad."`
 
 	Strategy strategy           `yaml:"strategy" need:"required" doc:"How a release becomes live: one of the strategies with its settings, or its name alone."`
@@ -36,7 +37,7 @@ type policy struct {
 	UnknownHold time.Duration   `yaml:"unknown_hold" need:"positive" doc:"How long the health may be unknown before the deployment is held and people are told. Unless set, three intervals."`
 	GateTimeout time.Duration   `yaml:"gate_timeout" default:"24h" need:"positive" doc:"How long a deployment waits at closed gates before it is blocked."`
 	Approve     bool            `yaml:"approve" default:"false" doc:"Whether a human approves before the first step."`
-	FourEyes    bool            `yaml:"four_eyes" default:"false" doc:"Whether that has to be another one than who started the deployment."`
+	FourEyes    bool            `yaml:"four_eyes" default:"false" doc:"Whether that has to be another one than who started the deployment, and than who wrote the change."`
 	OnInterrupt adg.OnInterrupt `yaml:"on_interrupt" default:"leave" doc:"What becomes of the deployment when the process that guards it is interrupted and nobody can be asked."`
 }
 
@@ -146,6 +147,8 @@ type rollbackPolicy struct {
 	Ask      ask           `yaml:"ask" doc:"For trust: ask."`
 	Attempts int           `yaml:"attempts" default:"5" need:"positive" doc:"How often the target is tried before the rollback has failed and a human is called."`
 	Timeout  time.Duration `yaml:"timeout" default:"5m" need:"positive" doc:"How long one attempt may take."`
+	Over     time.Duration `yaml:"over" default:"0s" doc:"How long the traffic takes to go back, in four stages, so that the old release warms up; 0s: it goes back at once. For canaries and feature flags."`
+	Fallback string        `yaml:"fallback" doc:"The name of another target, which is asked when the attempts at the first one are used up."`
 	Verify   verify        `yaml:"verify" doc:"When service counts as restored."`
 	Hold     time.Duration `yaml:"hold" default:"0s" doc:"How long automation may not deploy the bad release again; 0s: until a human lifts the hold."`
 	PerHour  int           `yaml:"per_hour" default:"10" need:"positive" doc:"Automatic rollbacks over all services in an hour, past which a human decides."`

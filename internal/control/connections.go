@@ -5,7 +5,9 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
@@ -17,13 +19,16 @@ import (
 // Connection is a source, a target or a notifier with its credentials, registered for some services and environments.
 // Its options may hold $service and $environment, which stand for the deployment's: one connection serves many.
 type Connection struct {
-	Seam         string   `json:"seam"` // source, target or notifier
-	Name         string   `json:"name"` // unique among all seams
-	Type         string   `json:"type"`
-	Options      string   `json:"options"`      // JSON; secrets are sealed, or named
-	Services     []string `json:"services"`     // exact, or a prefix with a final '*'; none: all
-	Environments []string `json:"environments"` // the same
-	Version      int64    `json:"-"`
+	Seam         string    `json:"seam"` // source, target or notifier
+	Name         string    `json:"name"` // unique among all seams
+	Type         string    `json:"type"`
+	Options      string    `json:"options"`      // JSON; secrets are sealed, or named
+	Services     []string  `json:"services"`     // exact, or a prefix with a final '*'; none: all
+	Environments []string  `json:"environments"` // the same
+	Created      time.Time `json:"created,omitzero"`
+	Changed      time.Time `json:"changed,omitzero"`
+	Actor        string    `json:"actor,omitempty"` // who changed it last
+	Version      int64     `json:"-"`
 }
 
 // Secrets are what connections may name of the server's own: an admin of the API is not one of the machine.
@@ -49,9 +54,15 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 	if err := k.validPatterns(); err != nil {
 		return k, err
 	}
+	now, err := c.o.Store.Now(ctx)
+	if err != nil {
+		return k, err
+	}
+	k.Created, k.Changed, k.Actor = now, now, who.Subject
+	var old Connection
 	var before map[string]string
 	if version != 0 {
-		old, _, err := read[Connection](ctx, c, kindConnection, k.Name)
+		old, _, err = read[Connection](ctx, c, kindConnection, k.Name)
 		if err != nil {
 			return k, err
 		}
@@ -61,13 +72,13 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 		if before, err = c.sealedIn(old); err != nil {
 			return k, err
 		}
+		k.Created = old.Created
 	}
-	stored, err := k.plain().Rewritten(c.o.Drivers, c.sealing(ctx, k, before))
-	if err != nil {
+	if k.Options, err = c.sealed(ctx, k, old, before); err != nil {
 		return k, err
 	}
-	k.Options = string(stored.Options)
 	d, err := c.put(ctx, who, kindConnection, k.Name, k, version, entry)
+	c.lately.forget(k.Name)
 	if err != nil {
 		return k, err
 	}
@@ -104,14 +115,45 @@ func (c *Control) Connections(ctx context.Context, who identity.Caller) ([]Conne
 	return every, err
 }
 
-// DropConnection forgets a connection. Deployments under way that use it go blind or cannot act: they say so.
+// DropConnection forgets a connection that no policy in force and no live deployment needs; one that is needed is a
+// Conflict.
 func (c *Control) DropConnection(ctx context.Context, who identity.Caller, name string, version int64) error {
 	k := Connection{Name: name}
 	entry := adg.AuditEntry{Action: "connection.drop", Resource: k.resource()}
 	if err := c.allowed(ctx, who, identity.ConnectionWrite, adg.Scope{}, entry); err != nil {
 		return err
 	}
+	if _, err := c.o.Store.Document(ctx, kindConnection, k.Name); err != nil {
+		if adg.CodeOf(err) == adg.NotFound {
+			err = adg.Errorf(adg.NotFound, "there is no connection %.80q: adg connection list names those that there are", name)
+		}
+		return err
+	}
+	if err := c.unused(ctx, name); err != nil {
+		return err
+	}
+	defer c.lately.forget(k.Name)
 	return c.drop(ctx, who, kindConnection, k.Name, version, entry)
+}
+
+// Drivers are the types that connections may have, by seam and name.
+func (c *Control) Drivers(ctx context.Context, who identity.Caller) ([]config.Described, error) {
+	if err := c.allowed(ctx, who, identity.ConnectionRead, adg.Scope{}, adg.AuditEntry{Action: "driver.list", Resource: kindConnection}); err != nil {
+		return nil, err
+	}
+	return c.o.Drivers.Describe()
+}
+
+// Uses are how many policies in force name each connection.
+func (c *Control) Uses(ctx context.Context) (map[string]int, error) {
+	heads, _, err := all[head](ctx, c.o.Store, kindPolicyHead, "")
+	count := map[string]int{}
+	for _, h := range heads {
+		for _, name := range h.Uses {
+			count[name]++
+		}
+	}
+	return count, err
 }
 
 // Private
@@ -228,30 +270,115 @@ func (c *Control) opened(ctx context.Context, k Connection) (config.Instance, er
 	})
 }
 
-// usable are the connections that a service in an environment may use, as a policy is checked against them.
-func (c *Control) usable(ctx context.Context, service, environment string) (config.Connections, error) {
+// uses are the connections that a policy names.
+func uses(p adg.Policy) []string {
+	names := slices.Clone(p.Notify)
+	for _, target := range []string{p.Target, p.Rollback.Fallback} {
+		if target != "" {
+			names = append(names, target)
+		}
+	}
+	for _, check := range p.Checks {
+		names = append(names, check.Source)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// noPart is nil where no other target has a connection as a part of it.
+func (c *Control) noPart(ctx context.Context, name string) error {
 	every, _, err := all[Connection](ctx, c.o.Store, kindConnection, "")
-	var known config.Connections
+	if err != nil {
+		return err
+	}
 	for _, k := range every {
-		if !k.Covers(service, environment) {
+		if k.Seam != "target" {
 			continue
 		}
-		// The policy is checked against the options; their secrets do not matter.
-		nothing := func(string, string) (string, error) { return "x", nil }
-		one, err := k.plain().Open(c.o.Drivers, config.SecretForms{"sealed": nothing, "env": nothing, "file": nothing})
+		i, err := k.plain().Open(c.o.Drivers, anySecret)
+		if err == nil && slices.Contains(c.o.Drivers.Parts(i), name) { // one that cannot be opened has no part that it needs
+			return adg.Errorf(adg.Conflict, "target %s has %s as a part: change it first", k.Name, name)
+		}
+	}
+	return nil
+}
+
+// unused is nil where nothing needs a connection.
+func (c *Control) unused(ctx context.Context, name string) error {
+	if err := c.noPart(ctx, name); err != nil {
+		return err
+	}
+	count, err := c.Uses(ctx)
+	if err != nil {
+		return err
+	}
+	if n := count[name]; n > 0 {
+		return adg.Errorf(adg.Conflict, "%d policies in force name %s: change them first", n, name)
+	}
+	f := adg.DeploymentFilter{Live: true, Limit: 1000}
+	for {
+		page, err := c.o.Store.ListDeployments(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, d := range page {
+			if slices.Contains(uses(d.Spec.Policy), name) {
+				return adg.Errorf(adg.Conflict, "deployment %s is under way and needs %s: wait until it has ended, or cancel it", d.ID, name)
+			}
+		}
+		if len(page) < f.Limit {
+			return nil
+		}
+		f.Before = page[len(page)-1].ID
+	}
+}
+
+// usable are the connections that a service in an environment may use, and what tells their state from any other.
+func (c *Control) usable(ctx context.Context, service, environment string) (list []Connection, state string, err error) {
+	every, versions, err := all[Connection](ctx, c.o.Store, kindConnection, "")
+	var words []string
+	for i, k := range every {
+		if k.Covers(service, environment) {
+			list = append(list, k)
+			words = append(words, k.Name, strconv.FormatInt(versions[i], 10))
+		}
+	}
+	return list, digest(words...), err
+}
+
+// anySecret opens connections whose secrets do not matter.
+var anySecret = config.SecretForms{"sealed": nothing, "env": nothing, "file": nothing}
+
+func nothing(string, string) (string, error) { return "x", nil }
+
+// open opens connections as a policy is checked against them: against their options, whose secrets do not matter.
+func (c *Control) open(list []Connection) (known config.Connections, err error) {
+	for _, k := range list {
+		one, err := k.plain().Open(c.o.Drivers, anySecret)
 		if err != nil {
 			return known, err
 		}
-		switch k.Seam {
-		case "source":
-			known.Sources = append(known.Sources, one)
-		case "target":
-			known.Targets = append(known.Targets, one)
-		case "notifier":
-			known.Notifiers = append(known.Notifiers, one)
+		known.Add(k.Seam, one)
+	}
+	return known, nil
+}
+
+// reached tells whether some service in some environment that the bindings are for may use the connection.
+func (k Connection) reached(bindings []identity.Binding) bool {
+	var own []identity.Binding
+	for _, service := range orAll(k.Services) {
+		for _, environment := range orAll(k.Environments) {
+			own = append(own, identity.Binding{Role: identity.Viewer, Service: service, Environment: environment})
 		}
 	}
-	return known, err
+	return len(identity.Intersect(bindings, own)) > 0
+}
+
+func orAll(patterns []string) []string {
+	if len(patterns) == 0 {
+		return []string{"*"}
+	}
+	return patterns
 }
 
 func matchesAny(patterns []string, name string) bool {

@@ -8,10 +8,14 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/identity"
+	"github.com/deployguardian/adg/internal/live"
+	"github.com/deployguardian/adg/internal/oracle"
+	"github.com/deployguardian/adg/internal/recall"
 	"github.com/deployguardian/adg/internal/seal"
 )
 
@@ -27,17 +31,27 @@ type Options struct {
 	Store     adg.Store
 	Starter   Starter
 	Drivers   config.Drivers
-	Keyring   *seal.Keyring // nil: connections cannot hold secrets, only name them
-	Secrets   Secrets       // what connections may name
-	Predictor Predictor     // nil: nothing is predicted
-	Host      adg.Host      // for the drivers: Dir is the parent of theirs, Commands whether they may start programs
+	Keyring   *seal.Keyring  // nil: connections cannot hold secrets, only name them
+	Secrets   Secrets        // what connections may name
+	Predictor *oracle.Oracle // nil: nothing is predicted
+	Settings  []Setting      // in force, by their paths
+	Features  []Feature
+	Host      adg.Host // for the drivers: Dir is the parent of theirs, Commands whether they may start programs
 	Log       *slog.Logger
 }
 
 // Control does what callers ask for. All methods are safe for concurrent use. A caller who may not is answered with the
 // code Unauthorized, and the refusal is on record.
 type Control struct {
-	o Options
+	o         Options
+	watched   *live.Deployments
+	lengthy   chan struct{} // a place for each thing that takes a while
+	trials    chan struct{} // places for those who ask sources and targets without a deployment
+	backtests chan struct{}
+	readings  chan struct{} // of policies
+	teams     teams
+	lately    lately
+	parsed    *recall.Map[string, config.File] // policies that were read without a fault, by all that the reading depends on
 }
 
 // New makes a control.
@@ -45,23 +59,38 @@ func New(o Options) *Control {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Control{o: o}
+	return &Control{
+		o: o, watched: live.NewDeployments(o.Store, 0), lengthy: make(chan struct{}, maxLengthy), trials: make(chan struct{}, 8), backtests: make(chan struct{}, 2),
+		readings: make(chan struct{}, 2),
+		parsed:   recall.New[string, config.File](maxParsed),
+	}
 }
 
 // Private
 
 // allowed refuses a caller who may not, on record.
 func (c *Control) allowed(ctx context.Context, who identity.Caller, p identity.Permission, scope adg.Scope, entry adg.AuditEntry) error {
-	err := may(who, p, scope)
+	entry.Service, entry.Environment = scope.Service, scope.Environment
+	return c.refused(ctx, who, may(who, p, scope), entry)
+}
+
+// recordWithin is how long the store may take to put on record how something ended, whether or not the caller waits.
+const recordWithin = 5 * time.Second
+
+// refused puts a refusal on record; nil is none. That the caller has gone keeps it off the record no more than that he
+// waits.
+func (c *Control) refused(ctx context.Context, who identity.Caller, err error, entry adg.AuditEntry) error {
 	if err == nil {
 		return nil
 	}
 	entry = c.entry(who, entry)
-	entry.Service, entry.Environment, entry.Outcome, entry.Reason = scope.Service, scope.Environment, adg.AuditDenied, err.Error()
+	entry.Outcome, entry.Reason = adg.AuditDenied, err.Error()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
 	if _, recorded := c.o.Store.AppendAudit(ctx, entry); recorded != nil {
 		c.o.Log.ErrorContext(ctx, "a refusal is not on record", "actor", who.Subject, "action", entry.Action, "error", recorded)
 	}
-	return err
+	return identity.OnRecord(err)
 }
 
 // may is nil where the caller has the permission within the scope, all of it. An empty scope is everything.
@@ -79,7 +108,9 @@ func (c *Control) done(ctx context.Context, who identity.Caller, entry adg.Audit
 	err := do()
 	if err != nil {
 		entry.Outcome, entry.Reason = adg.AuditFailed, err.Error()
-		if _, recorded := c.o.Store.AppendAudit(context.WithoutCancel(ctx), entry); recorded != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+		defer cancel()
+		if _, recorded := c.o.Store.AppendAudit(ctx, entry); recorded != nil {
 			c.o.Log.ErrorContext(ctx, "a failure is not on record", "actor", entry.Actor, "action", entry.Action, "error", recorded)
 		}
 	}
@@ -126,24 +157,17 @@ func read[T any](ctx context.Context, c *Control, kind, key string) (value T, ve
 
 // all reads every document of ours of one kind.
 func all[T any](ctx context.Context, store adg.Documents, kind, prefix string) (values []T, versions []int64, err error) {
-	f := adg.DocumentFilter{Kind: kind, Prefix: prefix, Limit: 1000}
-	for {
-		page, err := store.ListDocuments(ctx, f)
+	for d, err := range adg.AllDocuments(ctx, store, adg.DocumentFilter{Kind: kind, Prefix: prefix, Limit: 1000}) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, d := range page {
-			var value T
-			if err := decode(d, &value); err != nil {
-				return nil, nil, err
-			}
-			values, versions = append(values, value), append(versions, d.Version)
+		var value T
+		if err := decode(d, &value); err != nil {
+			return nil, nil, err
 		}
-		if len(page) < f.Limit {
-			return values, versions, nil
-		}
-		f.After = page[len(page)-1].Key
+		values, versions = append(values, value), append(versions, d.Version)
 	}
+	return values, versions, nil
 }
 
 func marshal(value any) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
@@ -45,11 +46,15 @@ type starter struct {
 	store adg.Store
 	specs []adg.Spec
 	err   error
+	gates []adg.Gate // as they are now
 }
 
-func (s *starter) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
+func (s *starter) Start(ctx context.Context, spec adg.Spec) (_ adg.Deployment, err error) {
 	if s.err != nil {
 		return adg.Deployment{}, s.err
+	}
+	if spec.Created, err = s.store.Now(ctx); err != nil {
+		return adg.Deployment{}, err
 	}
 	s.specs = append(s.specs, spec)
 	id := spec.ID
@@ -62,7 +67,7 @@ func (s *starter) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, err
 	return s.store.Deployment(ctx, id)
 }
 
-func (s *starter) Gates(context.Context, adg.Deployment) ([]adg.Gate, error) { return nil, nil }
+func (s *starter) Gates(context.Context, adg.Deployment) ([]adg.Gate, error) { return s.gates, nil }
 
 type bench struct {
 	*testing.T
@@ -151,7 +156,7 @@ notify: [chat]
 func (b *bench) putPolicy() {
 	b.Helper()
 	b.connect()
-	_, err := b.PutPolicy(b.Context(), b.admin, policy, "first", 0)
+	_, err := b.PutPolicy(b.Context(), b.admin, adg.Scope{}, policy, "first", 0)
 	b.must(err)
 }
 
@@ -177,6 +182,12 @@ func TestSecretsOfConnectionsAreSealedAndNeverShown(t *testing.T) {
 	}
 	_, err = b.PutConnection(t.Context(), b.admin, k, k.Version)
 	b.refused(err, adg.Conflict, "")
+	// It stays with the server that it was given for.
+	k, err = b.Connection(t.Context(), b.admin, "prom")
+	b.must(err)
+	k.Options = strings.NewReplacer("http://", "http://evil.example/?x=").Replace(k.Options)
+	_, err = b.PutConnection(t.Context(), b.admin, k, k.Version)
+	b.refused(err, adg.Invalid, "give the secret again")
 	for name, options := range map[string]string{
 		"a file of the machine's":   `{"url": "http://x", "bearer_token": {"file": "/etc/shadow"}}`,
 		"a path out of the folder":  `{"url": "http://x", "bearer_token": {"file": "../secret"}}`,
@@ -238,11 +249,28 @@ func TestDeploymentReachesOnlyWhatIsRegisteredForIt(t *testing.T) {
 	b.refused(err, adg.NotFound, "registered any more")
 }
 
+func TestPartOfATargetIsKeptAndMustBeThere(t *testing.T) {
+	b := newBench(t)
+	b.connect()
+	whole := control.Connection{Name: "both", Seam: "target", Type: "composite", Options: `{"parts": ["hook", "gone"]}`, Services: []string{"*"}, Environments: []string{"*"}}
+	whole, err := b.PutConnection(t.Context(), b.admin, whole, 0)
+	b.must(err)
+	b.refused(b.DropConnection(t.Context(), b.admin, "hook", adg.AnyVersion), adg.Conflict, "target both has hook as a part")
+	text := strings.Replace(policy, "target: hook", "target: both", 1)
+	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, text, "two at once", 0)
+	b.refused(err, adg.Invalid, "both has a part gone that is not registered for shop in production")
+	whole.Options = `{"parts": ["hook"]}`
+	_, err = b.PutConnection(t.Context(), b.admin, whole, whole.Version)
+	b.must(err)
+	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, text, "two at once", 0)
+	b.must(err)
+}
+
 func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {
 	b := newBench(t)
 	b.putPolicy()
 	weaker := strings.ReplaceAll(strings.ReplaceAll(policy, "auto", "observe"), ", critical: true", "")
-	p, err := b.PutPolicy(t.Context(), b.admin, weaker, "it pages too often", 1)
+	p, err := b.PutPolicy(t.Context(), b.admin, adg.Scope{}, weaker, "it pages too often", 1)
 	b.must(err)
 	if p.InForce || len(p.Weakens) != 2 {
 		t.Errorf("%+v", p)
@@ -250,24 +278,24 @@ func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {
 	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 1 {
 		t.Errorf("in force: %+v %v", p, err)
 	}
-	_, err = b.ApprovePolicy(t.Context(), tokenOf("ann"), "shop", "production", 2, "me again")
+	_, err = b.ApprovePolicy(t.Context(), tokenOf("ann"), "shop", "production", 2, "me again", nil)
 	b.refused(err, adg.Unauthorized, "somebody else")
-	if _, err = b.ApprovePolicy(t.Context(), admin("bob"), "shop", "production", 2, "agreed"); err != nil {
+	if _, err = b.ApprovePolicy(t.Context(), admin("bob"), "shop", "production", 2, "agreed", nil); err != nil {
 		t.Error(err)
 	}
 	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 2 || p.Approved != "user:bob" {
 		t.Errorf("in force: %+v %v", p, err)
 	}
-	_, err = b.PutPolicy(t.Context(), b.admin, policy, "from an old copy", 1)
+	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "from an old copy", 1)
 	b.refused(err, adg.Conflict, "version 2 of the policy is the newest")
-	if p, err = b.PutPolicy(t.Context(), b.admin, policy, "back", 2); err != nil || !p.InForce {
+	if p, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "back", 2); err != nil || !p.InForce {
 		t.Errorf("a stronger policy waits: %+v %v", p, err)
 	}
 	versions, err := b.PolicyVersions(t.Context(), reader("shop"), "shop", "production")
 	if err != nil || len(versions) != 3 || versions[0].Number != 3 || !versions[0].InForce || versions[1].InForce {
 		t.Errorf("%+v %v", versions, err)
 	}
-	if list, next, err := b.Policies(t.Context(), reader("cart"), "", 10); err != nil || len(list) != 0 || next != "" {
+	if list, next, err := b.Policies(t.Context(), reader("cart"), control.PolicyFilter{Limit: 10}); err != nil || len(list) != 0 || next != "" {
 		t.Errorf("somebody who may not sees %+v %v", list, err)
 	}
 }
@@ -319,11 +347,12 @@ func TestWhoMayNotIsRefusedOnRecord(t *testing.T) {
 	_, refusals["roll back"] = b.Command(t.Context(), who, d.ID, adg.CommandRollBack, "", "", nil)
 	refusals["stop"] = b.Stop(t.Context(), who, adg.Scope{}, "")
 	_, refusals["connections"] = b.Connections(t.Context(), who)
-	_, refusals["policy"] = b.PutPolicy(t.Context(), who, policy, "", 1)
-	_, refusals["broken policy"] = b.PutPolicy(t.Context(), who, "service: [", "", 1)
+	_, refusals["policy"] = b.PutPolicy(t.Context(), who, adg.Scope{}, policy, "", 1)
+	_, refusals["broken policy"] = b.PutPolicy(t.Context(), who, adg.Scope{}, "service: [", "", 1)
 	_, refusals["hold"] = b.PutHold(t.Context(), who, adg.ReleaseHold{Service: "shop", Environment: "production", Identity: "v1"})
+	hidden := []string{"get", "roll back"} // who may not see it is not told that it is there
 	for name, err := range refusals {
-		if adg.CodeOf(err) != adg.Unauthorized {
+		if want := map[bool]adg.Code{true: adg.NotFound, false: adg.Unauthorized}[slices.Contains(hidden, name)]; adg.CodeOf(err) != want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -354,4 +383,90 @@ func TestCommandsCarryThePersonAndAreNotRepeated(t *testing.T) {
 	}
 	_, err = b.Command(t.Context(), b.admin, "nothing", adg.CommandHold, "", "", nil)
 	b.refused(err, adg.NotFound, "nothing")
+}
+
+func TestAChangedConnectionIsOpenedAnewInItsOwnDirectory(t *testing.T) {
+	b := newBench(t)
+	k := control.Connection{Seam: "source", Name: "own", Type: "embedded", Options: `{"retention": "2h"}`, Services: []string{"shop"}, Environments: []string{"*"}}
+	k, err := b.PutConnection(t.Context(), b.admin, k, 0)
+	b.must(err)
+	w := control.NewWorld(b.Control, control.Wrap{})
+	defer func() { b.must(w.Close()) }()
+	shop := adg.Deployment{Spec: adg.Spec{Policy: adg.Policy{Service: "shop", Environment: "production"}}}
+	first, err := w.Source(t.Context(), shop, "own")
+	b.must(err)
+	k.Options = `{"retention": "3h"}`
+	_, err = b.PutConnection(t.Context(), b.admin, k, k.Version)
+	b.must(err)
+	second, err := w.Source(t.Context(), shop, "own")
+	b.must(err)
+	q := adg.Query{Text: "vector(1)", Window: time.Minute, At: time.Now()}
+	if _, err := second.Query(t.Context(), q); err != nil {
+		t.Error(err)
+	}
+	if _, err := first.Query(t.Context(), q); err == nil {
+		t.Error("the old one is still open")
+	}
+}
+
+func TestAConnectionThatWasDroppedEndsAlthoughNobodyAsksForIt(t *testing.T) {
+	b := newBench(t)
+	k := control.Connection{Seam: "source", Name: "own", Type: "embedded", Options: `{"retention": "2h"}`, Services: []string{"shop"}, Environments: []string{"*"}}
+	k, err := b.PutConnection(t.Context(), b.admin, k, 0)
+	b.must(err)
+	w := control.NewWorld(b.Control, control.Wrap{})
+	defer func() { b.must(w.Close()) }()
+	shop := adg.Deployment{Spec: adg.Spec{Policy: adg.Policy{Service: "shop", Environment: "production"}}}
+	source, err := w.Source(t.Context(), shop, "own")
+	b.must(err)
+	q := adg.Query{Text: "vector(1)", Window: time.Minute, At: time.Now()}
+	b.must(w.Tend(t.Context()))
+	if _, err := source.Query(t.Context(), q); err != nil {
+		t.Errorf("it is closed while it is registered: %v", err)
+	}
+	b.must(b.DropConnection(t.Context(), b.admin, "own", k.Version))
+	b.must(w.Tend(t.Context()))
+	if _, err := source.Query(t.Context(), q); err == nil {
+		t.Error("it was dropped, and goes on")
+	}
+	b.refused(b.DropConnection(t.Context(), b.admin, "own", adg.AnyVersion), adg.NotFound, "there is no connection")
+}
+
+func TestWhoMayNotWriteAPolicyMakesNoWork(t *testing.T) {
+	b := newBench(t)
+	text := "service: shop\nenvironment: production\n"
+	var large strings.Builder
+	large.WriteString(text)
+	for i := range 9_000 {
+		fmt.Fprintf(&large, "k%d: 1\n", i)
+	}
+	who, place := reader("cart"), adg.Scope{Service: "shop", Environment: "production"}
+	for name, try := range map[string]func() error{
+		"put where it says": func() error {
+			_, err := b.PutPolicy(t.Context(), who, place, large.String(), "", 0)
+			return err
+		},
+		"put wherever": func() error {
+			_, err := b.PutPolicy(t.Context(), who, adg.Scope{}, large.String(), "", 0)
+			return err
+		},
+		"lint": func() error {
+			_, err := b.LintPolicy(t.Context(), identity.Caller{Identity: identity.Identity{Subject: "user:eve"}}, large.String())
+			return err
+		},
+	} {
+		var err error
+		if made := testing.AllocsPerRun(1, func() { err = try() }); made > 10_000 {
+			t.Errorf("%s: its 27,000 words were read, with %.0f allocations", name, made)
+		}
+		if adg.CodeOf(err) != adg.Unauthorized {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := b.PutPolicy(t.Context(), b.admin, place, large.String(), "", 0)
+	b.refused(err, adg.Invalid, "words and signs")
+	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{Service: "cart", Environment: "production"}, policy, "", 0)
+	if b.refused(err, adg.Invalid, "not cart in production"); !errors.Is(err, control.ErrOtherPlace) {
+		t.Errorf("got %v", err)
+	}
 }

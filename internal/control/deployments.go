@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
-	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/identity"
@@ -26,11 +25,6 @@ type Start struct {
 	Labels      map[string]string // what else there is to say, such as the build's address
 	Emergency   string            // why no freeze window may hold it up; empty: they do
 	Key         string            // the same key and the same request again is the same deployment; empty: a new one
-}
-
-// Predictor says what to expect of a deployment before it starts.
-type Predictor interface {
-	Expect(ctx context.Context, spec adg.Spec, s Start) (*adg.Prediction, error)
 }
 
 // StartDeployment starts a deployment under the policy in force. The same idempotency key by the same person again gives
@@ -56,6 +50,9 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 	if before, err := c.begun(ctx, spec); err != nil || before.ID != "" {
 		return before, err
 	}
+	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
+		return adg.Deployment{}, err
+	}
 	var d adg.Deployment
 	err = c.done(ctx, who, entry, func() error {
 		d, err = c.o.Starter.Start(ctx, spec)
@@ -68,6 +65,11 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 		}
 	}
 	return d, err
+}
+
+// DeploymentID is the id of the deployment that somebody starts with a key.
+func DeploymentID(who identity.Caller, s Start) string {
+	return strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person, s.Environment, s.Key)}, "-")
 }
 
 // Plan is what would happen.
@@ -96,6 +98,9 @@ func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (Plan,
 			return Plan{}, err
 		}
 	}
+	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
+		return Plan{}, err
+	}
 	plan := Plan{Spec: spec}
 	if plan.Gates, err = c.o.Starter.Gates(ctx, adg.Deployment{Spec: spec}); err != nil {
 		return plan, err
@@ -111,9 +116,12 @@ func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (Plan,
 func (c *Control) Deployment(ctx context.Context, who identity.Caller, id string) (adg.Deployment, error) {
 	d, err := c.o.Store.Deployment(ctx, id)
 	if err != nil {
-		return d, hidden(who, err, id)
+		return adg.Deployment{}, c.hidden(ctx, who, err, id, "deployment.get")
 	}
-	return d, c.readable(ctx, who, d)
+	if err := c.readable(ctx, who, d); err != nil {
+		return adg.Deployment{}, err
+	}
+	return d, nil
 }
 
 // Deployments are those that the caller may see, the newest first.
@@ -153,25 +161,33 @@ func MayCommand(who identity.Caller, d adg.Deployment, kind adg.CommandKind) err
 func (c *Control) Command(ctx context.Context, who identity.Caller, id string, kind adg.CommandKind, reason, key string, check func(adg.Deployment) error) (adg.Deployment, error) {
 	d, err := c.o.Store.Deployment(ctx, id)
 	if err != nil {
-		return d, hidden(who, err, id)
+		return adg.Deployment{}, c.hidden(ctx, who, err, id, "deployment."+kind.String())
 	}
 	entry := adg.AuditEntry{
 		Action: "deployment." + kind.String(), Resource: "deployment/" + d.ID, Service: d.Spec.Policy.Service, Environment: d.Spec.Policy.Environment, Reason: reason,
 		Detail: map[string]string{"version": d.Spec.Release.Version, "state": d.Status.State.String()},
 	}
+	if err := c.seen(ctx, who, d, entry); err != nil {
+		return adg.Deployment{}, err
+	}
 	if err := c.allowed(ctx, who, permissionFor(kind), scopeOf(d), entry); err != nil {
-		return d, err
+		return adg.Deployment{}, err
+	}
+	if kind == adg.CommandApprove {
+		if err := c.refused(ctx, who, identity.SecondPerson(d.Spec, who.Identity), entry); err != nil {
+			return adg.Deployment{}, err
+		}
 	}
 	if check != nil {
 		if err := check(d); err != nil {
-			return d, err
+			return adg.Deployment{}, err
 		}
 	}
 	if key == "" {
 		key = newID()
 	}
 	// The person counts for the second pair of eyes, so that a token does not approve what its owner started.
-	command := adg.Command{ID: digest(who.Person, d.ID, key), Deployment: d.ID, Kind: kind, Actor: who.Person, Reason: reason, Trace: trace.Carried(ctx)}
+	command := adg.Command{ID: digest(who.Person, d.ID, kind.String(), key), Deployment: d.ID, Kind: kind, Actor: who.Person, Address: who.Email, Reason: reason, Trace: trace.Carried(ctx)}
 	if command.At, err = c.o.Store.Now(ctx); err != nil {
 		return d, err
 	}
@@ -180,37 +196,16 @@ func (c *Control) Command(ctx context.Context, who identity.Caller, id string, k
 }
 
 // Watch calls for a deployment as it is now, and again each time that it has changed, until it has ended, the context
-// ends, or see gives an error. Changes that follow each other closely may be seen as one.
+// ends, or see gives an error. Changes that follow each other closely may be seen as one. Nobody may write to what is seen.
 func (c *Control) Watch(ctx context.Context, who identity.Caller, id string, see func(adg.Deployment) error) error {
 	d, err := c.Deployment(ctx, who, id)
 	if err != nil {
 		return err
 	}
-	for {
-		if err := see(d); err != nil || d.Status.State.Ended() {
-			return err
-		}
-		for seen := d.Version; d.Version == seen; {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-time.After(watchEvery):
-			}
-			if d, err = c.o.Store.Deployment(ctx, id); err != nil {
-				return err
-			}
-		}
-		// Rights may have been taken away in the meantime.
-		if err := may(who, identity.DeploymentRead, scopeOf(d)); err != nil {
-			return err
-		}
-	}
+	return c.watched.Follow(ctx, d, see)
 }
 
 // Private
-
-// watchEvery is how often a watched deployment is looked at.
-const watchEvery = 250 * time.Millisecond
 
 func permissionFor(kind adg.CommandKind) identity.Permission {
 	if kind == adg.CommandApprove || kind == adg.CommandReject {
@@ -224,14 +219,26 @@ func scopeOf(d adg.Deployment) adg.Scope {
 }
 
 func (c *Control) readable(ctx context.Context, who identity.Caller, d adg.Deployment) error {
-	return c.allowed(ctx, who, identity.DeploymentRead, scopeOf(d), adg.AuditEntry{Action: "deployment.get", Resource: "deployment/" + d.ID})
+	return c.seen(ctx, who, d, adg.AuditEntry{Action: "deployment.get", Resource: "deployment/" + d.ID})
 }
 
-// hidden keeps from who may not see everything whether something exists.
-func hidden(who identity.Caller, err error, id string) error {
-	if adg.CodeOf(err) != adg.NotFound || may(who, identity.DeploymentRead, adg.Scope{}) == nil {
+// seen refuses, on record, who may not see a deployment, in the words for one that does not exist.
+func (c *Control) seen(ctx context.Context, who identity.Caller, d adg.Deployment, entry adg.AuditEntry) error {
+	if c.allowed(ctx, who, identity.DeploymentRead, scopeOf(d), entry) == nil {
+		return nil
+	}
+	return unseen(d.ID)
+}
+
+// hidden keeps from who may not see everything whether something exists, and puts on record that he looked for it.
+func (c *Control) hidden(ctx context.Context, who identity.Caller, err error, id, action string) error {
+	if adg.CodeOf(err) != adg.NotFound || c.allowed(ctx, who, identity.DeploymentRead, adg.Scope{}, adg.AuditEntry{Action: action, Resource: "deployment/" + adg.Printable(id)}) == nil {
 		return err
 	}
+	return unseen(id)
+}
+
+func unseen(id string) error {
 	return adg.Errorf(adg.NotFound, "there is no deployment %q that you may see", id)
 }
 
@@ -248,17 +255,12 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 	if err != nil {
 		return adg.Spec{}, err
 	}
-	spec := adg.Spec{Release: s.Release, Policy: file.Policy, Actor: who.Person, Author: s.Author, Labels: s.Labels, Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
+	spec := adg.Spec{Release: s.Release, Policy: file.Policy, PolicyVersion: p.Number, Actor: who.Person, Author: s.Author, Labels: s.Labels, Reason: s.Reason, Emergency: s.Emergency, Trace: trace.Carried(ctx)}
 	if s.Previous != "" {
 		spec.LastGood = &adg.Release{Service: s.Release.Service, Version: s.Previous}
 	}
 	if s.Key != "" {
-		spec.ID = strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person, s.Environment, s.Key)}, "-")
-	}
-	if c.o.Predictor != nil {
-		if spec.Prediction, err = c.o.Predictor.Expect(ctx, spec, s); err != nil {
-			return adg.Spec{}, err
-		}
+		spec.ID = DeploymentID(who, s)
 	}
 	return spec, nil
 }

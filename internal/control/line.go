@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/freeze"
@@ -19,13 +20,27 @@ func (c *Control) Stop(ctx context.Context, who identity.Caller, scope adg.Scope
 	})
 }
 
-// Resume ends the stop of exactly that scope.
-func (c *Control) Resume(ctx context.Context, who identity.Caller, scope adg.Scope, reason string) error {
+// Resume ends the stop of exactly that scope, and says what it was. check looks at it before, and may refuse; nil:
+// whatever it is.
+func (c *Control) Resume(ctx context.Context, who identity.Caller, scope adg.Scope, reason string, check func(adg.Stop) error) (adg.Stop, error) {
 	entry := adg.AuditEntry{Action: "stop.drop", Resource: "stop", Service: scope.Service, Environment: scope.Environment, Reason: reason}
 	if err := c.allowed(ctx, who, identity.StopWrite, scope, entry); err != nil {
-		return err
+		return adg.Stop{}, err
 	}
-	return c.done(ctx, who, entry, func() error { return c.o.Store.ResumeLine(ctx, scope, who.Subject) })
+	stops, err := c.o.Store.Stops(ctx)
+	if err != nil {
+		return adg.Stop{}, err
+	}
+	at := slices.IndexFunc(stops, func(s adg.Stop) bool { return s.Scope == scope })
+	if at < 0 {
+		return adg.Stop{}, adg.Errorf(adg.NotFound, "nothing is stopped there")
+	}
+	if check != nil {
+		if err := check(stops[at]); err != nil {
+			return adg.Stop{}, err
+		}
+	}
+	return stops[at], c.done(ctx, who, entry, func() error { return c.o.Store.ResumeLine(ctx, scope, who.Subject) })
 }
 
 // Stops are the stops in force that reach what the caller may see.
@@ -53,8 +68,11 @@ func (c *Control) PutFreeze(ctx context.Context, who identity.Caller, w freeze.W
 	}
 	if version != 0 {
 		// Who may not change the one that is there may not move it out of the way either.
-		old, _, err := read[freeze.Window](ctx, c, freeze.Kind, w.Name)
-		if err == nil {
+		old, found, err := read[freeze.Window](ctx, c, freeze.Kind, w.Name)
+		if err == nil && version != adg.AnyVersion && found != version {
+			err = adg.Errorf(adg.Conflict, "the freeze window %s was changed since you looked at it: look again", adg.Printable(w.Name))
+		}
+		if version = found; err == nil {
 			err = c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: old.Service, Environment: old.Environment}, entry)
 		}
 		if err != nil {
@@ -67,9 +85,12 @@ func (c *Control) PutFreeze(ctx context.Context, who identity.Caller, w freeze.W
 
 // DropFreeze ends a freeze window.
 func (c *Control) DropFreeze(ctx context.Context, who identity.Caller, name string, version int64, reason string) error {
-	w, _, err := read[freeze.Window](ctx, c, freeze.Kind, name)
+	w, found, err := read[freeze.Window](ctx, c, freeze.Kind, name)
 	if err != nil {
 		return err
+	}
+	if version == adg.AnyVersion {
+		version = found // it is this one's service and environment that he has to have the permission for
 	}
 	entry := adg.AuditEntry{Action: "freeze.drop", Resource: freeze.Kind + "/" + name, Service: w.Service, Environment: w.Environment, Reason: reason}
 	if err := c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: w.Service, Environment: w.Environment}, entry); err != nil {
@@ -99,13 +120,21 @@ func (c *Control) PutHold(ctx context.Context, who identity.Caller, h adg.Releas
 	return h, c.done(ctx, who, entry, func() error { return c.o.Store.PutHold(ctx, h) })
 }
 
-// LiftHold lets the release of that identity be deployed again.
-func (c *Control) LiftHold(ctx context.Context, who identity.Caller, scope adg.Scope, release, reason string) error {
+// LiftHold lets the release of that identity be deployed again, and says what the hold was. check looks at it before, and
+// may refuse; nil: whatever it is.
+func (c *Control) LiftHold(ctx context.Context, who identity.Caller, scope adg.Scope, release, reason string, check func(adg.ReleaseHold) error) (adg.ReleaseHold, error) {
 	entry := adg.AuditEntry{Action: "hold.lift", Resource: "hold/" + release, Service: scope.Service, Environment: scope.Environment, Reason: reason}
 	if err := c.allowed(ctx, who, identity.HoldWrite, scope, entry); err != nil {
-		return err
+		return adg.ReleaseHold{}, err
 	}
-	return c.done(ctx, who, entry, func() error { return c.o.Store.LiftHold(ctx, scope.Service, scope.Environment, release) })
+	before, err := c.o.Store.HoldOf(ctx, scope.Service, scope.Environment, release)
+	if err == nil && check != nil {
+		err = check(before)
+	}
+	if err != nil {
+		return adg.ReleaseHold{}, err
+	}
+	return before, c.done(ctx, who, entry, func() error { return c.o.Store.LiftHold(ctx, scope.Service, scope.Environment, release) })
 }
 
 // MarkGood makes a release one that rollbacks go to.

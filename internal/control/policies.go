@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,38 +16,53 @@ import (
 
 // Policy is one version of the policy of a service in an environment.
 type Policy struct {
-	Service     string    `json:"service"`
-	Environment string    `json:"environment"`
-	Number      int64     `json:"number"` // counts the versions, from 1
-	Text        string    `json:"text"`   // YAML, as it was written
-	Actor       string    `json:"actor"`
-	Person      string    `json:"person"`
-	Reason      string    `json:"reason,omitempty"`
-	At          time.Time `json:"at"`
-	Weakens     []string  `json:"weakens,omitempty"` // how it guards less than the one before
-	Approved    string    `json:"approved,omitempty"`
-	InForce     bool      `json:"-"`
-	Warnings    []string  `json:"-"` // what is doubtful about it
-	Promise     string    `json:"-"` // what its sequential checks promise
+	Service     string           `json:"service"`
+	Environment string           `json:"environment"`
+	Number      int64            `json:"number"` // counts the versions, from 1
+	Text        string           `json:"text"`   // YAML, as it was written
+	Actor       string           `json:"actor"`
+	Person      string           `json:"person"`
+	Reason      string           `json:"reason,omitempty"`
+	At          time.Time        `json:"at"`
+	Weakens     []string         `json:"weakens,omitempty"` // how it guards less than the one before
+	Approved    string           `json:"approved,omitempty"`
+	Trust       adg.Trust        `json:"trust"`          // how far it lets ADG act alone
+	Uses        []string         `json:"uses,omitempty"` // connections that it names
+	InForce     bool             `json:"-"`
+	Waits       bool             `json:"-"` // for the approval of somebody other than its author
+	Warnings    []config.Problem `json:"-"` // what is doubtful about it
+	Promise     string           `json:"-"` // what its sequential checks promise
 }
 
-// PutPolicy adds a version. after is the number of the newest one that the writer has seen, 0 for none. A version that
-// guards less than the one in force waits until somebody else approves it.
-func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, text, reason string, after int64) (Policy, error) {
-	parsed, err := c.parsePolicy(ctx, "policy", text, adg.Scope{})
-	scope := adg.Scope{Service: parsed.Policy.Service, Environment: parsed.Policy.Environment}
-	if err != nil {
-		// Who may write no policy at all learns nothing from the errors of one.
-		if denied := c.allowed(ctx, who, identity.PolicyWrite, scope, adg.AuditEntry{Action: "policy.put", Resource: "policy"}); denied != nil {
-			return Policy{}, denied
-		}
+// ErrOtherPlace is in the error of a policy that is for another service or environment than it was put for.
+var ErrOtherPlace = errors.New("the policy is for another place")
+
+// PutPolicy adds a version. place is what it has to be for; what of it is empty the text says. after is the number of the
+// newest one that the writer has seen, 0 for none. A version that guards less than the one in force waits until somebody
+// else approves it.
+func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.Scope, text, reason string, after int64) (Policy, error) {
+	if err := c.mayPut(ctx, who, place, reason); err != nil { // before the text is looked at: that is work
 		return Policy{}, err
 	}
+	said, err := c.about(ctx, text)
+	if err != nil {
+		return Policy{}, err
+	}
+	scope := adg.Scope{Service: cmp.Or(place.Service, said.Service), Environment: cmp.Or(place.Environment, said.Environment)}
 	p := Policy{Service: scope.Service, Environment: scope.Environment, Text: text, Actor: who.Subject, Person: who.Person, Reason: reason, Number: after + 1}
 	entry := adg.AuditEntry{Action: "policy.put", Resource: p.resource(), Service: p.Service, Environment: p.Environment, Reason: reason}
+	// Who may write no policy there learns nothing from the errors of one.
 	if err := c.allowed(ctx, who, identity.PolicyWrite, scope, entry); err != nil {
-		return p, err
+		return Policy{}, err
 	}
+	if err := fits(said, scope); err != nil {
+		return Policy{}, err
+	}
+	parsed, err := c.parsePolicy(ctx, "policy", text, scope)
+	if err != nil {
+		return Policy{}, err
+	}
+	p.Trust = parsed.Policy.Rollback.Trust
 	head, version, err := read[head](ctx, c, kindPolicyHead, p.place())
 	if err != nil && adg.CodeOf(err) != adg.NotFound {
 		return p, err
@@ -60,17 +76,19 @@ func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, text, reas
 	if p.At, err = c.o.Store.Now(ctx); err != nil {
 		return p, err
 	}
-	head.Newest = p.Number
+	head.Newest, p.Uses = p.Number, uses(parsed.Policy)
 	if len(p.Weakens) == 0 {
-		head.InForce = p.Number
+		head.InForce, head.Uses = p.Number, p.Uses
 	}
-	p.InForce, p.Warnings, p.Promise = head.InForce == p.Number, warnings(parsed), parsed.Promise
+	p.Warnings, p.Promise = parsed.Warnings, parsed.Promise
+	p = p.under(head)
 	entry.Detail = map[string]string{"number": fmt.Sprint(p.Number), "weakens": strings.Join(p.Weakens, "; ")}
 	return p, c.writePolicy(ctx, who, p, head, version, entry)
 }
 
-// ApprovePolicy puts a version in force that guards less; not by who wrote it.
-func (c *Control) ApprovePolicy(ctx context.Context, who identity.Caller, service, environment string, number int64, reason string) (Policy, error) {
+// ApprovePolicy puts a version in force that guards less; not by who wrote it. check looks at the version before, and may
+// refuse; nil: whatever it is.
+func (c *Control) ApprovePolicy(ctx context.Context, who identity.Caller, service, environment string, number int64, reason string, check func(Policy) error) (Policy, error) {
 	scope := adg.Scope{Service: service, Environment: environment}
 	p := Policy{Service: service, Environment: environment, Number: number}
 	entry := adg.AuditEntry{Action: "policy.approve", Resource: p.resource(), Service: service, Environment: environment, Reason: reason}
@@ -84,14 +102,20 @@ func (c *Control) ApprovePolicy(ctx context.Context, who identity.Caller, servic
 	if p, _, err = read[Policy](ctx, c, kindPolicy, p.key()); err != nil {
 		return p, err
 	}
+	if check != nil {
+		if err := check(p); err != nil {
+			return p, err
+		}
+	}
 	switch {
 	case number <= head.InForce:
 		return p, adg.Errorf(adg.Conflict, "version %d is in force: version %d comes too late", head.InForce, number)
-	case p.Person == who.Person:
-		return p, adg.Errorf(adg.Unauthorized, "you wrote version %d: it guards less than the one in force, so somebody else has to approve it", number)
+	case who.Person == "" || strings.EqualFold(p.Person, who.Person):
+		refusal := adg.Errorf(adg.Unauthorized, "%w: you wrote version %d: it guards less than the one in force, so somebody else has to approve it", identity.ErrDenied, number)
+		return Policy{}, c.refused(ctx, who, refusal, entry)
 	}
-	p.Approved, head.InForce = who.Subject, number
-	p.InForce = true
+	p.Approved, head.InForce, head.Uses = who.Subject, number, p.Uses
+	p = p.under(head)
 	return p, c.writePolicy(ctx, who, p, head, version, entry)
 }
 
@@ -104,36 +128,40 @@ func (c *Control) Policy(ctx context.Context, who identity.Caller, service, envi
 	return c.policy(ctx, p)
 }
 
-// Policies are the versions in force, of all that the caller may see, by service and environment. After and limit page.
-func (c *Control) Policies(ctx context.Context, who identity.Caller, after string, limit int) (list []Policy, next string, err error) {
-	f := adg.DocumentFilter{Kind: kindPolicyHead, After: after, Limit: 1000, Bare: true}
-	for {
-		page, err := c.o.Store.ListDocuments(ctx, f)
+// PolicyFilter selects policies; zero fields select all, and several values of one field any of them.
+type PolicyFilter struct {
+	Services     []string
+	Environments []string
+	Pending      bool   // only those whose newest version waits for an approval
+	After        string // only those after this one: what was given as the next
+	Limit        int    // 1 or more
+}
+
+// Policies are the newest versions, of all policies that the caller may see, by service and environment. next is what the
+// page after this one comes after; empty: there is none.
+func (c *Control) Policies(ctx context.Context, who identity.Caller, f PolicyFilter) (list []Policy, next string, err error) {
+	for d, err := range adg.AllDocuments(ctx, c.o.Store, adg.DocumentFilter{Kind: kindPolicyHead, After: f.After, Limit: 1000, Bare: true}) {
 		if err != nil {
 			return nil, "", err
 		}
-		for _, d := range page {
-			service, environment, _ := strings.Cut(d.Key, "/")
-			if may(who, identity.PolicyRead, adg.Scope{Service: service, Environment: environment}) != nil {
-				continue
-			}
-			p, err := c.policy(ctx, Policy{Service: service, Environment: environment})
-			if adg.CodeOf(err) == adg.NotFound {
-				continue // none is in force yet
-			}
-			if err != nil {
-				return nil, "", err
-			}
-			list = append(list, p)
-			if len(list) == limit {
-				return list, d.Key, nil
-			}
+		service, environment, _ := strings.Cut(d.Key, "/")
+		if may(who, identity.PolicyRead, adg.Scope{Service: service, Environment: environment}) != nil ||
+			len(f.Services) > 0 && !slices.Contains(f.Services, service) || len(f.Environments) > 0 && !slices.Contains(f.Environments, environment) {
+			continue
 		}
-		if len(page) < f.Limit {
-			return list, "", nil
+		p, err := c.version(ctx, Policy{Service: service, Environment: environment})
+		if err != nil {
+			return nil, "", err
 		}
-		f.After = page[len(page)-1].Key
+		if f.Pending && !p.Waits {
+			continue
+		}
+		if len(list) == f.Limit {
+			return list, list[f.Limit-1].place(), nil
+		}
+		list = append(list, p)
 	}
+	return list, "", nil
 }
 
 // PolicyVersions are all versions, the newest first.
@@ -148,19 +176,48 @@ func (c *Control) PolicyVersions(ctx context.Context, who identity.Caller, servi
 	}
 	versions, _, err := all[Policy](ctx, c.o.Store, kindPolicy, p.place()+"/")
 	for i := range versions {
-		versions[i].InForce = versions[i].Number == head.InForce
+		versions[i] = versions[i].under(head)
 	}
 	slices.Reverse(versions)
 	return versions, err
 }
 
-// LintPolicy says what a policy would be taken as, without putting it. A policy that cannot be used is Invalid, with
+// LintPolicy says what a policy would be taken as, without putting it: to who may read that of the service and environment
+// that it is for. A policy that cannot be used is Invalid, with
 // everything that is wrong.
 func (c *Control) LintPolicy(ctx context.Context, who identity.Caller, text string) (config.File, error) {
-	if err := c.allowed(ctx, who, identity.PolicyRead, adg.Scope{}, adg.AuditEntry{Action: "policy.lint", Resource: kindPolicy}); err != nil {
+	entry := adg.AuditEntry{Action: "policy.lint", Resource: kindPolicy}
+	if err := c.allowedSomewhere(ctx, who, identity.PolicyRead, entry); err != nil {
 		return config.File{}, err
 	}
-	return c.parsePolicy(ctx, "policy", text, adg.Scope{})
+	place, err := c.about(ctx, text)
+	if err != nil {
+		return config.File{}, err
+	}
+	if err := c.allowed(ctx, who, identity.PolicyRead, place, entry); err != nil {
+		return config.File{}, err
+	}
+	return c.parsePolicy(ctx, "policy", text, place)
+}
+
+// PolicySchema is the JSON Schema of policies as this server takes them. It names the connections that somebody's services
+// may use; who may read no policy at all gets none.
+func (c *Control) PolicySchema(ctx context.Context, who identity.Caller) ([]byte, error) {
+	if err := c.allowedSomewhere(ctx, who, identity.PolicyRead, adg.AuditEntry{Action: "policy.schema", Resource: kindPolicy}); err != nil {
+		return nil, err
+	}
+	every, _, err := all[Connection](ctx, c.o.Store, kindConnection, "")
+	if err != nil {
+		return nil, err
+	}
+	var known config.Connections
+	for _, k := range every {
+		if !k.reached(who.Bindings) {
+			continue
+		}
+		known.Add(k.Seam, config.Instance{Name: k.Name, Type: k.Type})
+	}
+	return config.RegisteredSchema(known)
 }
 
 // Private
@@ -172,8 +229,9 @@ const (
 
 // head is which versions there are of a policy.
 type head struct {
-	Newest  int64 `json:"newest"`
-	InForce int64 `json:"in_force"` // 0: none yet
+	Newest  int64    `json:"newest"`
+	InForce int64    `json:"in_force"`       // 0: none yet
+	Uses    []string `json:"uses,omitempty"` // connections that the one in force names
 }
 
 func (p Policy) place() string { return p.Service + "/" + p.Environment }
@@ -192,8 +250,70 @@ func (c *Control) policy(ctx context.Context, p Policy) (Policy, error) {
 	}
 	p.Number = cmp.Or(p.Number, head.InForce)
 	p, _, err = read[Policy](ctx, c, kindPolicy, p.key())
-	p.InForce = p.Number == head.InForce
-	return p, err
+	return p.under(head), err
+}
+
+// under is the version as it stands where those versions are there.
+func (p Policy) under(h head) Policy {
+	p.InForce = p.Number == h.InForce
+	p.Waits = len(p.Weakens) > 0 && p.Approved == "" && p.Number > h.InForce
+	return p
+}
+
+// version is one version; number 0 is the newest, in force or not.
+func (c *Control) version(ctx context.Context, p Policy) (Policy, error) {
+	if p.Number == 0 {
+		head, _, err := read[head](ctx, c, kindPolicyHead, p.place())
+		if err != nil && adg.CodeOf(err) != adg.NotFound {
+			return p, err
+		}
+		p.Number = head.Newest
+	}
+	return c.policy(ctx, p)
+}
+
+// mayPut is nil where the caller may write the policy of that place, or, as long as only a text says what it is for, one
+// at least.
+func (c *Control) mayPut(ctx context.Context, who identity.Caller, place adg.Scope, reason string) error {
+	entry := adg.AuditEntry{Action: "policy.put", Resource: kindPolicy, Reason: reason}
+	if place.Service == "" || place.Environment == "" {
+		return c.allowedSomewhere(ctx, who, identity.PolicyWrite, entry)
+	}
+	entry.Resource = Policy{Service: place.Service, Environment: place.Environment}.resource()
+	return c.allowed(ctx, who, identity.PolicyWrite, place, entry)
+}
+
+// allowedSomewhere is nil where the caller has the permission for some service at least.
+func (c *Control) allowedSomewhere(ctx context.Context, who identity.Caller, p identity.Permission, entry adg.AuditEntry) error {
+	if slices.ContainsFunc(who.Bindings, func(b identity.Binding) bool { return b.Role.Has(p) }) {
+		return nil
+	}
+	return c.allowed(ctx, who, p, adg.Scope{}, entry)
+}
+
+// parseFor reads a policy that has to be for a service in an environment. One for another is refused before anything is
+// said of the connections there.
+func (c *Control) parseFor(ctx context.Context, text string, scope adg.Scope) (config.File, error) {
+	said, err := c.about(ctx, text)
+	if err != nil {
+		return config.File{}, err
+	}
+	if err := fits(said, scope); err != nil {
+		return config.File{}, err
+	}
+	return c.parsePolicy(ctx, "policy", text, scope)
+}
+
+// meant is a policy by its text, or, where there is none, its newest version.
+func (c *Control) meant(ctx context.Context, text string, scope adg.Scope) (config.File, error) {
+	if text == "" {
+		p, err := c.version(ctx, Policy{Service: scope.Service, Environment: scope.Environment})
+		if err != nil {
+			return config.File{}, err
+		}
+		text = p.Text
+	}
+	return c.parseFor(ctx, text, scope)
 }
 
 func (c *Control) writePolicy(ctx context.Context, who identity.Caller, p Policy, h head, version int64, entry adg.AuditEntry) error {
@@ -214,25 +334,86 @@ func (c *Control) writePolicy(ctx context.Context, who identity.Caller, p Policy
 	return err
 }
 
-// parsePolicy reads a policy against the connections that its service may use. A scope that is not empty is the one that
-// it has to be for.
-func (c *Control) parsePolicy(ctx context.Context, name, text string, scope adg.Scope) (config.File, error) {
+// maxParsed is how many policies are kept as they were read: reading one takes some milliseconds, and each start and each
+// change needs it.
+const maxParsed = 2000
+
+// about is what the text of a policy says that it is for; empty where it does not say so plainly.
+func (c *Control) about(ctx context.Context, text string) (adg.Scope, error) {
+	leave, err := c.reading(ctx)
+	if err != nil {
+		return adg.Scope{}, err
+	}
+	defer leave()
 	service, environment := config.About([]byte(text))
-	known, err := c.usable(ctx, service, environment)
+	return adg.Scope{Service: service, Environment: environment}, nil
+}
+
+// reading takes one of the few places for reading a policy, which is work, and waits for it as long as the caller does.
+func (c *Control) reading(ctx context.Context) (leave func(), err error) {
+	select {
+	case c.readings <- struct{}{}:
+		return func() { <-c.readings }, nil
+	case <-ctx.Done():
+		return nil, adg.Errorf(adg.Unavailable, "%d policies are being read, which is the limit: %w", cap(c.readings), context.Cause(ctx))
+	}
+}
+
+// fits refuses a policy that says that it is for another place than it should be.
+func fits(said, wanted adg.Scope) error {
+	if said.Service != "" && said.Service != wanted.Service || said.Environment != "" && said.Environment != wanted.Environment {
+		return elsewhere(said, wanted)
+	}
+	return nil
+}
+
+// elsewhere is the error of a policy that is for another place than it should be.
+func elsewhere(said, wanted adg.Scope) error {
+	return adg.Errorf(adg.Invalid, "%w: %.80q in %.80q, not %s in %s", ErrOtherPlace, said.Service, said.Environment, wanted.Service, wanted.Environment)
+}
+
+// parsePolicy reads a policy against the connections that the service that it has to be for may use.
+func (c *Control) parsePolicy(ctx context.Context, name, text string, scope adg.Scope) (config.File, error) {
+	service, environment := scope.Service, scope.Environment
+	usable, state, err := c.usable(ctx, service, environment)
+	if err != nil {
+		return config.File{}, err
+	}
+	key := digest(text, service, environment, state) // warnings name the policy as who read it first
+	if file, found := c.parsed.Get(key); found {
+		return file, nil
+	}
+	known, err := c.open(usable)
+	if err != nil {
+		return config.File{}, err
+	}
+	leave, err := c.reading(ctx)
 	if err != nil {
 		return config.File{}, err
 	}
 	file, err := config.ParseRegistered(name, []byte(text), known)
+	leave()
 	if err != nil {
 		file.Policy.Service, file.Policy.Environment = service, environment
 		return file, err
 	}
-	if scope != (adg.Scope{}) && scope != (adg.Scope{Service: service, Environment: environment}) {
-		return file, adg.Errorf(adg.Invalid, "the policy is for %s in %s, not for %s in %s", service, environment, scope.Service, scope.Environment)
+	if said := (adg.Scope{Service: file.Policy.Service, Environment: file.Policy.Environment}); said != scope {
+		return file, elsewhere(said, scope)
 	}
 	if file.Policy.Target == "" {
-		return file, adg.Errorf(adg.Invalid, "the policy names no target: add one, as in target: %s", firstName(known.Targets))
+		return file, adg.Errorf(adg.Invalid, "%w", config.Problems{{
+			File: name, Line: 1, Column: 1, Path: "target", Text: "the policy names no target: add one, as in target: " + firstName(known.Targets),
+		}})
 	}
+	for _, part := range c.o.Drivers.Parts(file.Target) {
+		if !slices.ContainsFunc(known.Targets, func(one config.Instance) bool { return one.Name == part }) {
+			return file, adg.Errorf(adg.Invalid, "%w", config.Problems{{
+				File: name, Line: 1, Column: 1, Path: "target",
+				Text: fmt.Sprintf("%s has a part %s that is not registered for %s in %s: ask an admin", file.Target.Name, part, service, environment),
+			}})
+		}
+	}
+	c.parsed.Put(key, file)
 	return file, nil
 }
 
@@ -246,20 +427,12 @@ func (c *Control) weakens(ctx context.Context, p Policy, h head, next adg.Policy
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := c.parsePolicy(ctx, "policy", before.Text, adg.Scope{})
+	parsed, err := c.parsePolicy(ctx, "policy", before.Text, adg.Scope{Service: p.Service, Environment: p.Environment})
 	if err != nil {
 		// The one in force cannot be read any more, a connection is gone: nobody can tell what the new one changes.
 		return []string{"the version in force cannot be compared with: " + err.Error()}, nil
 	}
 	return Weakened(parsed.Policy, next), nil
-}
-
-func warnings(f config.File) []string {
-	var all []string
-	for _, w := range f.Warnings {
-		all = append(all, w.String())
-	}
-	return all
 }
 
 func firstName(all []config.Instance) string {

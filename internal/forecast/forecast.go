@@ -19,14 +19,7 @@ func Untaught(features map[string]float64) *predict.Model {
 
 // Predict asks a model about a deployment of which the features are known. What the model does not know of is left out.
 func Predict(m *predict.Model, id, service string, features map[string]float64, now time.Time) adg.Prediction {
-	values := make([]float64, len(m.Names))
-	for i, name := range m.Names {
-		v, known := features[name]
-		if !known {
-			v = math.NaN()
-		}
-		values[i] = v
-	}
+	values := valuesOf(m, features)
 	p, why := m.Predict(values, service), m.Explain(values, service)
 	answer := adg.Prediction{
 		At: now, Success: 1 - p.Failure, Low: 1 - p.High, High: 1 - p.Low, Base: 1 - p.Experts[0],
@@ -46,6 +39,19 @@ func Predict(m *predict.Model, id, service string, features map[string]float64, 
 
 // least is the smallest contribution that is told, as a probability: a twentieth of a point.
 const least = 0.0005
+
+// valuesOf are the features in the model's order.
+func valuesOf(m *predict.Model, features map[string]float64) []float64 {
+	values := make([]float64, len(m.Names))
+	for i, name := range m.Names {
+		v, known := features[name]
+		if !known {
+			v = math.NaN()
+		}
+		values[i] = v
+	}
+	return values
+}
 
 func sorted(features map[string]float64) []string {
 	names := make([]string, 0, len(features))

@@ -91,7 +91,15 @@ func (w Window) Validate() error {
 
 // Covers tells whether a window is about a service in an environment.
 func (w Window) Covers(service, environment string) bool {
-	return matches(w.Service, service) && matches(w.Environment, environment)
+	return w.CoversService(service) && w.CoversEnvironment(environment)
+}
+
+// CoversService tells whether a deployment of the service may be kept waiting, in some environment.
+func (w Window) CoversService(service string) bool { return matches(w.Service, service) }
+
+// CoversEnvironment tells whether a deployment there may be kept waiting, of some service.
+func (w Window) CoversEnvironment(environment string) bool {
+	return matches(w.Environment, environment)
 }
 
 // Active tells whether the window holds at a time, and until when; zero: nobody knows.
@@ -105,17 +113,16 @@ func (w Window) Active(now time.Time) (active bool, until time.Time) {
 // Gate is whether a deployment may begin now: shut while a window holds, and the text says which, why and until when.
 func Gate(windows []Window, service, environment string, now time.Time) adg.Gate {
 	gate := adg.Gate{Name: "freeze", Open: adg.GateOpen, Text: "no freeze window holds"}
-	var latest time.Time
 	for _, w := range windows {
 		active, until := w.Active(now)
 		if !active || !w.Covers(service, environment) {
 			continue
 		}
-		if gate.Open == adg.GateShut && (latest.IsZero() || !until.IsZero() && !until.After(latest)) {
+		if gate.Open == adg.GateShut && (gate.Until.IsZero() || !until.IsZero() && !until.After(gate.Until)) {
 			continue // another one holds for longer
 		}
-		latest = until
-		gate.Open, gate.Text = adg.GateShut, fmt.Sprintf("freeze %q by %s holds %s: %s", w.Name, w.Actor, ending(until), w.Reason)
+		gate.Open, gate.Until = adg.GateShut, until
+		gate.Text = fmt.Sprintf("freeze %q by %s holds %s: %s", w.Name, w.Actor, ending(until), w.Reason)
 	}
 	return gate
 }

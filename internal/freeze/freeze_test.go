@@ -61,16 +61,16 @@ func TestGateNamesTheWindowThatHoldsLongest(t *testing.T) {
 		{Name: "later", From: now.Add(time.Hour), Reason: "r", Actor: "a"},
 	}
 	gate := freeze.Gate(windows, "shop", "production", now)
-	if gate.Open != adg.GateShut || !strings.Contains(gate.Text, `"holidays" by eve holds until 2027-01-03 10:00 UTC: be with your families`) {
+	if gate.Open != adg.GateShut || !strings.Contains(gate.Text, `"holidays" by eve holds until 2027-01-03 10:00 UTC: be with your families`) || !gate.Until.Equal(now.Add(240*time.Hour)) {
 		t.Errorf("%+v", gate)
 	}
-	if gate := freeze.Gate(windows, "cart", "production", now); !strings.Contains(gate.Text, `"others" by a holds until it is dropped`) {
+	if gate := freeze.Gate(windows, "cart", "production", now); !strings.Contains(gate.Text, `"others" by a holds until it is dropped`) || !gate.Until.IsZero() {
 		t.Errorf("%+v", gate)
 	}
 	if gate := freeze.Gate(windows, "shop", "staging", now.Add(2*time.Hour)); !strings.Contains(gate.Text, `"later"`) {
 		t.Errorf("%+v", gate)
 	}
-	if gate := freeze.Gate(windows[:2], "shop", "staging", now.Add(2*time.Hour)); gate.Open != adg.GateOpen {
+	if gate := freeze.Gate(windows[:2], "shop", "staging", now.Add(2*time.Hour)); gate.Open != adg.GateOpen || !gate.Until.IsZero() {
 		t.Errorf("%+v", gate)
 	}
 }

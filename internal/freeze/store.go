@@ -12,22 +12,15 @@ const Kind = "freeze"
 
 // Load reads all windows, by name, and the versions of their documents.
 func Load(ctx context.Context, store adg.Documents) (windows []Window, versions []int64, err error) {
-	f := adg.DocumentFilter{Kind: Kind, Limit: 1000}
-	for {
-		page, err := store.ListDocuments(ctx, f)
+	for d, err := range adg.AllDocuments(ctx, store, adg.DocumentFilter{Kind: Kind, Limit: 1000}) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, d := range page {
-			var w Window
-			if err := json.Unmarshal(d.Data, &w); err != nil {
-				return nil, nil, adg.Errorf(adg.Internal, "freeze window %s in the store cannot be read: %w", d.Key, err)
-			}
-			windows, versions = append(windows, w), append(versions, d.Version)
+		var w Window
+		if err := json.Unmarshal(d.Data, &w); err != nil {
+			return nil, nil, adg.Errorf(adg.Internal, "freeze window %s in the store cannot be read: %w", d.Key, err)
 		}
-		if len(page) < f.Limit {
-			return windows, versions, nil
-		}
-		f.After = page[len(page)-1].Key
+		windows, versions = append(windows, w), append(versions, d.Version)
 	}
+	return windows, versions, nil
 }

@@ -2,56 +2,20 @@ package guard
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/judge"
 )
 
-// maxCachedBaselines bounds the memory that frozen baselines take: deployments past it read them from the store.
-const maxCachedBaselines = 4096
-
-// baselines remembers the frozen baselines of deployments: they never change, and each tick needs them.
-type baselines struct {
-	mu   sync.Mutex
-	max  int
-	held map[string][]adg.Baseline
-}
-
-func newBaselines(limit int) baselines {
-	return baselines{max: limit, held: map[string][]adg.Baseline{}}
-}
-
-func (b *baselines) get(deployment string) ([]adg.Baseline, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	found, ok := b.held[deployment]
-	return found, ok
-}
-
-func (b *baselines) put(deployment string, frozen []adg.Baseline) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.held) >= b.max {
-		for victim := range b.held {
-			delete(b.held, victim)
-			break
-		}
-	}
-	b.held[deployment] = frozen
-}
-
-func (b *baselines) drop(deployment string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.held, deployment)
-}
+// maxCachedBaselines bounds the memory that frozen baselines take, which never change and are needed at each tick:
+// deployments past it read them from the store.
+const maxCachedBaselines = 16_384
 
 // frozen gives the deployment's baselines: from memory, from the store, or, when there are none yet, measured now.
 // Those measured now still have to be stored with the tick: fresh tells so.
 func (g *Guard) frozen(ctx context.Context, d adg.Deployment, now time.Time) (all []adg.Baseline, fresh bool, err error) {
-	if all, ok := g.baselines.get(d.ID); ok {
+	if all, ok := g.baselines.Get(d.ID); ok {
 		return all, false, nil
 	}
 	all, err = g.store.Baselines(ctx, d.ID)
@@ -59,7 +23,7 @@ func (g *Guard) frozen(ctx context.Context, d adg.Deployment, now time.Time) (al
 		return nil, false, err
 	}
 	if len(all) > 0 || d.Status.State != adg.Pending {
-		g.baselines.put(d.ID, all)
+		g.baselines.Put(d.ID, all)
 		return all, false, nil
 	}
 	return g.freeze(ctx, d, now), true, nil

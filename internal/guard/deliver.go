@@ -10,25 +10,25 @@ import (
 
 const (
 	deliveries      = 32               // taken from the outbox at a time
-	deliveryTimeout = 30 * time.Second // for one notifier to take one fact
+	deliveryTimeout = 10 * time.Second // for one notifier to take one fact
 	deliveryTries   = 20               // then a delivery is given up, and stays visible
-	longestBackoff  = 10 * time.Minute
+
+	// deliveryClaim is how long nobody else tells what this guard is telling, and so how long that waits after its end.
+	deliveryClaim  = deliveryTimeout + 5*time.Second
+	longestBackoff = 10 * time.Minute
 )
 
 // deliver empties the outbox until the context ends. Facts of one deployment reach one notifier in order: the store
-// hands out the next one when the one before it is delivered or given up.
-func (g *Guard) deliver(ctx context.Context) {
+// hands out the next one when the one before it is delivered or given up. What is being told is told to its end, within
+// the context of work under way.
+func (g *Guard) deliver(ctx, working context.Context) {
 	wait := g.o.Poll
 	for {
-		batch, err := g.store.Undelivered(ctx, g.o.Owner, 2*deliveryTimeout, deliveries)
+		batch, err := g.store.Undelivered(ctx, g.o.Owner, deliveryClaim, deliveries)
 		if err != nil && ctx.Err() == nil {
 			g.o.Log.Error("reading the outbox failed", "error", err)
 		}
-		var sending sync.WaitGroup
-		for _, d := range batch {
-			sending.Go(func() { g.send(ctx, d) })
-		}
-		sending.Wait()
+		g.sendAll(working, batch)
 		if len(batch) > 0 {
 			continue
 		}
@@ -49,13 +49,11 @@ func (g *Guard) Drain(ctx context.Context, deployment string) error {
 		if err != nil || waiting == 0 {
 			return err
 		}
-		batch, err := g.store.Undelivered(ctx, g.o.Owner, 2*deliveryTimeout, deliveries)
+		batch, err := g.store.Undelivered(ctx, g.o.Owner, deliveryClaim, deliveries)
 		if err != nil {
 			return err
 		}
-		for _, d := range batch {
-			g.send(ctx, d)
-		}
+		g.sendAll(ctx, batch)
 		if len(batch) > 0 {
 			continue
 		}
@@ -68,6 +66,15 @@ func (g *Guard) Drain(ctx context.Context, deployment string) error {
 }
 
 // Private
+
+// sendAll sends at the same time what was claimed at the same time, so that no claim ends before its fact is sent.
+func (g *Guard) sendAll(ctx context.Context, batch []adg.Delivery) {
+	var sending sync.WaitGroup
+	for _, d := range batch {
+		sending.Go(func() { g.send(ctx, d) })
+	}
+	sending.Wait()
+}
 
 func (g *Guard) send(ctx context.Context, d adg.Delivery) {
 	if !g.o.Only(d.Fact.Service, d.Fact.Environment) {
@@ -95,12 +102,12 @@ func (g *Guard) send(ctx context.Context, d adg.Delivery) {
 }
 
 func (g *Guard) notify(ctx context.Context, d adg.Delivery) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, adg.Errorf(adg.Unavailable, "not taken within %s", deliveryTimeout))
+	defer cancel()
 	notifier, err := g.world.Notifier(ctx, d.Notifier)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, adg.Errorf(adg.Unavailable, "not taken within %s", deliveryTimeout))
-	defer cancel()
 	return notifier.Notify(ctx, d.Fact)
 }
 

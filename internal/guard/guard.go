@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/recall"
 )
 
 // World is what the guard reaches out to. All methods are safe for concurrent use, and what they return stays open
@@ -27,7 +29,10 @@ type World interface {
 type Options struct {
 	Owner   string        // of the leases; zero: host, process and a random part
 	Lease   time.Duration // how long a deployment stays with an owner that says nothing more; zero: 8 s
-	Workers int           // ticks at the same time; zero: 16
+	Workers int           // ticks at the same time, most of which wait for sources; zero: 64
+	Batch   int           // deployments that are taken at once, at most; zero: as many as there are workers free
+	Effect  time.Duration // how long one effect may take, whatever the policy says; zero: as long as it says
+	Drain   time.Duration // how long work under way may go on when the guard has to end; zero: no longer, and the next owner goes on with it
 	Poll    time.Duration // how often the store is asked for work when there is none; zero: 100 ms
 	// Only tells which services in which environments this guard takes care of; others are left to theirs. Zero: all.
 	Only func(service, environment string) bool
@@ -45,7 +50,8 @@ type Guard struct {
 	store     adg.Store
 	world     World
 	o         Options
-	baselines baselines
+	baselines *recall.Map[string, []adg.Baseline] // by deployment
+	leases    atomic.Int64
 	unread    sync.Map // deployment → why its target's state could not be read, as it was logged last
 }
 
@@ -62,7 +68,7 @@ func New(store adg.Store, world World, o Options) *Guard {
 		o.Lease = 8 * time.Second
 	}
 	if o.Workers == 0 {
-		o.Workers = 16
+		o.Workers = 64
 	}
 	if o.Poll == 0 {
 		o.Poll = 100 * time.Millisecond
@@ -79,31 +85,38 @@ func New(store adg.Store, world World, o Options) *Guard {
 	if o.Turned == nil {
 		o.Turned = func(time.Duration, error) {}
 	}
-	return &Guard{store: store, world: world, o: o, baselines: newBaselines(maxCachedBaselines)}
+	return &Guard{store: prompt{store, o.Lease / 4}, world: world, o: o, baselines: recall.New[string, []adg.Baseline](maxCachedBaselines)}
 }
 
-// Run works until the context ends, and returns once everything that it began has come to a stop. A store that does
-// not answer is asked again: only the context ends the guard.
+// Leases is how many deployments the guard works on now.
+func (g *Guard) Leases() int { return int(g.leases.Load()) }
+
+// Run works until the context ends, and returns once everything that it began has come to a stop: by itself within
+// Options.Drain, or cut off, in which case what is done at a target is on record as begun. A store that does not answer
+// is asked again: only the context ends the guard.
 func (g *Guard) Run(ctx context.Context) error {
+	working, end := g.working(ctx)
+	defer end()
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { g.deliver(ctx) })
+	running.Go(func() { g.deliver(ctx, working) })
 
 	free := make(chan struct{}, g.o.Workers)
 	for range g.o.Workers {
 		free <- struct{}{}
 	}
 	done := make(chan struct{}, 1)
-	wait := g.o.Poll
+	wait, apart := g.o.Poll, min(g.o.Poll/4, together)
 	for {
-		taken, err := g.take(ctx, len(free))
+		limit := g.limit(len(free))
+		taken, err := g.take(ctx, limit)
 		if err != nil && ctx.Err() == nil {
 			g.o.Log.Error("taking work failed", "error", err)
 		}
 		for _, work := range taken {
 			<-free
 			running.Go(func() {
-				g.work(ctx, work)
+				g.work(working, work)
 				free <- struct{}{}
 				select {
 				case done <- struct{}{}:
@@ -111,23 +124,58 @@ func (g *Guard) Run(ctx context.Context) error {
 				}
 			})
 		}
-		if len(taken) > 0 && len(free) > 0 {
+		if limit > 0 && len(taken) == limit && len(free) > 0 {
 			continue
 		}
 		wait = g.pause(wait, err)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-time.After(apart):
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-done: // a worker is free again, or has made another tick due
-		case <-time.After(wait):
+		case <-time.After(wait - apart):
 		}
 	}
 }
 
 // Private
 
+// working is the context of work under way: it ends some time after the guard's own.
+func (g *Guard) working(ctx context.Context) (context.Context, func()) {
+	working, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		if g.o.Drain > 0 {
+			select {
+			case <-time.After(g.o.Drain):
+			case <-working.Done():
+			}
+		}
+		cancel(context.Cause(ctx))
+	})
+	return working, func() {
+		forget()
+		cancel(nil)
+	}
+}
+
+// together is how long the store is left alone after it was asked for work, so that it is asked once for the ticks of
+// several deployments.
+const together = 25 * time.Millisecond
+
 // retryPause is how long a deployment whose tick failed is left alone.
 const retryPause = time.Second
+
+// limit is how many deployments are taken at once when so many workers are free.
+func (g *Guard) limit(free int) int {
+	if g.o.Batch > 0 {
+		return min(free, g.o.Batch)
+	}
+	return free
+}
 
 func (g *Guard) take(ctx context.Context, limit int) ([]adg.Work, error) {
 	if limit == 0 {
@@ -153,18 +201,21 @@ func (g *Guard) work(ctx context.Context, w adg.Work) {
 	log := g.o.Log.With("deployment", w.Deployment.ID, "fence", w.Lease.Fence)
 	held, stop := g.keep(ctx, w.Lease)
 	defer stop()
+	g.leases.Add(1)
+	defer g.leases.Add(-1)
 	g.reached(pointLeased)
 	begin := time.Now() //nolint:forbidigo // how long a turn takes is real time, and decides nothing
-	err := g.turn(held, w)
+	err := g.turn(traced(held, w), w)
 	g.o.Turned(time.Since(begin), err) //nolint:forbidigo // see above
+	said := traced(ctx, w)
 	switch {
 	case err == nil:
 	case errors.Is(err, adg.ErrFenced):
-		log.Warn("another owner has taken the deployment over")
+		log.WarnContext(said, "another owner has taken the deployment over")
 	case ctx.Err() != nil:
-		log.Info("stopped while working on the deployment")
+		log.InfoContext(said, "stopped while working on the deployment")
 	default:
-		log.Error("a tick failed, it will be tried again", "error", err)
+		log.ErrorContext(said, "a tick failed, it will be tried again", "error", err)
 	}
 	if err != nil {
 		g.letGo(ctx, w.Lease)

@@ -170,7 +170,7 @@ func TestNotifierThatIsDownGetsEveryFactLaterAndInOrder(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.value = badV2
 		down := true
-		s.hook = func(adg.Fact) error {
+		s.hook = func(context.Context, adg.Fact) error {
 			if down {
 				return adg.Errorf(adg.Unavailable, "no route")
 			}
@@ -262,7 +262,7 @@ type stage struct {
 	target *target
 	value  func(version string, share float64) float64
 	answer func(adg.Query) (adg.Answer, error)
-	hook   func(adg.Fact) error
+	hook   func(context.Context, adg.Fact) error
 
 	mu     sync.Mutex
 	facts  []adg.Fact
@@ -442,9 +442,9 @@ func (s *stage) Source(context.Context, adg.Deployment, string) (adg.Source, err
 func (s *stage) Target(context.Context, adg.Deployment) (adg.Target, error)         { return s.target, nil }
 func (s *stage) Notifier(context.Context, string) (adg.Notifier, error)             { return s, nil }
 
-func (s *stage) Notify(_ context.Context, f adg.Fact) error {
+func (s *stage) Notify(ctx context.Context, f adg.Fact) error {
 	if s.hook != nil {
-		if err := s.hook(f); err != nil {
+		if err := s.hook(ctx, f); err != nil {
 			return err
 		}
 	}

@@ -57,7 +57,7 @@ func TestGuardLeavesDeploymentsAndFactsAloneThatAreNotItsOwn(t *testing.T) {
 			t.Errorf("a guard of another service moved it to %s, %v", d.Status.State, err)
 		}
 
-		s.hook = func(adg.Fact) error { return adg.Errorf(adg.Unavailable, "no route") }
+		s.hook = func(context.Context, adg.Fact) error { return adg.Errorf(adg.Unavailable, "no route") }
 		time.Sleep(time.Minute) // the lease that was taken in vain has run out
 		work(guard.New(s.store, s, only("shop")))
 		s.wantShares("v2=5 v1=95")

@@ -288,7 +288,7 @@ func (g *Guard) holdGate(ctx context.Context, d adg.Deployment) (adg.Gate, error
 	switch {
 	case err == nil:
 		text := fmt.Sprintf("%s is on hold since %s, by %s: %s", d.Spec.Release.Version, hold.Since.Format("2006-01-02 15:04 MST"), hold.Actor, hold.Reason)
-		return adg.Gate{Name: "hold", Open: adg.GateRefused, Text: text}, nil
+		return adg.Gate{Name: "hold", Open: adg.GateRefused, Text: text, Until: hold.Until}, nil
 	case adg.CodeOf(err) == adg.NotFound:
 		return adg.Gate{Name: "hold", Open: adg.GateOpen, Text: "the release is not on hold"}, nil
 	default:

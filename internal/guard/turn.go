@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/rehearsal"
 	"github.com/deployguardian/adg/internal/rollout"
 	"github.com/deployguardian/adg/internal/trace"
 )
@@ -21,16 +22,12 @@ type evidence struct {
 // turn does everything that is due for a deployment: it closes what an owner before left open, looks, decides, and
 // acts on the decision until nothing is left to do now. The lease goes back with the last commit.
 func (g *Guard) turn(ctx context.Context, w adg.Work) error {
-	ctx = traced(ctx, w)
-	now, err := g.store.Now(ctx)
-	if err != nil {
-		return err
-	}
 	d := w.Deployment
 	if d.Status.State.Ended() {
 		return g.store.GiveBack(ctx, w.Lease)
 	}
-	in := adg.Input{Now: now, Command: w.Command, Newer: w.Newer}
+	var err error
+	in := adg.Input{Now: w.Now, Command: w.Command, Newer: w.Newer}
 	var ev evidence
 	if w.Open != nil {
 		in.Command = nil
@@ -54,7 +51,8 @@ func (g *Guard) turn(ctx context.Context, w adg.Work) error {
 			return err
 		}
 		g.reached(pointActed)
-		if now, err = g.store.Now(ctx); err != nil {
+		now, err := g.store.Now(ctx)
+		if err != nil {
 			return err
 		}
 		in, ev = adg.Input{Now: now, Outcome: &outcome}, evidence{}
@@ -90,6 +88,9 @@ func (g *Guard) look(ctx context.Context, d adg.Deployment, in *adg.Input) (evid
 	if need.Observe {
 		in.Observed = g.observe(ctx, d)
 	}
+	if need.Rehearse {
+		in.Rehearsal = g.rehearse(ctx, d)
+	}
 	if len(need.Checks) > 0 {
 		ev.measurements = g.assess(ctx, d, need, frozen, in)
 	}
@@ -113,6 +114,28 @@ func (g *Guard) observe(ctx context.Context, d adg.Deployment) *adg.Observed {
 		g.o.Log.Warn("the target's state could not be read", "deployment", d.ID, "error", err)
 	}
 	return nil
+}
+
+// rehearse asks whether the way back works; nil once the context has ended.
+func (g *Guard) rehearse(ctx context.Context, d adg.Deployment) *adg.Rehearsal {
+	limited := ctx
+	if s := d.Status.State; s != adg.Pending && s != adg.Gated { // the checks wait meanwhile
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeoutCause(ctx, max(d.Spec.Policy.Interval/3, time.Second), adg.Errorf(adg.Unavailable, "the target took too long to say so beside the checks"))
+		defer cancel()
+	}
+	found, err := rehearsal.Of(limited, g.world.Target, d)
+	return rehearsed(ctx, found, err)
+}
+
+func rehearsed(ctx context.Context, found []adg.Obstacle, err error) *adg.Rehearsal {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return &adg.Rehearsal{Obstacles: found, Err: err.Error()}
+	}
+	return &adg.Rehearsal{Obstacles: found}
 }
 
 // commit decides and stores the decision. The fleet's state is read only when the decision is more than "go on":
@@ -140,10 +163,10 @@ func (g *Guard) commit(ctx context.Context, lease adg.Lease, d adg.Deployment, i
 		return decision, d, err
 	}
 	if ev.baselines != nil {
-		g.baselines.put(d.ID, ev.baselines)
+		g.baselines.Put(d.ID, ev.baselines)
 	}
 	if stored.Status.State.Ended() {
-		g.baselines.drop(d.ID)
+		g.baselines.Drop(d.ID)
 		g.unread.Delete(d.ID)
 	}
 	if in.Outcome != nil {
@@ -167,6 +190,9 @@ func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (ad
 	timeout := want.Timeout
 	if timeout == 0 {
 		timeout = d.Spec.Policy.Settle
+	}
+	if g.o.Effect > 0 {
+		timeout = min(timeout, g.o.Effect)
 	}
 	begin := time.Now() //nolint:forbidigo // how long the target takes is real time, and decides nothing
 	target, err := g.world.Target(ctx, d)

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,6 +35,43 @@ func Sees(who Identity, p Permission) func(service, environment string) bool {
 	return func(service, environment string) bool { return Allowed(who, p, service, environment) == nil }
 }
 
+// Names are names of services: that one, or where it is open all that begin so.
+type Names struct {
+	Text string
+	Open bool
+}
+
+// Mean tells whether a name is one of them.
+func (n Names) Mean(name string) bool {
+	return name == n.Text || n.Open && strings.HasPrefix(name, n.Text)
+}
+
+// Within are the services that somebody may have the permission for, in some environment, of those whose names begin with
+// a prefix: in the order of their names, and none of them twice. Of others he sees nothing, so that nobody has to look.
+func Within(who Identity, p Permission, prefix string) []Names {
+	var all []Names
+	for _, b := range who.Bindings {
+		if pattern, found := overlap(b.Service, prefix+"*"); found && b.Role.Has(p) {
+			text, open := strings.CutSuffix(pattern, "*")
+			all = append(all, Names{text, open})
+		}
+	}
+	slices.SortFunc(all, func(a, b Names) int {
+		if a.Text == b.Text && a.Open != b.Open {
+			return map[bool]int{true: -1, false: 1}[a.Open]
+		}
+		return strings.Compare(a.Text, b.Text)
+	})
+	kept := all[:0]
+	for _, n := range all {
+		// What begins like one of them follows it.
+		if len(kept) == 0 || !kept[len(kept)-1].Mean(n.Text) {
+			kept = append(kept, n)
+		}
+	}
+	return kept
+}
+
 // Intersect are the bindings that allow what both sets allow, and nothing else. Their subjects are those of a.
 func Intersect(a, b []Binding) []Binding {
 	var both []Binding
@@ -62,24 +100,38 @@ func MayGrant(who Identity, b Binding) error {
 		ErrDenied, orNobody(who.Subject), place(b.Service, b.Environment))
 }
 
-// SecondPerson is nil if the approver is a person, and where four eyes are wanted another one than who started it. The
-// starter is the person behind whatever started it (Identity.Person), so that nobody approves what his token started;
-// where no person started it, any person may approve.
-func SecondPerson(fourEyes bool, starter string, approver Identity) error {
+// SecondPerson is nil if the approver is a person, and where four eyes are wanted another one than who started the
+// deployment or wrote the change. The starter is the person behind whatever started it (Identity.Person), so that nobody
+// approves what his token started; where no person started it, any person may approve.
+func SecondPerson(spec adg.Spec, approver Identity) error {
+	fourEyes, starter := spec.Policy.FourEyes, spec.Actor
 	switch {
 	case approver.Person == "":
 		return adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s: log in", ErrDenied, orNobody(approver.Subject))
 	case fourEyes && strings.HasPrefix(starter, "token:"):
 		return adg.Errorf(adg.Unauthorized, "%w: %s started this, and it is not on record whose it is: start it again, or as a person", ErrDenied, starter)
-	case fourEyes && strings.EqualFold(strings.TrimPrefix(starter, "user:"), approver.Person):
-		return adg.Errorf(adg.Unauthorized, "%w: %s started this, and the policy wants a second person (four_eyes): ask somebody else with the role approver there",
+	case fourEyes && (strings.EqualFold(strings.TrimPrefix(starter, "user:"), approver.Person) || spec.By(approver.Person) || spec.By(approver.Email)):
+		return adg.Errorf(adg.Unauthorized, "%w: %s started this or wrote the change, and the policy wants a second person (four_eyes): ask somebody else with the role approver there",
 			ErrDenied, approver.Person)
 	default:
 		return nil
 	}
 }
 
+// OnRecord marks a refusal that stands in the audit log, so that nobody puts it there a second time.
+func OnRecord(refusal error) error { return recorded{refusal} }
+
+// IsOnRecord tells whether a refusal was marked so.
+func IsOnRecord(refusal error) bool {
+	_, marked := errors.AsType[recorded](refusal)
+	return marked
+}
+
 // Private
+
+type recorded struct{ error }
+
+func (r recorded) Unwrap() error { return r.error }
 
 // missing says what would have been enough, and who could give it.
 func missing(who Identity, p Permission, service, environment string) string {

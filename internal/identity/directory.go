@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,12 +22,21 @@ type Store interface {
 type Options struct {
 	Argon Argon        // zero: DefaultArgon. Passwords that were hashed with others are hashed anew at the next login
 	Log   *slog.Logger // zero: discard
+
+	Attempts     int           // wrong passwords for one name until the next has to wait, from one address four times as many; zero: 5
+	Lockout      time.Duration // the first wait; each further one is twice as long, up to an hour; zero: 30 s
+	SessionLife  time.Duration // of a session in all; zero: SessionLife
+	SessionIdle  time.Duration // of a session without a request; zero: SessionIdle
+	Sessions     int           // of one person at once: the oldest ends for one more; zero: 20
+	TokenLife    time.Duration // of a token that does not say; zero: TokenLife
+	MaxTokenLife time.Duration // zero: MaxTokenLife
 }
 
 // Directory knows the people, their tokens and sessions, and the roles. What it changes it puts on the audit log in the
 // same write, and a refusal, too. It is safe for concurrent use, and any number of replicas share it through the store.
 type Directory struct {
 	store     Store
+	o         Options
 	log       *slog.Logger
 	passwords *hasher
 
@@ -43,7 +53,10 @@ func New(store Store, o Options) (*Directory, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Directory{store: store, log: o.Log, passwords: h}, nil
+	o.Attempts, o.Lockout = cmp.Or(o.Attempts, freeForUser), cmp.Or(o.Lockout, firstWait)
+	o.SessionLife, o.SessionIdle, o.Sessions = cmp.Or(o.SessionLife, SessionLife), cmp.Or(o.SessionIdle, SessionIdle), cmp.Or(o.Sessions, sessionsAtOnce)
+	o.TokenLife, o.MaxTokenLife = cmp.Or(o.TokenLife, TokenLife), cmp.Or(o.MaxTokenLife, MaxTokenLife)
+	return &Directory{store: store, o: o, log: o.Log, passwords: h}, nil
 }
 
 // Authenticate says who shows a credential: a token, a session's or the one of the first start. What is not valid (any
@@ -78,13 +91,15 @@ func (d *Directory) Identify(ctx context.Context, name string) (Identity, error)
 const (
 	kindUser      = "user"
 	kindToken     = "token"
+	kindLink      = "user_link"
 	kindSession   = "session"
 	kindRole      = "role"
 	kindBootstrap = "bootstrap"
 	kindFailures  = "login_failures"
 
-	races    = 20 // how often a change is decided anew because somebody else was faster
-	pageSize = 1000
+	races        = 20 // how often a change is decided anew because somebody else was faster
+	pageSize     = 1000
+	recordWithin = 5 * time.Second // the store may take so long to put a refusal on record
 )
 
 // change is what somebody does, and what it takes. The first entry is about the deed itself.
@@ -100,9 +115,11 @@ func (d *Directory) settle(ctx context.Context, decide func() (change, error)) e
 		c, err := decide()
 		if errors.Is(err, ErrDenied) && len(c.entries) > 0 {
 			denied := c.entries[0]
-			denied.Outcome, denied.Reason = adg.AuditDenied, err.Error()
-			_, failure := d.store.WriteDocuments(ctx, nil, denied)
-			return errors.Join(err, failure)
+			denied.Reason = err.Error()
+			if failure := d.recordDenied(ctx, denied); failure != nil {
+				return errors.Join(err, failure)
+			}
+			return OnRecord(err)
 		}
 		if err != nil || len(c.writes) == 0 && len(c.entries) == 0 {
 			return err
@@ -115,6 +132,17 @@ func (d *Directory) settle(ctx context.Context, decide func() (change, error)) e
 		}
 	}
 	return adg.Throttled(adg.Errorf(adg.Unavailable, "others keep changing the same at the same time: try again"), time.Second)
+}
+
+// recordDenied puts refusals on record, whether or not whoever was refused waits for the answer.
+func (d *Directory) recordDenied(ctx context.Context, entries ...adg.AuditEntry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
+	for i := range entries {
+		entries[i].Outcome = adg.AuditDenied
+	}
+	_, err := d.store.WriteDocuments(ctx, nil, entries...)
+	return err
 }
 
 // entry begins an audit entry about what the caller does.
@@ -165,21 +193,15 @@ func drop(kind, key string, version int64) adg.Write {
 
 // each goes through all documents of a kind after a key until the visitor has enough.
 func (d *Directory) each(ctx context.Context, kind, after string, visit func(adg.Document) (enough bool, err error)) error {
-	for {
-		page, err := d.store.ListDocuments(ctx, adg.DocumentFilter{Kind: kind, After: after, Limit: pageSize})
+	for doc, err := range adg.AllDocuments(ctx, d.store, adg.DocumentFilter{Kind: kind, After: after, Limit: pageSize}) {
 		if err != nil {
 			return err
 		}
-		for _, doc := range page {
-			if enough, err := visit(doc); enough || err != nil {
-				return err
-			}
+		if enough, err := visit(doc); enough || err != nil {
+			return err
 		}
-		if len(page) < pageSize {
-			return nil
-		}
-		after = page[len(page)-1].Key
 	}
+	return nil
 }
 
 func unknownIfMissing(err error, sentence string) error {

@@ -369,3 +369,14 @@ func TestAStoreThatFailsKeepsEverybodyOut(t *testing.T) {
 		t.Error("somebody came in")
 	}
 }
+
+func TestARefusalIsOnRecordThoughWhoeverAskedHasGone(t *testing.T) {
+	h := newHouse(t)
+	ann := h.user(t, "ann", Viewer)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	refused(t, h.EndSessions(gone, ann, "root"), adg.Unauthorized, "identity.write")
+	if e := h.audit(t, "session.end_all"); len(e) != 1 || e[0].Outcome != adg.AuditDenied || e[0].Actor != "user:ann" {
+		t.Errorf("on record %+v", e)
+	}
+}

@@ -38,6 +38,7 @@ type Identity struct {
 	Subject  string // "user:NAME", "token:ID" or "bootstrap:ID"
 	Kind     Kind
 	Person   string    // the name of the person behind it; of a token, who made it; empty: none
+	Email    string    // the person's address; empty: not known
 	Groups   []string  // of the person
 	Bindings []Binding // the roles that he holds, and where
 	Session  string    // the id of his session; empty: he shows none
@@ -49,8 +50,8 @@ type Caller struct {
 	Identity
 	From   string // the address that the request came from
 	Reason string // what the caller said why
-	// Version is that of what the caller looked at before he changes or removes a user: with another one since then it is a
-	// Conflict. Zero: it does not matter to him.
+	// Version is that of what the caller looked at before he changes or removes a user, or ends a token, a session or a
+	// binding, which never change: with another one since then it is a Conflict. Zero: it does not matter to him.
 	Version int64
 }
 
@@ -101,6 +102,9 @@ func ValidGroup(name string) error {
 
 const maxGroup = 256
 
+// reserved are the names under which the machine itself stands on record, or nobody does.
+var reserved = map[string]bool{"adg": true, "nobody": true, "restore": true, "backup": true}
+
 var (
 	userAlphabet = regexp.MustCompile(`^[a-z0-9][a-z0-9._+@-]{0,127}$`)
 	idAlphabet   = regexp.MustCompile(`^[a-z2-7]{13}$`)
@@ -121,4 +125,12 @@ func subjects(person string, groups []string) []string {
 		all = append(all, "group:"+g)
 	}
 	return all
+}
+
+// free refuses what is no name for a person, or one that stands for something else.
+func free(name string) error {
+	if reserved[name] {
+		return adg.Errorf(adg.Invalid, "user name %s: on record that is no person: choose another", name)
+	}
+	return ValidUser(name)
 }

@@ -17,8 +17,9 @@ type Attempt struct {
 }
 
 // Login opens a session for a local user. A wrong name and a wrong password are the same error and take the same time.
-// After five failures of a name, or twenty of an address, each further one doubles the time until the next attempt, from
-// 30 seconds to 15 minutes; too early is adg.Throttled, right password or not. A day after the last one all is forgotten.
+// After Options.Attempts failures of a name, or four times as many of an address, each further one doubles the time
+// until the next attempt, from Options.Lockout to an hour; too early is adg.Throttled, right password or not. A day
+// after the last one all is forgotten.
 func (d *Directory) Login(ctx context.Context, attempt Attempt) (Opened, error) {
 	proof, err := d.prove(ctx, attempt)
 	if err != nil {
@@ -41,7 +42,7 @@ func (d *Directory) Login(ctx context.Context, attempt Attempt) (Opened, error) 
 		if proof.renewed != "" {
 			a.Hash = proof.renewed
 		}
-		opened, c, err := d.open(ctx, proof.name, a, origin{attempt.From, attempt.Agent}, now)
+		opened, c, err := d.open(ctx, proof.name, &a, origin{attempt.From, attempt.Agent}, now)
 		o = opened
 		if err != nil {
 			return c, err
@@ -61,11 +62,11 @@ func (d *Directory) Login(ctx context.Context, attempt Attempt) (Opened, error) 
 const (
 	wrongLogin = "the name or the password is wrong"
 
-	freeForUser    = 5
-	freeForAddress = 20
-	firstWait      = 30 * time.Second
-	longestWait    = 15 * time.Minute
-	failureMemory  = 24 * time.Hour
+	freeForUser   = 5
+	usersOfOne    = 4 // address: so many times the failures of one name are free for it
+	firstWait     = 30 * time.Second
+	longestWait   = time.Hour
+	failureMemory = 24 * time.Hour
 )
 
 // proven is what is known after the right password.
@@ -87,10 +88,10 @@ type failures struct {
 func (d *Directory) prove(ctx context.Context, attempt Attempt) (proven, error) {
 	p := proven{name: lowered(attempt.Name)}
 	if ValidUser(p.name) == nil {
-		p.counted = append(p.counted, counter{key: "user/" + p.name, free: freeForUser})
+		p.counted = append(p.counted, counter{key: "user/" + p.name, free: d.o.Attempts})
 	}
 	if address := addressKey(attempt.From); address != "" {
-		p.counted = append(p.counted, counter{key: "address/" + address, free: freeForAddress, shared: true})
+		p.counted = append(p.counted, counter{key: "address/" + address, free: usersOfOne * d.o.Attempts, shared: true})
 	}
 	locked, err := d.count(ctx, p.counted)
 	if err != nil {
@@ -145,7 +146,7 @@ func (d *Directory) count(ctx context.Context, keys []counter) (locked []string,
 				return c, adg.Throttled(adg.Errorf(adg.Unauthorized, "too many failed logins: try again in %v", wait.Round(time.Second)), wait)
 			}
 			f.Count++
-			if wait := penalty(f.Count, k.free); wait > 0 {
+			if wait := penalty(f.Count, k.free, d.o.Lockout); wait > 0 {
 				f.Wait = now.Add(wait)
 				locked = append(locked, k.key)
 			}
@@ -188,23 +189,23 @@ func (d *Directory) reject(ctx context.Context, name, from string, locked []stri
 	var entries []adg.AuditEntry
 	for _, key := range locked {
 		e := Caller{From: from, Reason: "too many failed logins"}.entry("login.lock", "login/"+key)
-		if e.Outcome = adg.AuditDenied; ValidUser(name) == nil {
+		if ValidUser(name) == nil {
 			e = detailed(e, "user", name)
 		}
 		entries = append(entries, e)
 	}
-	if _, err := d.store.WriteDocuments(ctx, nil, entries...); err != nil {
+	if err := d.recordDenied(ctx, entries...); err != nil {
 		return err
 	}
 	return wrong
 }
 
 // penalty is how long the next attempt has to wait after so many failures.
-func penalty(count, free int) time.Duration {
+func penalty(count, free int, first time.Duration) time.Duration {
 	if count < free {
 		return 0
 	}
-	return min(firstWait<<min(count-free, 10), longestWait)
+	return min(first<<min(count-free, 10), max(first, longestWait))
 }
 
 // addressKey is what an address is counted by: of IPv6 the network that one customer gets. Empty: it is none.

@@ -76,7 +76,7 @@ func TestFailedLoginsOfANameWaitLongerAndLonger(t *testing.T) {
 		h.wait(wait + time.Second)
 		refused(t, try(other), adg.Unauthorized, wrongLogin)
 	}
-	for i, want := range []time.Duration{30, 60, 120, 240, 480, 900, 900} {
+	for i, want := range []time.Duration{30, 60, 120, 240, 480, 960, 1920} {
 		if waits[i] != want*time.Second {
 			t.Errorf("wait %d is %v, not %ds", i, waits[i], want)
 		}
@@ -115,10 +115,10 @@ func TestAnAddressThatTriesManyNamesIsLockedAndOthersAreNot(t *testing.T) {
 		_, err := h.Login(t.Context(), Attempt{Name: name, Password: adg.NewSecret(password), From: address})
 		return err
 	}
-	for range 2 * freeForAddress { // many good ones from one office are no attack
+	for range 2 * usersOfOne * freeForUser { // many good ones from one office are no attack
 		h.must(t, from("[2001:db8:1:2::9]:1", "ann", good))
 	}
-	for i := range freeForAddress {
+	for i := range usersOfOne * freeForUser {
 		refused(t, from("[2001:db8:1:2::1]:1", "name"+string(rune('a'+i)), other), adg.Unauthorized, wrongLogin)
 	}
 	refused(t, from("2001:db8:1:2:ffff::", "ann", good), adg.Unauthorized, "too many") // of the same network
@@ -316,4 +316,35 @@ func TestNobodyComesInByANameThatIsSomebodyElses(t *testing.T) {
 	h.must(t, h.DisableUser(t.Context(), h.root, "bob"))
 	_, err = h.Admit(t.Context(), sso, "")
 	refused(t, err, adg.Unauthorized, "disabled")
+}
+
+func TestWhoIsCalledOtherwiseByHisProviderIsNoSecondPerson(t *testing.T) {
+	h := newHouse(t)
+	h.user(t, "ann", Admin)
+	sso := External{Name: "bob", Issuer: "https://id.example.com", Subject: "1"}
+	_, err := h.Admit(t.Context(), sso, "")
+	h.must(t, err)
+	renamed := sso
+	renamed.Name = "robert"
+	o, err := h.Admit(t.Context(), renamed, "")
+	h.must(t, err)
+	if o.Identity.Person != "bob" {
+		t.Errorf("he comes in as %s", o.Identity.Person)
+	}
+	_, err = h.Identify(t.Context(), "robert")
+	refused(t, err, adg.Unauthorized, "robert")
+	other := External{Name: "robert", Issuer: sso.Issuer, Subject: "2"}
+	o, err = h.Admit(t.Context(), other, "")
+	h.must(t, err)
+	if o.Identity.Person != "robert" {
+		t.Errorf("another one comes in as %s", o.Identity.Person)
+	}
+	// An admin who wants him to have the new name removes the old one.
+	renamed.Name = "rob"
+	h.must(t, h.RemoveUser(t.Context(), h.root, "bob"))
+	o, err = h.Admit(t.Context(), renamed, "")
+	h.must(t, err)
+	if o.Identity.Person != "rob" {
+		t.Errorf("after he was removed he comes in as %s", o.Identity.Person)
+	}
 }

@@ -114,6 +114,9 @@ func clip(text string, most int) string {
 	return text
 }
 
+// Unchanging is the version of what never changes until it is gone: a token, a session, a binding.
+const Unchanging = 1
+
 // saw refuses a change of what has changed since the caller looked at it.
 func (c Caller) saw(version int64) error {
 	if c.Version == 0 || c.Version == version {

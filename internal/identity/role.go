@@ -47,6 +47,9 @@ func (d *Directory) Revoke(ctx context.Context, by Caller, b Binding) error {
 		if i < 0 {
 			return c, adg.Errorf(adg.NotFound, "%s does not hold the role %s in %s", b.Subject, b.Role, place(b.Service, b.Environment))
 		}
+		if err := by.saw(Unchanging); err != nil {
+			return c, err
+		}
 		after := slices.Delete(slices.Clone(now.list), i, i+1)
 		c.writes = append(c.writes, now.replacedBy(after))
 		return c, d.keepAnAdmin(ctx, now.list, after, "", nil)

@@ -2,13 +2,15 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
 )
 
-// The limits of a session: in all, and without a request.
+// The limits of a session, unless Options say others: in all, and without a request.
 const (
 	SessionLife = 12 * time.Hour
 	SessionIdle = time.Hour
@@ -31,8 +33,8 @@ type External struct {
 }
 
 // Admit opens a session for a person whom a provider vouches for, and takes over his groups. The first time he is put on
-// record; later nobody else comes in by his name: neither from another provider nor as another person of the same one,
-// and never by the name of a local user.
+// record, and keeps that name, whatever the provider calls him later: one person is not two. Nobody else comes in by his
+// name: neither from another provider nor as another person of the same one, and never by the name of a local user.
 func (d *Directory) Admit(ctx context.Context, who External, from string) (Opened, error) {
 	if err := who.validate(); err != nil {
 		return Opened{}, err
@@ -42,6 +44,11 @@ func (d *Directory) Admit(ctx context.Context, who External, from string) (Opene
 	var o Opened
 	err := d.settle(ctx, func() (change, error) {
 		now, err := d.store.Now(ctx)
+		if err != nil {
+			return change{}, err
+		}
+		who := who
+		named, err := d.linked(ctx, &who)
 		if err != nil {
 			return change{}, err
 		}
@@ -57,13 +64,13 @@ func (d *Directory) Admit(ctx context.Context, who External, from string) (Opene
 			return change{}, adg.Errorf(adg.Unauthorized, "the user %s is disabled: ask an admin", who.Name)
 		}
 		a.Groups, a.Login = who.Groups, now
-		opened, c, err := d.open(ctx, who.Name, a, origin{from, who.Agent}, now)
+		opened, c, err := d.open(ctx, who.Name, &a, origin{from, who.Agent}, now)
 		if err != nil {
 			return change{}, err
 		}
 		o = opened
 		c.entries[0] = detailed(c.entries[0], "issuer", who.Issuer)
-		c.writes = append(c.writes, put(kindUser, who.Name, a, version, time.Time{}))
+		c.writes = append(append(c.writes, put(kindUser, who.Name, a, version, time.Time{})), named...)
 		given, err := d.readRoles(ctx)
 		if err != nil {
 			return change{}, err
@@ -74,6 +81,23 @@ func (d *Directory) Admit(ctx context.Context, who External, from string) (Opene
 		return Opened{}, err
 	}
 	return o, nil
+}
+
+// Reject puts on record that somebody who came from a provider was not let in, and why. It is the refusal again; what is
+// no refusal, as of a provider that does not answer, is not put on record. Who it was may be unknown; the refusal must not
+// hold what was brought from the provider.
+func (d *Directory) Reject(ctx context.Context, provider string, who External, from string, refusal error) error {
+	if code := adg.CodeOf(refusal); code != adg.Unauthorized && code != adg.Invalid {
+		return refusal
+	}
+	e := Caller{From: clip(from, maxOrigin), Reason: clip(refusal.Error(), maxWhy)}.entry("login.oidc", "login/oidc/"+provider)
+	if ValidUser(who.Name) == nil {
+		e = detailed(detailed(e, "user", who.Name), "issuer", clip(who.Issuer, maxOrigin))
+	}
+	if err := d.recordDenied(ctx, e); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // EndSession ends the session of that credential; one that is over already is no error.
@@ -92,6 +116,23 @@ func (d *Directory) EndSession(ctx context.Context, by Caller, text string) erro
 		}
 		return change{entries: []adg.AuditEntry{by.entry("session.end", "session/"+c.id)}, writes: []adg.Write{drop(kindSession, c.id, version)}}, nil
 	})
+}
+
+// LogOut ends what the caller got by logging in: the session of that credential, or the token that a program was given.
+// A token that a person made for something else stays: others may use it, too.
+func (d *Directory) LogOut(ctx context.Context, by Caller, text string) error {
+	c, err := parseCredential(text)
+	if err != nil || c.prefix != tokenPrefix {
+		return d.EndSession(ctx, by, text)
+	}
+	record, _, err := load[tokenRecord](ctx, d, kindToken, c.id)
+	if err != nil {
+		return err
+	}
+	if !record.Login {
+		return adg.Errorf(adg.Unauthorized, "this is no login: the token was made by adg token create, and stays good for whoever else uses it; adg token revoke %s ends it", c.id)
+	}
+	return d.RevokeToken(ctx, by, c.id)
 }
 
 // EndSessions ends all sessions of a user: one's own, or with identity.write anybody's.
@@ -116,8 +157,10 @@ func (d *Directory) EndSessions(ctx context.Context, by Caller, name string) err
 // Private
 
 const (
-	seenPrecision = 5 * time.Minute // how often the use of a session is noted
-	maxGroups     = 1000
+	seenPrecision  = 5 * time.Minute // how often the use of a session is noted, at most
+	sessionsAtOnce = 20
+	maxGroups      = 1000
+	maxWhy         = 500 // bytes of what a provider or our own words about it say
 )
 
 // session is an open session; the store forgets it when it is over.
@@ -132,7 +175,7 @@ type session struct {
 }
 
 func (w External) validate() error {
-	if err := ValidUser(w.Name); err != nil {
+	if err := free(w.Name); err != nil {
 		return err
 	}
 	if w.Issuer == "" || w.Subject == "" || len(w.Groups) > maxGroups {
@@ -146,30 +189,91 @@ func (w External) validate() error {
 	return nil
 }
 
-func (s session) write(id string, version int64) adg.Write {
-	until := s.Started.Add(SessionLife)
-	if idle := s.Seen.Add(SessionIdle); idle.Before(until) {
+func (d *Directory) write(s session, id string, version int64) adg.Write {
+	until := s.Started.Add(d.o.SessionLife)
+	if idle := s.Seen.Add(d.o.SessionIdle); idle.Before(until) {
 		until = idle
 	}
 	return put(kindSession, id, s, version, until)
 }
 
+// link is the name here of somebody whom a provider vouches for.
+type link struct {
+	Name string `json:"name"`
+}
+
+// linked gives somebody the name that he came in by the first time. The writes put the name on record, where it is not.
+func (d *Directory) linked(ctx context.Context, who *External) ([]adg.Write, error) {
+	key := linkKey(who.Issuer, who.Subject)
+	l, version, err := load[link](ctx, d, kindLink, key)
+	if err != nil && adg.CodeOf(err) != adg.NotFound {
+		return nil, err
+	}
+	if err == nil && l.Name == who.Name {
+		return nil, nil
+	}
+	if err == nil {
+		a, _, err := load[account](ctx, d, kindUser, l.Name)
+		if err != nil && adg.CodeOf(err) != adg.NotFound {
+			return nil, err
+		}
+		if err == nil && a.Issuer == who.Issuer && a.External == who.Subject {
+			who.Name = l.Name
+			return nil, nil
+		}
+	}
+	return []adg.Write{put(kindLink, key, link{who.Name}, version, time.Time{})}, nil
+}
+
+func linkKey(issuer, subject string) string {
+	one, other := sha256.Sum256([]byte(issuer)), sha256.Sum256([]byte(subject))
+	return hex.EncodeToString(one[:8]) + "/" + hex.EncodeToString(other[:])
+}
+
 // origin is where somebody logs in from.
 type origin struct{ address, agent string }
 
-// open prepares a session for an account.
-func (d *Directory) open(ctx context.Context, name string, a account, from origin, now time.Time) (Opened, change, error) {
-	who, err := d.personal(ctx, KindSession, name, a)
+// open prepares a session for an account, which notes it: the caller writes the account. The oldest session ends if
+// there are too many.
+func (d *Directory) open(ctx context.Context, name string, a *account, from origin, now time.Time) (Opened, change, error) {
+	who, err := d.personal(ctx, KindSession, name, *a)
+	if err != nil {
+		return Opened{}, change{}, err
+	}
+	ended, err := d.makeRoom(ctx, a)
 	if err != nil {
 		return Opened{}, change{}, err
 	}
 	c := newCredential(sessionPrefix)
 	s := session{Person: name, Epoch: a.Epoch, Digest: c.digest(), Started: now, Seen: now, From: clip(from.address, maxOrigin), Agent: clip(from.agent, maxOrigin)}
-	who.Session, who.Until = c.id, now.Add(SessionLife)
+	a.Sessions = append(a.Sessions, c.id)
+	who.Session, who.Until = c.id, now.Add(d.o.SessionLife)
 	return Opened{Credential: adg.NewSecret(c.text), Identity: who, Until: who.Until}, change{
 		entries: []adg.AuditEntry{Caller{Identity: who, From: from.address}.entry("session.start", "session/"+c.id)},
-		writes:  []adg.Write{s.write(c.id, 0)},
+		writes:  append(ended, d.write(s, c.id, 0)),
 	}, nil
+}
+
+// makeRoom ends the oldest sessions of an account that has as many as it may have. Which of them are still open is
+// asked then only.
+func (d *Directory) makeRoom(ctx context.Context, a *account) (ended []adg.Write, err error) {
+	if len(a.Sessions) < d.o.Sessions {
+		return nil, nil
+	}
+	var open []string
+	for _, id := range a.Sessions {
+		switch s, _, err := load[session](ctx, d, kindSession, id); {
+		case err == nil && s.Epoch == a.Epoch:
+			open = append(open, id)
+		case err != nil && adg.CodeOf(err) != adg.NotFound:
+			return nil, err
+		}
+	}
+	for ; len(open) >= d.o.Sessions; open = open[1:] {
+		ended = append(ended, drop(kindSession, open[0], adg.AnyVersion))
+	}
+	a.Sessions = open
+	return ended, nil
 }
 
 func (d *Directory) bySession(ctx context.Context, c credential) (Identity, error) {
@@ -192,11 +296,11 @@ func (d *Directory) bySession(ctx context.Context, c credential) (Identity, erro
 	if err != nil {
 		return Identity{}, err
 	}
-	if now.Sub(s.Seen) >= seenPrecision {
+	if now.Sub(s.Seen) >= min(seenPrecision, d.o.SessionIdle/4) {
 		s.Seen = now
-		d.touch(ctx, s.write(c.id, version))
+		d.touch(ctx, d.write(s, c.id, version))
 	}
 	who, err := d.personal(ctx, KindSession, s.Person, a)
-	who.Session, who.Until = c.id, s.Started.Add(SessionLife)
+	who.Session, who.Until = c.id, s.Started.Add(d.o.SessionLife)
 	return who, err
 }

@@ -36,7 +36,7 @@ func (d *Directory) Sessions(ctx context.Context, by Caller, person string) ([]S
 	err = d.each(ctx, kindSession, "", func(doc adg.Document) (bool, error) {
 		s, _, err := decode[session](doc)
 		if err == nil && s.Person == person && s.Epoch == a.Epoch {
-			open = append(open, Session{ID: doc.Key, Person: s.Person, From: s.From, Agent: s.Agent, Started: s.Started, Seen: s.Seen, Until: s.Started.Add(SessionLife)})
+			open = append(open, Session{ID: doc.Key, Person: s.Person, From: s.From, Agent: s.Agent, Started: s.Started, Seen: s.Seen, Until: s.Started.Add(d.o.SessionLife)})
 		}
 		if len(open) >= 2*maxSessions {
 			open = newest(open)
@@ -60,6 +60,9 @@ func (d *Directory) RevokeSession(ctx context.Context, by Caller, id string) err
 			}
 		}
 		c.writes = append(c.writes, drop(kindSession, id, version))
+		if err == nil {
+			err = by.saw(Unchanging)
+		}
 		return c, err
 	})
 }

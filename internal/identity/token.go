@@ -11,7 +11,7 @@ import (
 	"github.com/deployguardian/adg"
 )
 
-// The lives of tokens.
+// The lives of tokens, unless Options say others.
 const (
 	TokenLife    = 90 * 24 * time.Hour
 	MaxTokenLife = 365 * 24 * time.Hour
@@ -22,7 +22,8 @@ type NewToken struct {
 	Label string // for people: what it is used by
 	// Scope is what it may do at most, without subjects; empty: all that its maker may do at the time.
 	Scope []Binding
-	Life  time.Duration // zero: TokenLife
+	Life  time.Duration // zero: Options.TokenLife
+	Login bool          // it comes of a login, and ends with it: see Directory.LogOut
 }
 
 // Token is a token as others see it: without its secret.
@@ -40,9 +41,9 @@ type Token struct {
 // most 100 tokens. What the caller may not do himself he cannot give to a token, and a token cannot make another.
 func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg.Secret, Token, error) {
 	if n.Life == 0 {
-		n.Life = TokenLife
+		n.Life = d.o.TokenLife
 	}
-	if err := n.validate(); err != nil {
+	if err := n.validate(d.o.MaxTokenLife); err != nil {
 		return adg.Secret{}, Token{}, err
 	}
 	c := newCredential(tokenPrefix)
@@ -68,7 +69,7 @@ func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg
 			return ch, err
 		}
 		made = tokenRecord{Label: n.Label, Person: by.Person, PersonID: a.ID, Digest: c.digest(), Scope: withSubject(n.Scope, "token:"+c.id),
-			Created: now, Expires: now.Add(n.Life)}
+			Created: now, Expires: now.Add(n.Life), Login: n.Login}
 		ch.writes = append(ch.writes, made.write(c.id, 0))
 		return ch, nil
 	})
@@ -77,6 +78,9 @@ func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg
 	}
 	return adg.NewSecret(c.text), made.token(c.id), nil
 }
+
+// LongestToken is how long a token can be valid here.
+func (d *Directory) LongestToken() time.Duration { return d.o.MaxTokenLife }
 
 // RevokeToken ends a token at once, and the roles given to it. A person may do that to his own, a token to itself, and identity.write to all.
 func (d *Directory) RevokeToken(ctx context.Context, by Caller, id string) error {
@@ -91,6 +95,9 @@ func (d *Directory) RevokeToken(ctx context.Context, by Caller, id string) error
 			if denied := Allowed(by.Identity, IdentityWrite, "", ""); denied != nil {
 				return c, denied // the same, whether it exists or not
 			}
+		}
+		if err == nil {
+			err = by.saw(Unchanging)
 		}
 		if err != nil {
 			return c, err
@@ -154,16 +161,17 @@ type tokenRecord struct {
 	Scope    []Binding `json:"scope,omitempty"`
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires"`
+	Login    bool      `json:"login,omitempty"`
 	Used     time.Time `json:"used,omitzero"`
 }
 
-func (n NewToken) validate() error {
+func (n NewToken) validate(longest time.Duration) error {
 	var problems []error
 	if n.Label == "" || len(n.Label) > maxLabel || !utf8.ValidString(n.Label) || adg.Printable(n.Label) != n.Label || strings.ContainsAny(n.Label, "\n\t") {
 		problems = append(problems, adg.Errorf(adg.Invalid, "a token needs a label of up to %d bytes of printable text that says what uses it", maxLabel))
 	}
-	if n.Life < time.Minute || n.Life > MaxTokenLife {
-		problems = append(problems, adg.Errorf(adg.Invalid, "a token lives between a minute and a year, not %v", n.Life))
+	if n.Life < time.Minute || n.Life > longest {
+		problems = append(problems, adg.Errorf(adg.Invalid, "a token lives between a minute and %d days here, not %v", longest/(24*time.Hour), n.Life))
 	}
 	if len(n.Scope) > maxScope {
 		problems = append(problems, adg.Errorf(adg.Invalid, "the scope of a token has at most %d parts", maxScope))
@@ -246,7 +254,7 @@ func (d *Directory) byToken(ctx context.Context, c credential) (Identity, error)
 		record.Used = now
 		d.touch(ctx, record.write(c.id, version))
 	}
-	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Groups: a.Groups, Until: record.Expires,
+	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Email: a.Email, Groups: a.Groups, Until: record.Expires,
 		Bindings: Intersect(scope, given.held(subjects(record.Person, a.Groups)...))}, nil
 }
 

@@ -202,3 +202,24 @@ func TestAPersonHasAHundredTokensAtMost(t *testing.T) {
 	_, _, err = h.CreateToken(t.Context(), h.root, NewToken{Label: "one more"})
 	refused(t, err, adg.Invalid, "the limit")
 }
+
+func TestLoggingOutEndsTheTokenOfALoginAndNoOther(t *testing.T) {
+	h := newHouse(t)
+	ann := h.user(t, "ann", Viewer)
+	login, _ := h.token(t, ann, NewToken{Login: true})
+	made, _ := h.token(t, ann, NewToken{})
+	h.must(t, h.LogOut(t.Context(), h.caller(t, login), login.Reveal()))
+	_, err := h.Authenticate(t.Context(), login.Reveal())
+	refused(t, err, adg.Unauthorized, "revoked")
+	refused(t, h.LogOut(t.Context(), h.caller(t, made), made.Reveal()), adg.Unauthorized, "adg token revoke")
+	_ = h.caller(t, made) // still good
+}
+
+func TestNobodyIsCalledAsTheMachineIs(t *testing.T) {
+	h := newHouse(t)
+	for _, name := range []string{"adg", "nobody", "restore", "backup"} {
+		refused(t, h.CreateUser(t.Context(), h.root, name, adg.NewSecret("correct horse battery")), adg.Invalid, "no person")
+		_, err := h.Admit(t.Context(), External{Issuer: "https://id.example.com", Subject: "7", Name: name}, "")
+		refused(t, err, adg.Invalid, "no person")
+	}
+}

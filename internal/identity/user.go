@@ -29,7 +29,7 @@ func (d *Directory) CreateUser(ctx context.Context, by Caller, name string, pass
 
 // CreateUserWith makes a local user with a password and a profile. He holds no role yet.
 func (d *Directory) CreateUserWith(ctx context.Context, by Caller, name string, password adg.Secret, p Profile) error {
-	if err := errors.Join(ValidUser(name), CheckPassword(name, password.Reveal()), p.Validate()); err != nil {
+	if err := errors.Join(free(name), CheckPassword(name, password.Reveal()), p.Validate()); err != nil {
 		return err
 	}
 	if err := d.mayManage(ctx, by, by.entry("user.create", "user/"+name)); err != nil {
@@ -81,9 +81,12 @@ func (d *Directory) RemoveUser(ctx context.Context, by Caller, name string) erro
 		if err := errors.Join(err, Allowed(by.Identity, IdentityWrite, "", "")); err != nil {
 			return c, err
 		}
-		_, version, err := load[account](ctx, d, kindUser, name)
+		a, version, err := load[account](ctx, d, kindUser, name)
 		if err != nil {
 			return c, err
+		}
+		if a.Issuer != "" {
+			c.writes = append(c.writes, drop(kindLink, linkKey(a.Issuer, a.External), adg.AnyVersion))
 		}
 		if err := by.saw(version); err != nil {
 			return c, err
@@ -162,6 +165,7 @@ type account struct {
 	Disabled bool      `json:"disabled,omitempty"`
 	Created  time.Time `json:"created"`
 	Login    time.Time `json:"login,omitzero"`
+	Sessions []string  `json:"sessions,omitempty"` // the ids of those that may be open, the oldest first
 	Profile
 }
 
@@ -235,7 +239,7 @@ func (d *Directory) personal(ctx context.Context, kind Kind, name string, a acco
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{Subject: "user:" + name, Kind: kind, Person: name, Groups: a.Groups, Bindings: given.held(subjects(name, a.Groups)...)}, nil
+	return Identity{Subject: "user:" + name, Kind: kind, Person: name, Email: a.Email, Groups: a.Groups, Bindings: given.held(subjects(name, a.Groups)...)}, nil
 }
 
 func lowered(name string) string { return strings.ToLower(strings.TrimSpace(name)) }

@@ -23,6 +23,12 @@ type Correction struct {
 // Correct puts a correction on record, beside those before it, and says so in the audit log. The origin is what only the
 // caller knows: From, Service and Environment count. It is on disk when it returns.
 func Correct(ctx context.Context, documents adg.Documents, c Correction, origin adg.AuditEntry) error {
+	return CorrectAfter(ctx, documents, c, -1, origin)
+}
+
+// CorrectAfter corrects as Correct does, if there are so many corrections of the deployment by now; any other number is a
+// Conflict. Below zero it may be any.
+func CorrectAfter(ctx context.Context, documents adg.Documents, c Correction, after int, origin adg.AuditEntry) error {
 	if c.Deployment == "" || c.Actor == "" || c.Reason == "" {
 		return adg.Errorf(adg.Invalid, "a correction names the deployment, who makes it, and why")
 	}
@@ -49,6 +55,9 @@ func Correct(ctx context.Context, documents adg.Documents, c Correction, origin 
 		if len(before) == maxCorrections {
 			return adg.Errorf(adg.Invalid, "the outcome of %s was corrected %d times, and that is enough: agree on it first", c.Deployment, maxCorrections)
 		}
+		if after >= 0 && len(before) != after {
+			return adg.Errorf(adg.Conflict, "somebody else corrected the outcome of %s since you looked at it", c.Deployment)
+		}
 		// Whoever takes the number first has it; the other finds it taken and takes the next.
 		key := fmt.Sprintf("%s/%03d", c.Deployment, len(before))
 		_, err = documents.WriteDocuments(ctx, []adg.Write{{Document: adg.Document{Kind: correctionKind, Key: key, Data: text}}}, entry)
@@ -60,27 +69,30 @@ func Correct(ctx context.Context, documents adg.Documents, c Correction, origin 
 
 // Corrections are those on record, those of one deployment in the order in which they were made.
 func Corrections(ctx context.Context, documents adg.Documents) ([]Correction, error) {
-	var all []Correction
-	for f := (adg.DocumentFilter{Kind: correctionKind, Limit: correctionPage}); ; {
-		page, err := documents.ListDocuments(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range page {
-			var c Correction
-			if err := json.Unmarshal(d.Data, &c); err != nil {
-				return nil, adg.Errorf(adg.Invalid, "the correction %s is damaged: %w", d.Key, err)
-			}
-			all = append(all, c)
-			f.After = d.Key
-		}
-		if len(page) < correctionPage {
-			return all, nil
-		}
-	}
+	return corrections(ctx, documents, "")
+}
+
+// CorrectionsOf are those of one deployment, in the order in which they were made.
+func CorrectionsOf(ctx context.Context, documents adg.Documents, deployment string) ([]Correction, error) {
+	return corrections(ctx, documents, deployment+"/")
 }
 
 // Private
+
+func corrections(ctx context.Context, documents adg.Documents, prefix string) ([]Correction, error) {
+	var all []Correction
+	for d, err := range adg.AllDocuments(ctx, documents, adg.DocumentFilter{Kind: correctionKind, Prefix: prefix, Limit: correctionPage}) {
+		if err != nil {
+			return nil, err
+		}
+		var c Correction
+		if err := json.Unmarshal(d.Data, &c); err != nil {
+			return nil, adg.Errorf(adg.Invalid, "the correction %s is damaged: %w", d.Key, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
 
 const (
 	correctionKind = "correction" // a document's key is the deployment and the correction's number

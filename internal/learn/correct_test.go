@@ -123,3 +123,26 @@ func TestOneDeploymentIsNotCorrectedForEver(t *testing.T) {
 		t.Errorf("%d corrections, %v", len(all), err)
 	}
 }
+
+func TestOfTwoWhoCorrectTheSameOneOutcomeOneIsTooLate(t *testing.T) {
+	store := remembering(t)
+	c := learn.Correction{Deployment: "shop-v2-x", Outcome: learn.Incident, Actor: "ann", Reason: "r"}
+	var together sync.WaitGroup
+	errs := make([]error, 4)
+	for i := range errs {
+		together.Go(func() { errs[i] = learn.CorrectAfter(t.Context(), store, c, 0, adg.AuditEntry{}) })
+	}
+	together.Wait()
+	late := 0
+	for _, err := range errs {
+		if adg.CodeOf(err) == adg.Conflict {
+			late++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	of, err := learn.CorrectionsOf(t.Context(), store, "shop-v2-x")
+	if other, otherErr := learn.CorrectionsOf(t.Context(), store, "shop-v2"); late != 3 || len(of) != 1 || err != nil || len(other) != 0 || otherErr != nil {
+		t.Errorf("%d were too late, and %d corrections are on record, %d of another: %v %v", late, len(of), len(other), err, otherErr)
+	}
+}

@@ -98,7 +98,12 @@ func (l *Learner) Refit() {
 		}
 	}
 	m := &l.model
+	flags := m.Scale.flags
 	m.Scale = fitScale(raw, len(m.Features), l.settings.Prior.moments(m.Features))
+	if !slices.Equal(flags, m.Scale.flags) {
+		m.dropTrees()
+		l.trees = 0
+	}
 	m.fitLinear(s, l.settings.Prior)
 	failures := count(s.failed)
 	grown := float64(l.outcomes - l.trees)

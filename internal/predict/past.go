@@ -34,7 +34,17 @@ func (l Lead) Better() (better bool, perRow float64) {
 	return l.Rows >= leadRows && perRow > 1.645*deviation, perRow
 }
 
+// Count adds one row: the probabilities of failure by the answer and by the base rate, and what came of it.
+func (l Lead) Count(answer, base float64, failed bool) Lead {
+	return l.count(loss(base, failed) - loss(answer, failed))
+}
+
 // Private
+
+func loss(p float64, failed bool) float64 {
+	const least = 1e-15
+	return surprise(logit(min(max(p, least), 1-least)), failed)
+}
 
 // The names of the features that are made of the past.
 const (

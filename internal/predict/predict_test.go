@@ -3,6 +3,7 @@ package predict
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -13,12 +14,13 @@ import (
 func TestWhatMattersIsLearned(t *testing.T) {
 	w := newWorld(1)
 	l := NewLearner(worldNames, Settings{Seed: 1})
-	answer, base := w.lived(l, 2000)
+	n := many(2000)
+	answer, base := w.lived(l, n)
 	if answer > 0.93*base {
 		t.Errorf("log-loss %.1f, of the base rate %.1f: too little was learned", answer, base)
 	}
 	card := l.Model().Card
-	if !card.Better || !strings.HasPrefix(card.Standing(), "better than your base rate (2000 outcomes") || *card.Score.AUC < 0.7 {
+	if !card.Better || !strings.HasPrefix(card.Standing(), fmt.Sprintf("better than your base rate (%d outcomes", n)) || *card.Score.AUC < 0.7 {
 		t.Errorf("%+v: %s", card, card.Standing())
 	}
 	risky := l.Model().predict(t, 400, 20, 20, "jobs")
@@ -29,7 +31,7 @@ func TestWhatMattersIsLearned(t *testing.T) {
 }
 
 func TestNoiseIsNotWorseThanTheBaseRateForLong(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(many(5)) {
 		w := newWorld(seed)
 		w.noise = true
 		l := NewLearner(worldNames, Settings{Seed: seed, Prior: Shipped()})
@@ -66,9 +68,9 @@ func TestTheAnswerLosesLittleAgainstTheUsualBlend(t *testing.T) {
 func TestWeightMovesBackWhenWhatWasLearnedIsNoLongerTrue(t *testing.T) {
 	w := newWorld(3)
 	l := NewLearner(worldNames, Settings{Seed: 1})
-	w.lived(l, 1500)
+	w.lived(l, many(1500))
 	w.noise = true
-	answer, base := w.lived(l, 1500)
+	answer, base := w.lived(l, many(1500))
 	if answer > base+25 {
 		t.Errorf("log-loss %.1f after the change, of the base rate %.1f", answer, base)
 	}
@@ -78,7 +80,7 @@ func TestSameRowsGiveTheSameModel(t *testing.T) {
 	var models [][]byte
 	for range 2 {
 		l := NewLearner(worldNames, Settings{Seed: 5, Prior: Shipped()})
-		newWorld(5).lived(l, 600)
+		newWorld(5).lived(l, many(600))
 		text, err := Encode(l.Model())
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +91,7 @@ func TestSameRowsGiveTheSameModel(t *testing.T) {
 		t.Error("two trainings on the same rows differ")
 	}
 	other := NewLearner(worldNames, Settings{Seed: 5})
-	newWorld(6).lived(other, 600)
+	newWorld(6).lived(other, many(600))
 	m, err := Decode(models[0])
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func TestSameRowsGiveTheSameModel(t *testing.T) {
 func TestModelPredictsTheSameAfterItWasStored(t *testing.T) {
 	l := NewLearner(worldNames, Settings{Seed: 2, Prior: Shipped()})
 	w := newWorld(2)
-	w.lived(l, 800)
+	w.lived(l, many(800))
 	m := l.Model()
 	text, err := Encode(m)
 	if err != nil {
@@ -120,10 +122,38 @@ func TestModelPredictsTheSameAfterItWasStored(t *testing.T) {
 	}
 }
 
+func TestFeatureThatIsMissingForTheFirstTimeLeavesTheModelInUse(t *testing.T) {
+	l := NewLearner([]string{"nf"}, Settings{Seed: 1})
+	add := func(files float64, failed bool) {
+		id, _ := l.Add([]float64{files}, "")
+		l.Learn(id, failed)
+	}
+	for i := range 400 {
+		add(float64(i%20), i%20 > 14 && i%3 > 0)
+	}
+	l.Refit()
+	if l.model.Experts[boostedOnRidge].Ensemble == nil {
+		t.Fatal("no trees were trained")
+	}
+	add(math.NaN(), false)
+	l.Refit()
+	text, err := Encode(l.Model())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := m.Predict([]float64{19}, "").Failure, l.Model().Predict([]float64{19}, "").Failure; got != want || m.Experts[boostedOnRidge].Ensemble == nil {
+		t.Errorf("%g, before it was stored %g", got, want)
+	}
+}
+
 func TestContributionsAddUpToThePrediction(t *testing.T) {
 	l := NewLearner(worldNames, Settings{Seed: 4, Prior: Shipped()})
 	w := newWorld(4)
-	w.lived(l, 1200)
+	w.lived(l, many(1200))
 	m := l.Model()
 	if m.Experts[forest].Ensemble == nil || m.Experts[boosted].Ensemble == nil {
 		t.Fatal("no trees were trained")
@@ -144,7 +174,7 @@ func TestContributionsAddUpToThePrediction(t *testing.T) {
 func TestEverySubsetOfTheFeaturesIsEnough(t *testing.T) {
 	l := NewLearner(worldNames, Settings{Seed: 1, Prior: Shipped()})
 	w := newWorld(8)
-	w.lived(l, 600)
+	w.lived(l, many(600))
 	m := l.Model()
 	for subset := range 1 << len(worldNames) {
 		values, service, _ := w.deployment()

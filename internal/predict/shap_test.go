@@ -11,7 +11,7 @@ import (
 func TestPartsOfATreeAreShapleyValues(t *testing.T) {
 	l := NewLearner(worldNames, Settings{Seed: 9})
 	w := newWorld(9)
-	w.lived(l, 900)
+	w.lived(l, many(900))
 	m := l.Model()
 	for _, tree := range []*Tree{m.Experts[boostedDeep].Ensemble.Trees[0], m.Experts[forest].Ensemble.Trees[0]} {
 		for range 5 {

@@ -33,8 +33,10 @@ var ridges = [...]struct {
 // fitLinear trains the linear experts.
 func (m *Model) fitLinear(s sample, prior *Prior) {
 	z, values := m.scaled(s.raw)
+	before := m.startOf(textbook, m.Scale.width())
+	m.Experts[textbook].Linear = nil
 	if failures := count(s.failed); len(z) >= textbookRows && failures > 0 && failures < len(z) {
-		plain := fitLogistic(z, s.failed, nil, ridge{strength: 1, start: m.startOf(textbook, m.Scale.width())})
+		plain := fitLogistic(z, s.failed, nil, ridge{strength: 1, start: before})
 		m.Experts[textbook].Linear = &plain
 	}
 	for i, v := range values {
@@ -127,6 +129,17 @@ func (m *Model) fitTrees(s sample, seed uint64) {
 	m.Experts[blendTrees].Members = []int{ridgeWeak, boosted, boostedDeep, forest}
 	// What others take for such tables: with it among the experts, the answer loses little against them.
 	m.Experts[blendUsual].Members = []int{textbook, boosted}
+}
+
+// dropTrees forgets the trees and the averages that they are in: some stand on weights, which fit one scale only.
+func (m *Model) dropTrees() {
+	m.Experts[boostedOnRidge].Linear = nil
+	for _, k := range []int{boosted, boostedDeep, forest, boostedOnRidge} {
+		m.Experts[k].Ensemble = nil
+	}
+	for _, k := range []int{blendAll, blendTrees, blendUsual} {
+		m.Experts[k].Members = nil
+	}
 }
 
 // scaled rows, and all their values in one.

@@ -3,6 +3,8 @@ package predict
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/deployguardian/adg/internal/race"
 )
 
 // world makes deployments of which the first feature matters much, the second a little where the third is high, and
@@ -34,6 +36,14 @@ func (w *world) deployment() (values []float64, service string, failed bool) {
 		risk = -3
 	}
 	return values, service, r.Float64() < sigmoid(risk)
+}
+
+// many is so many; a third while the race detector watches.
+func many(n int) int {
+	if race.Enabled {
+		return (n + 2) / 3
+	}
+	return n
 }
 
 // lived is a learner after so many deployments, and the log-loss of its answers and of the running base rate, summed.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -150,17 +149,6 @@ func (o Options) secrets() []adg.Secret {
 // sendable tells whether value can stand in a header.
 func sendable(value string) bool {
 	return value != "" && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
-}
-
-func proxyOf(text string) (func(*http.Request) (*url.URL, error), error) {
-	switch text {
-	case "":
-		return http.ProxyFromEnvironment, nil
-	case "direct":
-		return nil, nil
-	}
-	proxy, err := BaseURL("proxy", text)
-	return http.ProxyURL(proxy), err
 }
 
 func invalid(format string, args ...any) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/trace"
 )
 
 // Client sends requests as its Options say. It is safe for concurrent use.
@@ -79,6 +80,31 @@ func (c *Client) Do(ctx context.Context, req *http.Request) (Response, error) {
 // Exchange sends the request and returns the answer whatever its status; a body above the limit is cut. An error
 // means that there is no complete answer: Unavailable for what may pass, Permanent for what this client may not send.
 func (c *Client) Exchange(ctx context.Context, req *http.Request) (Response, error) {
+	return c.exchange(ctx, req, func(body io.Reader) ([]byte, bool, error) {
+		text, err := io.ReadAll(io.LimitReader(body, c.maxBytes+1))
+		if int64(len(text)) > c.maxBytes {
+			return text[:c.maxBytes], true, err
+		}
+		return text, false, err
+	})
+}
+
+// DoTail is Do for a body of which the end is wanted, such as a log: of a longer one Body is the last keep bytes, and
+// nothing is Truncated. More than a quarter of a gibibyte is not read: then Body is the end of that.
+func (c *Client) DoTail(ctx context.Context, req *http.Request, keep int) (Response, error) {
+	const most = 256 << 20
+	answer, err := c.exchange(ctx, req, func(body io.Reader) ([]byte, bool, error) {
+		text, err := readTail(io.LimitReader(body, most), keep)
+		return text, false, err
+	})
+	if err != nil {
+		return answer, err
+	}
+	return answer, c.statusError(req, answer)
+}
+
+// exchange sends the request and has the body read.
+func (c *Client) exchange(ctx context.Context, req *http.Request, read func(io.Reader) (text []byte, cut bool, err error)) (Response, error) {
 	if err := context.Cause(ctx); err != nil {
 		return Response{}, adg.Errorf(adg.Unavailable, "%s: not sent: %w", c.where(req), err)
 	}
@@ -93,15 +119,30 @@ func (c *Client) Exchange(ctx context.Context, req *http.Request) (Response, err
 		return Response{}, c.failure(ctx, req, err)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxBytes+1))
+	body, cut, err := read(answer.Body)
 	if err != nil {
 		return Response{}, c.cutShort(ctx, req, err)
 	}
-	r := Response{Status: answer.StatusCode, Header: answer.Header, Body: body}
-	if int64(len(body)) > c.maxBytes {
-		r.Body, r.Truncated = body[:c.maxBytes], true
+	return Response{Status: answer.StatusCode, Header: answer.Header, Body: body, Truncated: cut}, nil
+}
+
+// readTail reads to the end and returns the last keep bytes.
+func readTail(from io.Reader, keep int) ([]byte, error) {
+	var kept []byte
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(chunk)
+		kept = append(kept, chunk[:n]...)
+		if len(kept) > 2*keep || err != nil {
+			kept = append(kept[:0], kept[max(len(kept)-keep, 0):]...)
+		}
+		if err == io.EOF {
+			return kept, nil
+		}
+		if err != nil {
+			return kept, err
+		}
 	}
-	return r, nil
 }
 
 // Scrub makes text that came from outside fit for an error: the client's secrets and control characters are taken
@@ -144,8 +185,12 @@ func ValidURL(text string) error {
 // the clouds' metadata services. They are looked at after the name was resolved, right before connecting.
 func Dialer() *net.Dialer { return &net.Dialer{ControlContext: control} }
 
-// Dial connects as Dialer does, and knows the host by the name that it was asked for, not by its address alone.
+// Dial connects as Dialer does, and knows the host by the name that it was asked for, not by its address alone. A socket of
+// this machine's files is no address, and is not restricted.
 func Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if network == "unix" {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		ctx = context.WithValue(ctx, named{}, host)
 	}
@@ -157,7 +202,7 @@ func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 // maxConns bounds the connections to one host, idle ones included.
 const maxConns = 32
 
-// signer puts the configured headers on a copy of each request.
+// signer puts the configured headers, and the trace that it belongs to, on a copy of each request.
 type signer struct {
 	next   http.RoundTripper
 	header http.Header
@@ -174,6 +219,9 @@ func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	for name, values := range s.header {
 		req.Header[name] = values
+	}
+	if carried := trace.Carried(req.Context()); carried != "" {
+		req.Header.Set("Traceparent", carried)
 	}
 	return s.next.RoundTrip(req)
 }

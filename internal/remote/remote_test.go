@@ -129,6 +129,19 @@ func TestAGoodAnswerComesWithItsHeaderAndBody(t *testing.T) {
 	}
 }
 
+func TestOfALongBodyTheEndIsRead(t *testing.T) {
+	for _, lines := range []int{0, 1, 3, 100, 10000, 100000} {
+		text := strings.Repeat("a line of a log\n", lines) + "the end"
+		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, text) }))
+		const keep = 1000
+		answer, err := client(t, Options{MaxBytes: 10}).DoTail(t.Context(), get(t, server.URL), keep)
+		if want := text[max(len(text)-keep, 0):]; err != nil || string(answer.Body) != want || answer.Truncated {
+			t.Errorf("%d lines: %d bytes, %v", lines, len(answer.Body), err)
+		}
+		server.Close()
+	}
+}
+
 func TestCredentialsAreSentOnACopyOfTheRequest(t *testing.T) {
 	for _, c := range []struct {
 		name    string

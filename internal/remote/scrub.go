@@ -41,6 +41,7 @@ func replacer(secrets []adg.Secret) *strings.Replacer {
 		raw := []byte(value)
 		forms = append(forms, value, url.QueryEscape(value), url.PathEscape(value), hex.EncodeToString(raw),
 			base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), strings.Trim(strconv.Quote(value), `"`))
+		forms = append(forms, within(raw)...)
 	}
 	forms = slices.DeleteFunc(forms, func(f string) bool { return len(f) < shortest })
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
@@ -49,6 +50,21 @@ func replacer(secrets []adg.Secret) *strings.Replacer {
 		pairs = append(pairs, f, adg.Secret{}.String())
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// within is how bytes look in the base64 of something longer that they stand in, such as a header: what of it depends on
+// them alone, wherever they begin.
+func within(secret []byte) (forms []string) {
+	for before := range 3 {
+		padded := append(make([]byte, before), secret...)
+		first, last := (8*before+5)/6, 8*len(padded)/6
+		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			if first < last {
+				forms = append(forms, alphabet.EncodeToString(padded)[first:last])
+			}
+		}
+	}
+	return forms
 }
 
 // excerpt is at most 300 bytes of text on one line, without control characters.

@@ -205,7 +205,7 @@ func TestReplaySaysWhatWasChangedOnRecord(t *testing.T) {
 
 // A random life with random sources, targets and humans is made again without a difference, whole and compacted.
 func TestRandomLivesReplayEqual(t *testing.T) {
-	ended := map[adg.State]int{}
+	passed := map[adg.State]int{}
 	for seed := range uint64(3) {
 		live(t, func(t *testing.T, w *world) {
 			w.random = rand.New(rand.NewPCG(seed, 1))
@@ -216,12 +216,12 @@ func TestRandomLivesReplayEqual(t *testing.T) {
 				if people.IntN(6) == 0 { // refused where it comes too late
 					_ = w.store.Ask(t.Context(), adg.Command{ID: fmt.Sprint(people.Uint64()), Deployment: id, Actor: "ann", Kind: adg.CommandKind(1 + people.IntN(7))})
 				}
+				d, err := w.store.Deployment(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				passed[d.Status.State]++
 			}
-			d, err := w.store.Deployment(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ended[d.Status.State]++
 			w.wantEqual(w.replay(id))
 			if _, err := w.store.Compact(t.Context(), time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -229,8 +229,8 @@ func TestRandomLivesReplayEqual(t *testing.T) {
 			w.wantEqual(w.replay(id))
 		})
 	}
-	if len(ended) < 2 {
-		t.Errorf("the lives ended in %v only", ended)
+	if len(passed) < 3 {
+		t.Errorf("the lives were seen in %v only", passed)
 	}
 }
 

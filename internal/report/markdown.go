@@ -15,14 +15,8 @@ func Markdown(s Story) []byte {
 	for _, line := range s.Summary {
 		fmt.Fprintf(&out, "* **%s:** %s\n", line.Name, plain(line.Text))
 	}
-	out.WriteString("\n## Timeline\n\n| time | what | |\n|---|---|---|\n")
-	for _, e := range s.Timeline {
-		kind := e.Kind
-		if e.Urgent {
-			kind = "**" + kind + "**"
-		}
-		fmt.Fprintf(&out, "| %s | %s | %s |\n", e.At.UTC().Format("15:04:05.000"), kind, cell(e.Text))
-	}
+	out.WriteString("\n## Timeline\n\n")
+	writeTimeline(&out, s)
 	if p := s.Deployment.Spec.Prediction; p != nil {
 		writePrediction(&out, *p, s.Expected)
 	}

@@ -31,6 +31,8 @@ type Story struct {
 	Expected   Course // the probability of success in percent, from the prediction on; without points where nobody predicted
 	Checks     []Course
 	Baselines  []adg.Baseline
+	FirstBad   time.Time // since when health was not good any more before the release was condemned; zero: it was not
+	Impact     []Impact  // what users met, of a release that was condemned
 }
 
 // Line is a fact of the summary.
@@ -90,9 +92,15 @@ func Gather(ctx context.Context, m Memory, id string) (Story, error) {
 		return s, err
 	}
 	s.Expected = expected(d.Spec.Prediction, assessments)
+	if condemned := d.Status.Condemned; !condemned.IsZero() {
+		s.FirstBad = firstBad(assessments, condemned)
+		if s.Impact, err = impacts(ctx, m, d, s.Baselines); err != nil {
+			return s, err
+		}
+	}
 	s.Title = fmt.Sprintf("%s %s in %s: %s", d.Spec.Policy.Service, d.Spec.Release.Version, d.Spec.Policy.Environment, words(d.Status.State.String()))
 	s.Timeline = timeline(facts, s.Effects)
-	s.Summary = summary(s, assessments)
+	s.Summary = summary(s)
 	return s, nil
 }
 
@@ -180,7 +188,7 @@ func shares(releases []adg.Placement) string {
 	return strings.Join(parts, ", ")
 }
 
-func summary(s Story, assessments []adg.Assessment) []Line {
+func summary(s Story) []Line {
 	d := s.Deployment
 	lines := []Line{
 		{"Deployment", d.ID},
@@ -207,7 +215,7 @@ func summary(s Story, assessments []adg.Assessment) []Line {
 	}
 	if condemned := d.Status.Condemned; !condemned.IsZero() {
 		lines = append(lines, Line{"Condemned", stamp(condemned)})
-		if bad := firstBad(assessments, condemned); !bad.IsZero() {
+		if bad := s.FirstBad; !bad.IsZero() {
 			lines = append(lines, Line{"First bad health", fmt.Sprintf("%s, %s before", stamp(bad), condemned.Sub(bad).Round(time.Millisecond))})
 		}
 		if d.Status.State == adg.RolledBack {

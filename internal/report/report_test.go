@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"flag"
@@ -48,7 +49,7 @@ func rich(foreign string) Story {
 	s := Story{
 		Deployment: d, Title: "shop v2 in production: rolled back",
 		Decisions: []adg.Entry{{Seq: 7, Input: adg.Input{Assessment: &bad}, Decision: adg.Decision{
-			Kind: adg.RollBack, At: at(31), From: adg.Rolling, Next: adg.Status{State: adg.RollingBack}, Reasons: []string{foreign},
+			Kind: adg.RollBack, At: at(31), From: adg.Rolling, Next: adg.Status{State: adg.RollingBack, Condemned: at(31)}, Reasons: []string{foreign},
 		}}},
 		Checks: []Course{
 			{Check: check, Last: judged(adg.Fail, 0.5, foreign), Sent: []string{foreign}, Points: []Point{
@@ -59,6 +60,7 @@ func rich(foreign string) Story {
 		},
 		Baselines: []adg.Baseline{{Check: "error-rate", From: at(-60), To: at(0), Values: []float64{0.02, 0.03}, Bad: 2, Total: 100, Err: foreign}},
 	}
+	s.Impact = []Impact{{Check: "error-rate", Bad: 240, All: 1200, Usual: 24}}
 	s.Timeline = timeline([]adg.Fact{
 		{Kind: adg.FactStarted, At: at(0), Text: foreign, Actor: foreign},
 		{Kind: adg.FactPage, At: at(40), Text: foreign, Urgent: true},
@@ -68,7 +70,8 @@ func rich(foreign string) Story {
 	}})
 	course := []adg.Assessment{{At: at(10), Health: adg.Healthy, Success: ptr(0.9)}, {At: at(20), Health: adg.Degraded, Success: ptr(0.4)}, bad}
 	s.Expected = expected(d.Spec.Prediction, course)
-	s.Summary = summary(s, course)
+	s.FirstBad = firstBad(course, d.Status.Condemned)
+	s.Summary = summary(s)
 	return s
 }
 
@@ -104,10 +107,65 @@ func TestTheReportIsAsItWasReviewed(t *testing.T) {
 	golden(t, "rolled_back.html", html(t, s))
 }
 
+func TestThePostMortemIsAsItWasReviewed(t *testing.T) {
+	golden(t, "post_mortem.md", PostMortem(troubled("5 % of requests fail")))
+}
+
+// troubled is a rich story in which a lot went wrong on the way back, too.
+func troubled(foreign string) Story {
+	s := rich(foreign)
+	st := &s.Deployment.Status
+	st.Attempt, st.Fallback, st.Suspended, st.Doubt = 2, true, foreign, foreign
+	st.Obstacles = []adg.Obstacle{{Text: foreign}}
+	s.Deployment.Spec.Release.Schema, s.Deployment.Spec.Author = "42", foreign
+	s.Effects = []adg.Effect{
+		{Begun: at(1), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v2"}, Share: 100}}}},
+		{Begun: at(31), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}}, Outcome: &adg.Outcome{At: at(33), Took: 2 * time.Second, Err: foreign}},
+		{Begun: at(34), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}}, Outcome: &adg.Outcome{
+			At: at(36), Took: 2 * time.Second, Observed: adg.Observed{Log: foreign, Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}},
+		}},
+	}
+	return s
+}
+
+func TestThePostMortemOfAGoodDeploymentBlamesNobody(t *testing.T) {
+	s := rich("fine")
+	s.Deployment.Status, s.FirstBad, s.Impact, s.Decisions, s.Effects = adg.Status{State: adg.Succeeded, Since: at(60)}, time.Time{}, nil, nil, nil
+	s.Checks = nil
+	got := string(PostMortem(s))
+	for _, wrong := range []string{"condemned at", "0001", "NaN", "live again", "Mend"} {
+		if strings.Contains(got, wrong) {
+			t.Errorf("it says %q:\n%s", wrong, got)
+		}
+	}
+	if !strings.Contains(got, "No release was condemned; it is succeeded") || !strings.Contains(got, "Nothing was rolled back.") {
+		t.Error(got)
+	}
+}
+
+// The windows of two measurements overlap, a counter is set to zero, another instance comes later, and what was counted before the deployment does not count.
+func TestImpactCountsEachRequestOnce(t *testing.T) {
+	samples := func(values ...float64) (all []adg.Sample) {
+		for i, v := range values {
+			all = append(all, adg.Sample{At: at(10 * float64(i)), Value: v})
+		}
+		return all
+	}
+	whole := samples(100, 110, 130, 5, 25)
+	c := counter{}
+	c.add([]adg.Series{{Labels: map[string]string{"pod": "a"}, Samples: whole[:3]}}, start)
+	c.add([]adg.Series{{Labels: map[string]string{"pod": "a"}, Samples: whole[1:]}, {Labels: map[string]string{"pod": "b"}, Samples: samples(7, 8)}}, start)
+	c.add([]adg.Series{{Labels: map[string]string{"pod": "a"}, Samples: []adg.Sample{{At: at(-10), Value: 0}, {At: at(40), Value: math.NaN()}}}}, start)
+	if got := c.increase(); got != 10+20+5+20+1 {
+		t.Errorf("counted %g", got)
+	}
+}
+
 func TestHostileTextStaysText(t *testing.T) {
 	s := rich(hostile)
 	page, text := string(html(t, s)), string(Markdown(s))
-	for name, got := range map[string]string{"HTML": page, "Markdown": text} {
+	after := string(PostMortem(troubled(hostile)))
+	for name, got := range map[string]string{"HTML": page, "Markdown": text, "post-mortem": after} {
 		if adg.Printable(got) != got {
 			t.Errorf("%s holds control characters", name)
 		}
@@ -119,7 +177,7 @@ func TestHostileTextStaysText(t *testing.T) {
 			t.Errorf("%s holds a script", name)
 		}
 	}
-	for _, line := range strings.Split(text, "\n") {
+	for _, line := range strings.Split(text+after, "\n") {
 		if strings.HasPrefix(line, "# h1") {
 			t.Error("a heading was made of foreign text")
 		}
@@ -199,5 +257,65 @@ func TestAPlotOfManyPointsKeepsTheFirstAndTheLast(t *testing.T) {
 	few := thin(many, 600)
 	if len(few) != 600 || few[0] != many[0] || few[599] != many[9999] {
 		t.Errorf("%d points from %v to %v", len(few), few[0], few[len(few)-1])
+	}
+}
+
+func TestTheAppendixNamesWhatChangedAndFoldsTheRest(t *testing.T) {
+	c := Change{From: "aaaaaaaaaaaaaaaa", To: "b", Changed: 3, Files: []string{"a.go", "db/1.sql"}, Migrations: []string{"db/1.sql"}, Commits: []Commit{{ID: "b", At: start, Author: "ann", Subject: hostile}}}
+	got := string(Appendix(c))
+	for _, want := range []string{"From aaaaaaaaaaaa to b: 3 files.", "* b 2026-03-01: ", "(ann)", "* and 1 more", "* db/1.sql\n\nFiles:"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "<script") || adg.Printable(got) != got {
+		t.Errorf("foreign text is markup:\n%s", got)
+	}
+	if got := string(Appendix(Change{})); !strings.Contains(got, "No commit") || !strings.Contains(got, "None that its path") {
+		t.Error(got)
+	}
+}
+
+// recorded is a memory that holds one deployment and the counters of one check.
+type recorded struct {
+	Memory
+	d adg.Deployment
+}
+
+func (r recorded) Deployment(context.Context, string) (adg.Deployment, error)       { return r.d, nil }
+func (r recorded) Entries(context.Context, string, int64, int) ([]adg.Entry, error) { return nil, nil }
+func (r recorded) Effects(context.Context, string) ([]adg.Effect, error)            { return nil, nil }
+func (r recorded) Facts(context.Context, string) ([]adg.Fact, error)                { return nil, nil }
+func (r recorded) Baselines(context.Context, string) ([]adg.Baseline, error) {
+	return []adg.Baseline{{Check: "errors", Bad: 1, Total: 100}}, nil
+}
+
+func (r recorded) Assessments(context.Context, string, adg.MeasurementFilter) ([]adg.Assessment, error) {
+	return []adg.Assessment{{At: at(5), Health: adg.Healthy}, {At: at(10), Health: adg.Unhealthy}}, nil
+}
+
+func (r recorded) Measurements(context.Context, string, adg.MeasurementFilter) ([]adg.Measurement, error) {
+	rises := func(to float64) []adg.Series {
+		return []adg.Series{{Samples: []adg.Sample{{At: at(0), Value: 0}, {At: at(10), Value: to}}}}
+	}
+	return []adg.Measurement{
+		{Check: "errors", At: at(10), Bad: rises(50), Total: rises(200)}, {Check: "errors", At: at(11), Bad: rises(50), Total: rises(200)},
+		{Check: "errors", Arm: adg.BaselineArm, At: at(10), Bad: rises(7), Total: rises(9000)},
+	}, nil
+}
+
+func TestTheImpactIsThatOfTheReleaseThatWasCondemned(t *testing.T) {
+	d := rich("fine").Deployment
+	d.Spec.Policy.Checks = []adg.Check{{Name: "errors", Bad: "bad", Total: "total"}, {Name: "latency", Query: "p95"}}
+	s, err := Gather(t.Context(), recorded{d: d}, d.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Impact{{Check: "errors", Bad: 50, All: 200, Usual: 2}}, s.Impact); diff != "" || !s.FirstBad.Equal(at(10)) {
+		t.Errorf("first bad at %s, impact (-want +got):\n%s", s.FirstBad, diff)
+	}
+	d.Status.Condemned = time.Time{}
+	if s, err = Gather(t.Context(), recorded{d: d}, d.ID); err != nil || s.Impact != nil || !s.FirstBad.IsZero() {
+		t.Errorf("of one that was not condemned: %v, %v", s.Impact, err)
 	}
 }

@@ -98,6 +98,9 @@ func (l *life) timers() []time.Time {
 		}
 	case adg.RollingBack:
 		all = append(all, s.Entered.Add(p.Rollback.Timeout))
+		if !l.lastStage() {
+			all = append(all, s.Entered.Add(p.Rollback.Over/backStages))
+		}
 	case adg.VerifyingRollback:
 		all = append(all, s.Entered.Add(p.Rollback.VerifyMax))
 	case adg.Pending, adg.Blocked, adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:

@@ -40,7 +40,7 @@ func (l *life) command() bool {
 		return true
 	}
 	l.obeyed = false
-	l.because("%s by %s is refused: %s", c.Kind, c.Actor, refusal)
+	l.because("%s", c.Refusal(refusal))
 	return false
 }
 
@@ -56,7 +56,14 @@ func (l *life) who() string {
 }
 
 // first tells whether a second human is wanted and this is the first one again.
-func (l *life) first() bool { return l.p.FourEyes && l.in.Command.Actor == l.spec.Actor }
+func (l *life) first() bool {
+	c := l.in.Command
+	return l.p.FourEyes && (c.Actor == "" || l.spec.By(c.Actor) || l.spec.By(c.Address))
+}
+
+func (l *life) second() string {
+	return "the policy wants a second human, and " + l.in.Command.Actor + " started the deployment or wrote the change"
+}
 
 // promote skips what is left of the bake, the pause or the phase, whatever the health: it is on record.
 func (l *life) promote() string {
@@ -68,7 +75,7 @@ func (l *life) promote() string {
 	case !s.Reached:
 		return "the target has not done the step yet"
 	case s.HeldBy == heldPause && l.first():
-		return "the policy wants a second human, and " + l.in.Command.Actor + " started the deployment"
+		return l.second()
 	}
 	why := fmt.Sprintf("promoted by %s, health %s", l.who(), l.describe())
 	if forward == adg.Verifying {
@@ -190,7 +197,7 @@ func (l *life) goBack(cause int, why string) {
 func (l *life) approve() string {
 	s := &l.s
 	if l.first() {
-		return "the policy wants a second human, and " + l.in.Command.Actor + " started the deployment"
+		return l.second()
 	}
 	switch {
 	case (s.State == adg.Pending || s.State == adg.Gated) && l.wantsApproval() && s.Approved == "":

@@ -7,10 +7,6 @@ import (
 	"github.com/deployguardian/adg"
 )
 
-// turnedBadLimit is how many services that turn bad within five minutes look like a common cause, which rolling back
-// one service would not cure.
-const turnedBadLimit = 3
-
 // condemn finds the release bad. What follows is the trust's to say: a note, a question, or a rollback. It is false
 // when the deployment goes on as before.
 func (l *life) condemn(cause int, why string) bool {
@@ -93,7 +89,7 @@ func (l *life) obstacle() string {
 	case l.p.Rollback.SchemaIrreversible:
 		return "the schema change cannot be undone: roll forward"
 	}
-	return ""
+	return l.barred()
 }
 
 // stuck calls a human to a release that is bad and has no way back. It is held until a human has decided.
@@ -214,10 +210,10 @@ func (l *life) blocked() (why string, call bool) {
 		return "the line is stopped: " + f.Stopped, true
 	case f.Rolling != "":
 		return "deployment " + f.Rolling + " of the service is being rolled back", false
-	case f.TurnedBad >= turnedBadLimit:
-		return fmt.Sprintf("%d services turned bad within 5 minutes: that looks like a common cause, and a human has to decide", f.TurnedBad), true
-	case f.Rollbacks >= r.PerHour:
-		return fmt.Sprintf("%d automatic rollbacks within the hour, the limit is %d", f.Rollbacks, r.PerHour), true
+	case f.CommonCause() != "":
+		return f.CommonCause(), true
+	case f.Rollbacks >= f.PerHour(r):
+		return fmt.Sprintf("%d automatic rollbacks within the hour, the limit is %d", f.Rollbacks, f.PerHour(r)), true
 	case l.s.Op != "":
 		return "waiting for the outcome of " + l.s.Op, false
 	}
@@ -229,7 +225,7 @@ func (l *life) callFor(block string, call bool) {
 	if !call {
 		return
 	}
-	if f := l.in.Fleet; f.Stopped == "" && f.Rolling == "" && f.TurnedBad >= turnedBadLimit && l.s.Asked.IsZero() {
+	if f := l.in.Fleet; f.Stopped == "" && f.Rolling == "" && f.CommonCause() != "" && l.s.Asked.IsZero() {
 		l.s.Asked = l.now
 	}
 	l.page("the rollback waits: " + block)

@@ -26,6 +26,7 @@ var allEvents = []string{
 	"health healthy", "health degraded", "health unhealthy", "health unknown", "no assessment", "nothing to measure",
 	"outcome done", "outcome not done yet", "outcome error", "outcome final error", "outcome of another operation", "the outcome is lost",
 	"target done", "target not done", "target failed", "target lies", "target silent", "target speaks of another operation",
+	"the way back is blocked", "the way back is doubtful", "the rehearsal fails",
 	"command none", "command promote", "command hold", "command resume", "command rollback", "command cancel", "command approve", "command reject",
 	"gate open", "gate shut", "gate unknown", "gate refused",
 	"the line is stopped", "another rollback of the service", "three services turned bad", "the hourly limit", "a newer deployment",

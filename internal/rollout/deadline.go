@@ -53,10 +53,16 @@ func (l *life) end() time.Time {
 // allowance is the time that a rollback may take, and at least a second.
 func allowance(r adg.RollbackPolicy) time.Duration {
 	attempts := time.Duration(max(r.Attempts, 1))
-	if r.Timeout > allowanceLimit/attempts || r.VerifyMax > allowanceLimit {
+	if r.Fallback != "" {
+		attempts *= 2
+	}
+	if r.Over > 0 {
+		attempts *= backStages
+	}
+	if r.Timeout > allowanceLimit/attempts || r.VerifyMax > allowanceLimit || r.Over > allowanceLimit {
 		return allowanceLimit
 	}
-	return max(min(r.VerifyMax+attempts*r.Timeout, allowanceLimit), time.Second)
+	return max(min(r.VerifyMax+attempts*r.Timeout+r.Over, allowanceLimit), time.Second)
 }
 
 // outOfTime does what the policy says about a deployment that goes forward still at its deadline.

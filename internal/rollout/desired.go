@@ -43,19 +43,8 @@ func Desired(d adg.Deployment, step int) adg.Desired {
 	return adg.Desired{Deployment: d.ID, Releases: releases, Timeout: d.Spec.Policy.Settle}
 }
 
-// Private
-
-// alone is the state after the last step: nothing but the new release.
-func alone(d adg.Deployment) adg.Desired {
-	return adg.Desired{
-		Deployment: d.ID,
-		Releases:   []adg.Placement{{Release: d.Spec.Release, Share: 100, Role: adg.StableRole}},
-		Timeout:    d.Spec.Policy.Settle,
-	}
-}
-
-// restored is the state that a rollback asks for.
-func restored(d adg.Deployment) adg.Desired {
+// Restored is the state that a rollback asks for, without OpID. There has to be a way back.
+func Restored(d adg.Deployment) adg.Desired {
 	return adg.Desired{
 		Deployment: d.ID,
 		Releases: []adg.Placement{
@@ -67,9 +56,21 @@ func restored(d adg.Deployment) adg.Desired {
 	}
 }
 
-// wayBack tells whether there is a release to go back to. The release itself is none.
+// Private
+
+// alone is the state after the last step: nothing but the new release.
+func alone(d adg.Deployment) adg.Desired {
+	return adg.Desired{
+		Deployment: d.ID,
+		Releases:   []adg.Placement{{Release: d.Spec.Release, Share: 100, Role: adg.StableRole}},
+		Timeout:    d.Spec.Policy.Settle,
+	}
+}
+
+// wayBack tells whether there is a release to go back to. The release itself is none, and neither is one of the same version:
+// no target could tell the two apart.
 func wayBack(spec *adg.Spec) bool {
-	return spec.LastGood != nil && spec.LastGood.Identity() != spec.Release.Identity()
+	return spec.LastGood != nil && spec.LastGood.Identity() != spec.Release.Identity() && spec.LastGood.Version != spec.Release.Version
 }
 
 // firstStep is where a deployment begins: without a release to share the traffic with there is only all of it.

@@ -12,8 +12,12 @@ func (l *life) start() {
 	l.s.Deadline = l.now.Add(l.p.Deadline)
 	l.tell(adg.FactStarted, "deployment started by "+l.spec.Actor)
 	if !wayBack(l.spec) {
-		l.because("there is no last good release: no rollback is possible")
-		l.tell(adg.FactWarning, "no rollback is possible: there is no last good release to go back to")
+		why := "there is no last good release to go back to"
+		if good := l.spec.LastGood; good != nil && good.Version == l.spec.Release.Version && good.Identity() != l.spec.Release.Identity() {
+			why = "the last good release has the same version: give each change a version of its own"
+		}
+		l.because("no rollback is possible: %s", why)
+		l.tell(adg.FactWarning, "no rollback is possible: "+why)
 		if len(l.p.Strategy.Steps) > 1 {
 			l.because("without a release to share the traffic with, the steps below 100 %% are skipped")
 		}

@@ -107,8 +107,18 @@ func (l *randomLife) checkEffects(in *adg.Input, dec *adg.Decision, fail failing
 	}
 	if want.Rollback {
 		good := l.d.Spec.LastGood
-		if good == nil || want.Releases[0].Release != *good || want.Releases[0].Share != 100 || good.Identity() == l.d.Spec.Release.Identity() {
+		if good == nil || want.Releases[0].Release != *good || good.Identity() == l.d.Spec.Release.Identity() || good.Version == l.d.Spec.Release.Version {
 			fail("a rollback to %+v", want.Releases)
+		}
+		if want.Approved != is.Approved {
+			fail("a rollback that %q has approved, not %q", want.Approved, is.Approved)
+		}
+		before := 0.0
+		if l.want != nil && l.want.Rollback && was.Fallback == is.Fallback {
+			before = l.want.Releases[0].Share
+		}
+		if share := want.Releases[0].Share; share < before || share < 100 && (p.Rollback.Over == 0 || is.Fallback) {
+			fail("a rollback to %g %% after one to %g %%", share, before)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/race"
 	"github.com/deployguardian/adg/internal/rollout"
 )
 
@@ -20,14 +21,18 @@ import (
 const maxTicks = 20_000
 
 func TestInvariantsHoldOverRandomLives(t *testing.T) {
-	lives, checks := 10_000, 10_000
+	lives, few := 10_000, race.Enabled || testing.Short()
+	if few {
+		lives = 500
+	}
+	checks := lives
 	if testing.Short() {
-		lives, checks = 2_000, 5*2_000 // rapid takes a fifth of them then
+		checks *= 5 // rapid takes a fifth of them then
 	}
 	if err := flag.Set("rapid.checks", strconv.Itoa(checks)); err != nil {
 		t.Fatal(err)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // much garbage, little memory: the race detector makes collecting dear
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // much garbage, little memory
 	seen := coverage{}
 	lived, ticks := 0, 0
 	rapid.Check(t, func(r *rapid.T) {
@@ -40,7 +45,7 @@ func TestInvariantsHoldOverRandomLives(t *testing.T) {
 	if lived < lives {
 		t.Errorf("%d lives were lived, %d are wanted", lived, lives)
 	}
-	if !testing.Short() {
+	if !few {
 		seen.complete(t)
 	}
 }
@@ -88,6 +93,12 @@ func randomPolicy(r *rapid.T) adg.Policy {
 		Attempts: rapid.IntRange(1, 3).Draw(r, "attempts"), Timeout: pick("timeout", 30*time.Second, time.Minute),
 		VerifyFor: pick("verify for", 20*time.Second, 40*time.Second), VerifyMax: pick("verify max", 2*time.Minute, 4*time.Minute),
 		HoldFor: pick("hold for", 0, time.Hour), PerHour: 2, SchemaIrreversible: flip("irreversible"),
+	}
+	if flip("fallback") {
+		p.Rollback.Fallback = "spare"
+	}
+	if p.Strategy.Kind == adg.Canary || p.Strategy.Kind == adg.FeatureFlag {
+		p.Rollback.Over = pick("over", 0, 0, time.Minute)
 	}
 	if flip("risk") {
 		p.Risk = adg.RiskPolicy{Warn: adg.RiskLimit{Below: 0.9}, Approve: adg.RiskLimit{Below: 0.7}, Block: adg.RiskLimit{Bound: adg.BoundUpper, Below: 0.6}}
@@ -354,7 +365,21 @@ func (l *randomLife) hear(need rollout.Need, in *adg.Input, d *dice, add func(st
 		}
 		in.Outcome = out
 	}
-	if need.Observe || strange == 22 {
+	if need.Rehearse || strange == 21 {
+		in.Rehearsal = &adg.Rehearsal{}
+		switch d.roll(16) {
+		case 15:
+			in.Rehearsal.Obstacles = []adg.Obstacle{{Name: "release", Final: true, Text: "it is gone"}}
+			add("the way back is blocked")
+		case 14:
+			in.Rehearsal.Obstacles = []adg.Obstacle{{Name: "capacity", Text: "there may be no room"}}
+			add("the way back is doubtful")
+		case 13:
+			in.Rehearsal.Err = "nobody answers"
+			add("the rehearsal fails")
+		}
+	}
+	if need.Observe || strange == 22 || s.State == adg.Pending && strange > 15 {
 		add("%s", []string{"target done", "target done", "target not done", "target failed", "target lies", "target silent", "target speaks of another operation"}[l.target])
 		if l.target != 5 {
 			seen := l.observed(l.target)
@@ -382,5 +407,9 @@ func (l *randomLife) observed(kind int) adg.Observed {
 	case 6:
 		return adg.Observed{Done: true, OpID: "d/999"}
 	}
-	return adg.Observed{Done: true, OpID: l.want.OpID, Releases: slices.Clone(l.want.Releases)}
+	seen := adg.Observed{Done: true, OpID: l.want.OpID, Releases: slices.Clone(l.want.Releases)}
+	if l.want.Rollback && l.ticks%7 > 0 {
+		seen.Suspended = "automated sync"
+	}
+	return seen
 }

@@ -14,8 +14,11 @@ func (l *life) rollBack(automatic bool, why string) {
 	s := &l.s
 	s.Rollbacks++
 	s.Attempt, s.Paging = 0, false
+	if from := served(l.spec, &l.d.Status); l.p.Rollback.Over > 0 && from > 0 {
+		s.Back, s.BackFrom = 1, from
+	}
 	if automatic {
-		l.dec.Slot = l.p.Rollback.PerHour
+		l.dec.Slot = l.in.Fleet.PerHour(l.p.Rollback)
 	}
 	good := l.spec.LastGood.Version
 	l.because("rolling back to %s: %s", good, why)
@@ -29,6 +32,8 @@ func (l *life) rollingBack() {
 	s, r := &l.s, l.p.Rollback
 	late := !l.now.Before(s.Entered.Add(r.Timeout))
 	switch {
+	case !l.lastStage():
+		l.staging()
 	case l.failure != "":
 		l.failed(l.failure)
 	case s.Op != "" && late:
@@ -38,7 +43,7 @@ func (l *life) rollingBack() {
 		l.because("waiting for the outcome of %s", s.Op)
 	case l.seen != nil && l.back(*l.seen):
 		l.restoredAt()
-	case s.Reached && l.seen != nil && l.seen.Failed:
+	case s.Reached && l.seen != nil && l.seen.Failed && l.ours(*l.seen):
 		l.failed("the target gave up: " + l.seen.Text)
 	case s.Reached && late:
 		l.failed("the target was not back within " + short(r.Timeout))
@@ -57,9 +62,11 @@ func (l *life) rollingBack() {
 func (l *life) verifyingRollback() {
 	s, r := &l.s, l.p.Rollback
 	reported := l.seen != nil && l.back(*l.seen)
-	if l.seen != nil && l.seen.Done && l.ours(*l.seen) && l.elsewhere(*l.seen) {
-		l.undone()
-		return
+	if l.seen != nil && l.ours(*l.seen) && l.elsewhere(*l.seen) {
+		if bad, _ := l.seen.Share(l.spec.Release.Version); l.seen.Done || bad >= 1 { // who sees others at work does not say done
+			l.undone()
+			return
+		}
 	}
 	late := !l.now.Before(s.Entered.Add(r.VerifyMax))
 	proof := fmt.Sprintf("good for %s of %s, now %s", short(s.Good), short(r.VerifyFor), l.describe())
@@ -93,7 +100,7 @@ func (l *life) fail(why string) {
 func (l *life) attempt() {
 	l.s.Attempt++
 	l.s.Reached = false
-	l.apply(restored(l.d))
+	l.apply(l.onTheWayBack())
 }
 
 // failed counts an attempt that came to nothing.
@@ -101,6 +108,8 @@ func (l *life) failed(why string) {
 	s, r := &l.s, l.p.Rollback
 	s.Reached, s.Entered = false, l.now
 	switch {
+	case (l.final || s.Attempt >= r.Attempts) && r.Fallback != "" && !s.Fallback:
+		l.fallBack(why)
 	case l.final:
 		l.fail(fmt.Sprintf("attempt %d of %d failed for good: %s", s.Attempt, r.Attempts, why))
 	case s.Attempt >= r.Attempts:
@@ -108,6 +117,15 @@ func (l *life) failed(why string) {
 	default:
 		l.because("attempt %d of %d failed: %s; the next is in %s", s.Attempt, r.Attempts, why, short(backoff(s.Attempt)))
 	}
+}
+
+// fallBack goes on with the policy's other target.
+func (l *life) fallBack(why string) {
+	s, r := &l.s, l.p.Rollback
+	l.because("attempt %d of %d failed: %s; the fallback target %s takes over", s.Attempt, r.Attempts, why, r.Fallback)
+	l.tell(adg.FactPage, "the target failed to roll back, and the fallback target "+r.Fallback+" takes over: "+why)
+	s.Fallback, s.Attempt, s.Back = true, 0, 0 // there is no time to lose any more
+	l.attempt()
 }
 
 // restoredAt begins the verification: what was known of the bad release is forgotten.
@@ -148,7 +166,11 @@ func (l *life) rolledBack(proof string) {
 	l.dec.Standing = &adg.ReleaseRecord{
 		Environment: spec.Policy.Environment, Release: spec.Release, Standing: adg.StandingRolledBack, Since: l.now, Deployment: l.d.ID, Why: why,
 	}
-	l.tell(adg.FactRolledBack, "rolled back: "+spec.LastGood.Version+" is live and verified")
+	text := "rolled back: " + spec.LastGood.Version + " is live and verified"
+	if l.s.Suspended != "" {
+		text += "; " + l.s.Suspended + " stays suspended until another release is wanted there, or the hold is lifted"
+	}
+	l.tell(adg.FactRolledBack, text)
 }
 
 // blame puts the release on hold, unless it was merely cancelled.
@@ -159,7 +181,7 @@ func (l *life) blame(why string) {
 	spec := l.spec
 	hold := adg.ReleaseHold{
 		Service: spec.Policy.Service, Environment: spec.Policy.Environment, Identity: spec.Release.Identity(),
-		Reason: why, Actor: "adg", Since: l.now,
+		Reason: why, Actor: "adg", Since: l.now, Deployment: l.d.ID, Release: spec.Release, Suspended: l.s.Suspended,
 	}
 	if l.s.Rule == causeHuman && l.s.Approved != "" {
 		hold.Actor = l.s.Approved

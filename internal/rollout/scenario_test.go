@@ -104,6 +104,9 @@ func (sc *scenario) directive(n int, line string) error {
 		return sc.release(words[1:])
 	case "prediction":
 		return sc.prediction(words[1:])
+	case "author":
+		sc.spec.Author = strings.Join(words[1:], " ")
+		return nil
 	case "at":
 		if len(words) < 3 {
 			return fmt.Errorf("say when and what: at 1m health unhealthy")
@@ -126,7 +129,7 @@ func (sc *scenario) directive(n int, line string) error {
 		sc.events = append(sc.events, e)
 		return nil
 	}
-	return fmt.Errorf("unknown word %q: choose one of policy, release, prediction, at, timeline", words[0])
+	return fmt.Errorf("unknown word %q: choose one of policy, release, prediction, author, at, timeline", words[0])
 }
 
 func (sc *scenario) release(words []string) error {
@@ -200,7 +203,7 @@ func setValue(p *adg.Policy, key, value string) error {
 	durations := map[string]*time.Duration{
 		"interval": &p.Interval, "warm-up": &p.WarmUp, "settle": &p.Settle, "deadline": &p.Deadline, "unknown-hold": &p.UnknownHold,
 		"gate-timeout": &p.GateTimeout, "keep": &p.Strategy.Keep, "recover": &r.Recover, "ask-timeout": &r.AskTimeout,
-		"timeout": &r.Timeout, "verify-for": &r.VerifyFor, "verify-max": &r.VerifyMax, "hold-for": &r.HoldFor,
+		"timeout": &r.Timeout, "over": &r.Over, "verify-for": &r.VerifyFor, "verify-max": &r.VerifyMax, "hold-for": &r.HoldFor,
 	}
 	if d, ok := durations[key]; ok {
 		return positive(d, value)
@@ -220,6 +223,9 @@ func setValue(p *adg.Policy, key, value string) error {
 		return p.Risk.Approve.UnmarshalText([]byte(value))
 	case "block":
 		return p.Risk.Block.UnmarshalText([]byte(value))
+	case "fallback":
+		r.Fallback = value
+		return nil
 	case "attempts":
 		return count(&r.Attempts, value)
 	case "per-hour":

@@ -64,7 +64,7 @@ func TestEveryLawHasAScenario(t *testing.T) {
 
 func TestScenarioMistakesAreReportedWithFileAndLine(t *testing.T) {
 	for _, row := range []struct{ mistake, text, want string }{
-		{"an unknown word", "# t\npolice trust auto", `f:2: unknown word "police": choose one of policy, release, prediction, at, timeline`},
+		{"an unknown word", "# t\npolice trust auto", `f:2: unknown word "police": choose one of policy, release, prediction, author, at, timeline`},
 		{"an unknown policy", "policy trusty auto", `f:1: unknown policy "trusty"`},
 		{"an unknown event", "at 1m weather rain", `f:1: unknown event "weather": choose one of`},
 		{"an unknown health", "at 1m health fine", `f:1: unknown health "fine": choose one of`},
@@ -72,7 +72,7 @@ func TestScenarioMistakesAreReportedWithFileAndLine(t *testing.T) {
 		{"time that runs backward", "at 2m newer d-2\nat 1m newer d-3", "f:2: 1m0s is before the line above"},
 		{"a step without bake", "policy strategy canary 5%", `f:1: "5%" is no step like 25%/1m`},
 		{"steps that do not end at 100 %", "policy strategy canary 5%/1m", "f: strategy canary: the last step is 5 %, it has to be 100"},
-		{"two mistakes at once", "x\ny", "f:1: unknown word \"x\": choose one of policy, release, prediction, at, timeline\nf:2: unknown word \"y\""},
+		{"two mistakes at once", "x\ny", "f:1: unknown word \"x\": choose one of policy, release, prediction, author, at, timeline\nf:2: unknown word \"y\""},
 		{"a command of nobody", "at 1m command promote", "f:1: write: command promote by bob: why"},
 		{"no line but a colon", ": why", "f:1: nothing before the colon"},
 	} {

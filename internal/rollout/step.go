@@ -83,6 +83,8 @@ func (l *life) decide() {
 	if l.s.State == adg.Pending {
 		l.start()
 	}
+	l.rehearse()
+	l.suspended()
 	switch {
 	case l.command():
 	case l.superseded():

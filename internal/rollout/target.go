@@ -37,6 +37,26 @@ func (l *life) hear() {
 
 // Private
 
+// suspended notes what the target keeps from undoing a rollback. Somebody who lets it go before the rollback was verified
+// is told to everybody.
+func (l *life) suspended() {
+	s := &l.s
+	if l.seen == nil || s.Op != "" || s.Fallback || s.State != adg.RollingBack && s.State != adg.VerifyingRollback {
+		return // a fallback knows nothing of what the first target has suspended
+	}
+	what := l.seen.Suspended
+	switch {
+	case what == s.Suspended:
+		return
+	case what != "":
+		l.because("suspended: %s", what)
+	case s.State == adg.VerifyingRollback:
+		l.because("%s is no longer suspended", s.Suspended)
+		l.tell(adg.FactPage, s.Suspended+" was resumed by somebody else during the rollback: it may bring the bad release back")
+	}
+	s.Suspended = what
+}
+
 // outcome counts an attempt that ended.
 func (l *life) outcome(ok bool) {
 	s := &l.s
@@ -128,7 +148,7 @@ func (l *life) targetFailure() string {
 		return "the target failed: " + l.failure
 	case s.Attempt > maxRetries:
 		return fmt.Sprintf("the target failed %d times in a row", s.Attempt)
-	case l.seen != nil && l.seen.Failed:
+	case l.seen != nil && l.seen.Failed && l.ours(*l.seen):
 		return "the target gave up: " + l.seen.Text
 	case waiting && l.p.Settle > 0 && !l.now.Before(s.Entered.Add(l.p.Settle)):
 		return fmt.Sprintf("the target did not reach %s within %s", percent(l.p.Strategy.Steps[s.Step].Share), short(l.p.Settle))

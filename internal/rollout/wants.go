@@ -14,6 +14,7 @@ type Need struct {
 	Counted   []int           // indices of the checks that the health is made of now, due or not
 	Observe   bool            // read the target's state
 	Gates     bool            // ask the gates
+	Rehearse  bool            // rehearse the way back: Restored
 	Subject   adg.Release     // what is measured as the candidate; the last good release while VerifyingRollback
 	Stable    *adg.Release    // the release that serves beside it; nil: none does, so checks are judged alone
 	Share     float64         // percent of the traffic that the subject has
@@ -25,7 +26,7 @@ type Need struct {
 // interval are due, so that they are measured together. An ended deployment wants nothing.
 func Wants(d adg.Deployment, now time.Time) Need {
 	spec, s, p := &d.Spec, &d.Status, &d.Spec.Policy
-	need := Need{Subject: spec.Release}
+	need := Need{Subject: spec.Release, Rehearse: rehearses(spec, s, now)}
 	switch s.State {
 	case adg.Pending, adg.Gated:
 		need.Gates = true

@@ -26,7 +26,7 @@ func deployment(change func(*adg.Deployment)) adg.Deployment {
 			Release: adg.Release{Service: "shop", Version: "v2"}, LastGood: &adg.Release{Service: "shop", Version: "v1"}, Policy: p, Actor: "ann",
 		},
 		Status: adg.Status{
-			State: adg.Rolling, Step: 1, Reached: true, ReachedAt: epoch, Entered: epoch, Ticked: epoch, Deadline: epoch.Add(time.Hour), Ops: 2,
+			State: adg.Rolling, Step: 1, Reached: true, ReachedAt: epoch, Entered: epoch, Ticked: epoch, Deadline: epoch.Add(time.Hour), Ops: 2, Rehearsed: epoch,
 			Checks: []adg.Watch{{Check: "errors", Due: at(0)}, {Check: "latency", Due: at(0)}, {Check: "ready", Due: at(0)}},
 		},
 	}
@@ -74,7 +74,21 @@ func TestWants(t *testing.T) {
 			rollout.Need{Checks: []int{1}, Intervals: []time.Duration{2 * m}, Counted: []int{1}, Subject: v2, Share: 100, From: at(20)}},
 		{"waiting at a gate",
 			func(d *adg.Deployment) { d.Status = adg.Status{State: adg.Gated} },
+			rollout.Need{Gates: true, Rehearse: true, Subject: v2}},
+		{"the way back is rehearsed again after ten minutes",
+			func(d *adg.Deployment) { d.Status = adg.Status{State: adg.Gated, Rehearsed: at(-600)} },
+			rollout.Need{Gates: true, Rehearse: true, Subject: v2}},
+		{"the way back is not rehearsed before that",
+			func(d *adg.Deployment) { d.Status = adg.Status{State: adg.Gated, Rehearsed: at(-599)} },
 			rollout.Need{Gates: true, Subject: v2}},
+		{"where there is no way back nothing is rehearsed",
+			func(d *adg.Deployment) { d.Status, d.Spec.LastGood = adg.Status{State: adg.Gated}, nil },
+			rollout.Need{Gates: true, Subject: v2}},
+		{"as long as nothing but an obstacle keeps a bad release it is rehearsed at each look",
+			func(d *adg.Deployment) {
+				d.Status.State, d.Status.Resume, d.Status.HeldBy, d.Status.Step = adg.Held, adg.Verifying, "adg: no way back", 2
+			},
+			rollout.Need{Checks: []int{1}, Intervals: []time.Duration{2 * m}, Counted: []int{1}, Rehearse: true, Subject: v2, Share: 100, From: at(20)}},
 		{"on the way back only the target matters",
 			func(d *adg.Deployment) { d.Status.State = adg.RollingBack },
 			rollout.Need{Observe: true, Subject: v2}},

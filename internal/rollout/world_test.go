@@ -44,6 +44,10 @@ type target struct {
 	lies   string // says done, with this release live
 	lose   bool   // the next attempt works, and its outcome is lost
 
+	rehearsal adg.Rehearsal // of the way back
+	suspends  string        // what it keeps from undoing a rollback
+	others    string        // the release that somebody else has brought there
+
 	want *adg.Desired
 	done time.Duration
 	runs []string // the operations that it was asked for
@@ -132,13 +136,19 @@ func (w *world) state(rest []string, text string) error {
 	return fmt.Errorf("unknown fleet %q: choose one of quiet, stopped, rolling, turned-bad, rollbacks", rest[0])
 }
 
-func (t *target) becomes(rest []string, _ string) error {
+func (t *target) becomes(rest []string, text string) error {
 	if len(rest) == 0 {
 		return fmt.Errorf("write: target well|silent|takes 30s|fails 2|fails-for-good|gives-up|says v1|loses")
 	}
 	switch rest[0] {
 	case "well":
-		*t = target{want: t.want, done: t.done, runs: t.runs}
+		*t = target{want: t.want, done: t.done, runs: t.runs, suspends: t.suspends}
+	case "way-back":
+		return one(rest[1:], "target way-back clear|blocked|doubtful|unknown: why", func(v string) error { return t.wayBack(v, text) })
+	case "suspends":
+		t.suspends = text
+	case "others":
+		return one(rest[1:], "target others v2", func(v string) error { t.others = v; return nil })
 	case "silent":
 		t.silent = true
 	case "gives-up":
@@ -154,9 +164,24 @@ func (t *target) becomes(rest []string, _ string) error {
 	case "says":
 		return one(rest[1:], "target says v1", func(v string) error { t.lies = v; return nil })
 	default:
-		return fmt.Errorf("unknown target %q: choose one of well, silent, takes, fails, fails-for-good, gives-up, says, loses", rest[0])
+		return fmt.Errorf("unknown target %q: choose one of well, silent, takes, fails, fails-for-good, gives-up, says, loses, way-back, suspends, others", rest[0])
 	}
 	return none(rest[min(len(rest), 1):])
+}
+
+// wayBack is what a rehearsal comes to from now on.
+func (t *target) wayBack(v, text string) error {
+	switch v {
+	case "clear":
+		t.rehearsal = adg.Rehearsal{}
+	case "blocked", "doubtful":
+		t.rehearsal = adg.Rehearsal{Obstacles: []adg.Obstacle{{Name: "release", Final: v == "blocked", Text: text}}}
+	case "unknown":
+		t.rehearsal = adg.Rehearsal{Err: text}
+	default:
+		return fmt.Errorf("%q is no way back", v)
+	}
+	return nil
 }
 
 func (w *world) command(e event, rest []string) error {
@@ -247,6 +272,10 @@ func (w *world) look() {
 		seen := w.target.current(w.t)
 		in.Observed = &seen
 	}
+	if need.Rehearse {
+		rehearsal := w.target.rehearsal
+		in.Rehearsal = &rehearsal
+	}
 	if len(need.Checks) > 0 {
 		in.Assessment = &adg.Assessment{At: in.Now, Health: w.health, Text: w.text}
 		if need.Restored {
@@ -303,6 +332,7 @@ func (t *target) apply(now time.Duration, want adg.Desired) *adg.Outcome {
 		return &adg.Outcome{OpID: want.OpID, Err: "connection refused", Final: t.final}
 	}
 	if t.want == nil || t.want.OpID != want.OpID {
+		t.others = ""
 		t.want, t.done = &want, now+t.takes
 	}
 	if t.lose {
@@ -318,12 +348,18 @@ func (t *target) current(now time.Duration) adg.Observed {
 		return adg.Observed{}
 	case t.lies != "":
 		return adg.Observed{Done: true, Releases: []adg.Placement{{Release: adg.Release{Version: t.lies}, Share: 100}}}
+	case t.others != "":
+		return adg.Observed{OpID: t.want.OpID, Text: "somebody else is at work", Releases: []adg.Placement{{Release: adg.Release{Version: t.others}, Share: 100}}}
 	case t.gaveUp:
 		return adg.Observed{Failed: true, Text: "2 of 3 replicas never became ready"}
 	case now < t.done:
 		return adg.Observed{Text: "on its way"}
 	}
-	return adg.Observed{Done: true, Releases: t.want.Releases, OpID: t.want.OpID}
+	seen := adg.Observed{Done: true, Releases: t.want.Releases, OpID: t.want.OpID}
+	if t.want.Rollback {
+		seen.Suspended = t.suspends
+	}
+	return seen
 }
 
 // note writes a decision that changed something into the timeline.
@@ -344,7 +380,7 @@ func (w *world) note(dec adg.Decision) {
 		did = append(did, "take a slot")
 	}
 	if dec.Hold != nil {
-		did = append(did, "put "+dec.Hold.Identity+" on hold")
+		did = append(did, strings.TrimSuffix("put "+dec.Hold.Identity+" on hold beside "+dec.Hold.Suspended, " beside "))
 	}
 	if dec.Standing != nil {
 		did = append(did, dec.Standing.Release.Version+" is "+dec.Standing.Standing.String())

@@ -25,6 +25,19 @@ func Address(r *http.Request, trusted []netip.Prefix) string {
 	return from.String()
 }
 
+// Network is what an address is counted by: of IPv6 the network that one customer gets. What is no address stays as it is.
+func Network(from string) string {
+	address, err := netip.ParseAddr(from)
+	if err != nil || address.Unmap().Is4() {
+		return from
+	}
+	prefix, err := address.WithZone("").Prefix(64)
+	if err != nil {
+		return from
+	}
+	return prefix.String()
+}
+
 // Private
 
 func within(a netip.Addr, prefixes []netip.Prefix) bool {

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"container/list"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,18 +35,30 @@ func Headers(secure bool, next http.Handler) http.Handler {
 	})
 }
 
-// Bodies refuses requests whose body is larger than that, in bytes. Streams of gRPC limit their messages themselves.
-func Bodies(limit int64, next http.Handler) http.Handler {
+// Bodies refuses requests whose body is larger than that, in bytes, or takes longer to come than that. Streams of gRPC
+// limit their messages themselves.
+func Bodies(limit int64, within time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > limit {
 			http.Error(w, "the request is larger than "+strconv.FormatInt(limit, 10)+" bytes", http.StatusRequestEntityTooLarge)
 			return
 		}
-		if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		if !GRPC(r) {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
+		if r.Body != http.NoBody && r.ContentLength != 0 {
+			at := http.NewResponseController(w)
+			if at.SetReadDeadline(time.Now().Add(within)) == nil { //nolint:forbidigo // it is a real connection's
+				r.Body = &timed{r.Body, func() { _ = at.SetReadDeadline(time.Time{}) }}
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// GRPC tells whether a request is one of gRPC: by HTTP/2 only, whatever its header says.
+func GRPC(r *http.Request) bool {
+	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
 // Rate is how much each of many callers may ask for. All methods are safe for concurrent use.
@@ -88,6 +102,22 @@ func (r *Rate) Allow(key string) (ok bool, wait time.Duration) {
 }
 
 // Private
+
+// timed is a body that has to come within a time. Once it is there the connection has all the time of the world again:
+// the answer may be a long one.
+type timed struct {
+	io.ReadCloser
+	there func()
+}
+
+// Read reads on.
+func (t *timed) Read(into []byte) (int, error) {
+	n, err := t.ReadCloser.Read(into)
+	if errors.Is(err, io.EOF) {
+		t.there()
+	}
+	return n, err
+}
 
 // maxCallers are remembered by a Rate, those that asked last.
 const maxCallers = 20_000

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -189,7 +190,7 @@ func TestPagesCannotBeFramedOrKept(t *testing.T) {
 
 func TestLargeBodiesAreRefused(t *testing.T) {
 	var read error
-	h := serve.Bodies(10, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, read = io.ReadAll(r.Body) }))
+	h := serve.Bodies(10, time.Minute, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, read = io.ReadAll(r.Body) }))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("more than ten bytes")))
 	if w.Code != http.StatusRequestEntityTooLarge {
@@ -263,4 +264,86 @@ func certificate(t *testing.T) tls.Certificate {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func TestABodyIsLimitedWhateverItIsCalled(t *testing.T) {
+	var read error
+	h := serve.Bodies(10, time.Minute, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, read = io.Copy(io.Discard, r.Body) }))
+	address, _ := running(t, serve.Options{}, func(<-chan struct{}) http.Handler { return h })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address, io.MultiReader(strings.NewReader(strings.Repeat("x", 100))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/grpc")
+	answer, err := client(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) }).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if _, large := errors.AsType[*http.MaxBytesError](read); !large {
+		t.Errorf("a body of 100 bytes is read: %v", read)
+	}
+}
+
+func TestABodyThatDoesNotComeIsNotWaitedFor(t *testing.T) {
+	read := make(chan error, 1)
+	h := serve.Bodies(10, 50*time.Millisecond, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		read <- err
+	}))
+	for name, protocol := range map[string]func(*http.Protocols){
+		"HTTP/1": func(p *http.Protocols) { p.SetHTTP1(true) }, "HTTP/2": func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, _ := running(t, serve.Options{Drain: time.Second}, func(<-chan struct{}) http.Handler { return h })
+			body, more := io.Pipe()
+			defer func() { _ = more.Close() }()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				if answer, err := client(t, nil, protocol).Do(r); err == nil {
+					_ = answer.Body.Close()
+				}
+			}()
+			if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("it is waited for: %v", err)
+			}
+		})
+	}
+}
+
+func TestTheAnswerToABodyThatCameMayTakeItsTime(t *testing.T) {
+	h := serve.Bodies(10, 50*time.Millisecond, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+			w.WriteHeader(http.StatusTeapot)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}))
+	address, _ := running(t, serve.Options{}, func(<-chan struct{}) http.Handler { return h })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) }).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("it was cut off: %s", answer.Status)
+	}
+}
+
+func TestAnAddressIsCountedByWhatOneCustomerGets(t *testing.T) {
+	for from, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:ffff::7": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64", "::ffff:192.0.2.7": "::ffff:192.0.2.7", "inside": "inside",
+	} {
+		if got := serve.Network(from); got != want {
+			t.Errorf("%s is counted as %s, not %s", from, got, want)
+		}
+	}
 }

@@ -33,20 +33,13 @@ func Fields() []strictyaml.Leaf { return language.Leaves(reflect.TypeFor[Setting
 // that the flags, by the path of their field. The error is adg.Invalid and says everything that is wrong; warnings are
 // what is doubtful. Secrets are resolved. The server's own certificate and its keys are not read: see Settings.Probe.
 func Load(path string, environ []string, flags map[string]string) (Settings, []strictyaml.Problem, error) {
-	if path == "" {
-		return lay(language.Nothing("the settings"), nil, environ, flags)
-	}
-	text, err := strictyaml.ReadFile(path)
-	if err != nil {
-		return Settings{}, nil, adg.Errorf(adg.Invalid, "reading the configuration: %w", err)
-	}
-	return Parse(path, text, environ, flags)
+	return settled(read(path, environ, flags))
 }
 
 // Parse is Load for the text of a file; name is what problems call it.
 func Parse(name string, text []byte, environ []string, flags map[string]string) (Settings, []strictyaml.Problem, error) {
 	doc, root := language.Parse(name, text)
-	return lay(doc, root, environ, flags)
+	return settled(laid(doc, root, environ, flags))
 }
 
 // Example is a configuration file with every field: the fewest that a server needs are set, all others are comments
@@ -121,9 +114,21 @@ type loader struct {
 	strange []*strictyaml.Document          // of variables that set nothing
 }
 
-// lay decodes the tree of a file, if there is one, and lays variables and flags over it.
-func lay(doc *strictyaml.Document, root *strictyaml.Node, environ []string, flags map[string]string) (Settings, []strictyaml.Problem, error) {
-	l := loader{doc: doc, env: variables(environ), origin: map[string]*strictyaml.Document{}}
+// settled are the settings that were read, and what is doubtful.
+func settled(l *loader, err error) (Settings, []strictyaml.Problem, error) {
+	if err != nil {
+		return Settings{}, nil, err
+	}
+	return l.s, l.warnings(), nil
+}
+
+func unreadable(err error) error {
+	return adg.Errorf(adg.Invalid, "reading the configuration: %w", err)
+}
+
+// laid decodes the tree of a file, if there is one, and lays variables and flags over it.
+func laid(doc *strictyaml.Document, root *strictyaml.Node, environ []string, flags map[string]string) (*loader, error) {
+	l := &loader{doc: doc, env: variables(environ), origin: map[string]*strictyaml.Document{}}
 	readable := root != nil || !doc.Failed() // of a text that is no YAML, nothing can be said to be missing
 	if root == nil {
 		root = &strictyaml.Node{Kind: strictyaml.Mapping, At: strictyaml.Mark{Line: 1, Column: 1, End: 1}}
@@ -136,9 +141,9 @@ func lay(doc *strictyaml.Document, root *strictyaml.Node, environ []string, flag
 		l.validate()
 	}
 	if problems := l.problems(); len(problems) > 0 {
-		return Settings{}, nil, adg.Errorf(adg.Invalid, "%w", problems)
+		return nil, adg.Errorf(adg.Invalid, "%w", problems)
 	}
-	return l.s, l.warnings(), nil
+	return l, nil
 }
 
 func (l *loader) lookup(name string) (string, bool) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/intake"
 	"github.com/deployguardian/adg/internal/remote"
 	"github.com/deployguardian/adg/internal/seal"
 	"github.com/deployguardian/adg/internal/strictyaml"
@@ -44,6 +45,8 @@ type Settings struct {
 	Metrics   Metrics   `yaml:"metrics" doc:"The server's own metrics, for Prometheus."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"Traces, for OpenTelemetry."`
 	Log       Log       `yaml:"log" doc:"The server's log, on standard error."`
+
+	Demo bool `yaml:"demo" default:"false" doc:"Whether an admin can start the demo inside the server: a small shop, whose processes this server then runs. Only for a server that listens on this machine alone."`
 }
 
 // TLS is the server's side of TLS. The files are in PEM format and are read again when they change.
@@ -63,7 +66,7 @@ type Store struct {
 
 // SQLite is a store in a file.
 type SQLite struct {
-	Path string `yaml:"path" default:"adg.db" need:"filled" doc:"The file; relative to the data directory."`
+	Path string `yaml:"path" default:"adg.db" need:"filled" doc:"The file; relative to the data directory. Commands that read a data directory know it as adg.db only."`
 }
 
 // Postgres is a store in PostgreSQL.
@@ -96,7 +99,7 @@ type OIDC struct {
 // Login is about users with a password.
 type Login struct {
 	Local    bool          `yaml:"local" default:"true" doc:"Whether users with a password of their own here may log in."`
-	Attempts int           `yaml:"attempts" default:"10" need:"positive" doc:"Wrong passwords in a row, for one user or from one address, until the next are refused for a while."`
+	Attempts int           `yaml:"attempts" default:"10" need:"positive" doc:"Wrong passwords in a row, for one user, until the next are refused for a while; from one address four times as many."`
 	Lockout  time.Duration `yaml:"lockout" default:"1m" need:"positive" doc:"How long they are refused the first time; each further time it doubles, up to an hour."`
 }
 
@@ -137,7 +140,7 @@ type Commands struct {
 // Guard is how a server takes part in the work.
 type Guard struct {
 	Name    string        `yaml:"name" example:"adg-1" doc:"What this server is called in leases and logs; unique among the replicas. Unless set, the name of the machine and the process."`
-	Workers int           `yaml:"workers" default:"16" need:"positive" doc:"Deployments that this server works on at the same moment."`
+	Workers int           `yaml:"workers" default:"64" need:"positive" doc:"Deployments that this server works on at the same moment; most of them wait for their sources."`
 	Lease   time.Duration `yaml:"lease" default:"8s" need:"positive" doc:"For how long a server takes a deployment; after a crash another takes over that much later."`
 	Poll    time.Duration `yaml:"poll" default:"500ms" need:"positive" doc:"How often the store is asked for what is due."`
 	Batch   int           `yaml:"batch" default:"64" need:"positive" doc:"How many deployments are taken at once."`
@@ -162,12 +165,13 @@ type Retention struct {
 // Intake is a broker that announces deployments.
 type Intake struct {
 	Type        string     `yaml:"type" need:"required" example:"rabbitmq" choices:"kafka,rabbitmq,nats" doc:"What kind of broker it is."`
-	Addresses   []string   `yaml:"addresses" need:"required,filled" example:"['amqps://broker.example.com:5671/adg']" doc:"Where it is: host:port for kafka, amqps://host:port/vhost for rabbitmq, tls://host:port for nats."`
+	Addresses   []string   `yaml:"addresses" need:"required,filled" example:"['amqps://broker.example.com:5671/adg']" doc:"Where it is: host:port for kafka, or tls://host:port; one amqps://host:port/vhost for rabbitmq; tls://host:port for nats."`
 	Topic       string     `yaml:"topic" need:"required" example:"deployments" doc:"The topic, queue or stream that is read."`
 	Group       string     `yaml:"group" default:"adg" need:"filled" doc:"The group or durable consumer that all replicas share."`
 	Username    string     `yaml:"username" example:"adg" doc:"Name of the user."`
 	Password    adg.Secret `yaml:"password" example:"{env: ADG_BROKER_PASSWORD}" doc:"Password of the user."`
 	TLS         remote.TLS `yaml:"tls" doc:"How the broker's certificate is checked."`
+	SASL        string     `yaml:"sasl" default:"scram-sha-256" choices:"scram-sha-256,scram-sha-512,plain" doc:"How the user is proved, for kafka."`
 	Service     string     `yaml:"service" need:"required" example:"'shop-*'" doc:"Services that may be announced: a name, or the beginning of one and *."`
 	Environment string     `yaml:"environment" need:"required" example:"production" doc:"Environments that may be announced: a name, or the beginning of one and *."`
 }
@@ -175,11 +179,13 @@ type Intake struct {
 // Webhook is who may start deployments by a webhook.
 type Webhook struct {
 	Type        string     `yaml:"type" need:"required" example:"github" choices:"github,gitlab,cloudevents" doc:"Who sends it, and so how it is signed."`
-	Secret      adg.Secret `yaml:"secret" need:"required" example:"{env: ADG_WEBHOOK_SECRET}" doc:"The secret that signs it."`
+	Secret      adg.Secret `yaml:"secret" need:"required" example:"{env: ADG_WEBHOOK_SECRET}" doc:"The secret that signs it, of at least 16 characters."`
 	Before      adg.Secret `yaml:"before" example:"{env: ADG_WEBHOOK_SECRET_BEFORE}" doc:"The secret before this one, while it is exchanged."`
 	Service     string     `yaml:"service" need:"required" example:"'shop-*'" doc:"Services that it may start: a name, or the beginning of one and *."`
 	Environment string     `yaml:"environment" need:"required" example:"production" doc:"Environments that it may start them in: a name, or the beginning of one and *."`
-	Ref         string     `yaml:"ref" default:"'*'" need:"filled" doc:"Branches or tags that it may come from, as in refs/tags/v*."`
+	Ref         string     `yaml:"ref" default:"'*'" need:"filled" doc:"Branches or tags that it may come from, as in refs/tags/v*, where * is any text."`
+
+	Rules []intake.Rule `yaml:"rules" example:"[{event: release, repository: example/shop, service: shop, environment: production}]" doc:"Which events of github or gitlab start what; the first that fits counts. cloudevents say it themselves."`
 }
 
 // Watchdog is who is told about the server itself.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -41,6 +40,7 @@ func (l *loader) validate() {
 	l.reaching()
 	l.announcing()
 	l.watching()
+	l.demonstrating()
 }
 
 func (l *loader) serving() {
@@ -75,6 +75,13 @@ func (l *loader) serving() {
 	}
 }
 
+// demonstrating is about the demo, whose shop is open to whoever reaches the machine.
+func (l *loader) demonstrating() {
+	if l.s.Demo && !loopback(l.s.Listen) {
+		l.refuse("demo", "demo: true is for trying ADG out on one machine, and listen is %s: listen on 127.0.0.1, or take demo out", l.s.Listen)
+	}
+}
+
 func (l *loader) storing() {
 	s := l.s.Store
 	switch {
@@ -93,7 +100,7 @@ func (l *loader) storing() {
 
 func (l *loader) sealing() {
 	if l.s.Seal.Active == nil {
-		l.refuse("seal.active", "seal.active is missing: secrets are not kept unsealed. Make a key with 'adg key new > /etc/adg/seal.key', chmod 600 it, and say seal: {active: {file: /etc/adg/seal.key}}")
+		l.refuse("seal.active", "seal.active is missing: secrets are not kept unsealed. Make a key with 'adg key new --out /etc/adg/seal.key', and say seal: {active: {file: /etc/adg/seal.key}}")
 	} else if err := l.s.Seal.Active.Check(); err != nil {
 		l.refuse("seal.active", "%s", sentence(err))
 	}
@@ -208,11 +215,8 @@ func (l *loader) announcing() {
 		at, hook := "webhooks."+id, l.s.Webhooks[id]
 		l.named(at, id)
 		l.bound(at, hook.Service, hook.Environment)
-		if _, err := path.Match(hook.Ref, ""); err != nil {
-			l.refuse(at+".ref", "ref is no pattern: write it as refs/tags/v*")
-		}
-		if n := len(hook.Secret.Reveal()); n > 0 && n < 16 {
-			l.refuse(at+".secret", "the secret of a webhook has at least 16 characters: whoever guesses it starts deployments")
+		if err := hook.Bound().Check(); err != nil && !l.unread(at) {
+			l.refuse(at, "%s", sentence(err))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/deployguardian/adg/internal/source/embedded"
 	"github.com/deployguardian/adg/internal/source/grpcprobe"
 	"github.com/deployguardian/adg/internal/source/httpprobe"
+	"github.com/deployguardian/adg/internal/source/kubernetes"
 	"github.com/deployguardian/adg/internal/source/prometheus"
 	"github.com/deployguardian/adg/internal/source/tcpprobe"
 )
@@ -17,6 +18,7 @@ var All = []adg.SourceDriver{
 	embedded.Driver,
 	grpcprobe.Driver,
 	httpprobe.Driver,
+	kubernetes.Driver,
 	prometheus.Driver,
 	tcpprobe.Driver,
 }

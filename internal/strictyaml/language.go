@@ -26,6 +26,7 @@ type Language struct {
 	Example  string // a field that every such file has
 	Opening  string // what such a file begins with
 	Textuals map[reflect.Type]Textual
+	Words    int // words and signs that such a file has at most; 0: 30,000
 }
 
 // Textual is a type that is written as a text of its own form. What Pattern does not match, Read is not asked about,

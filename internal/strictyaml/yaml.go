@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -149,8 +150,8 @@ func parseTree(doc *Document, text string) (root *Node) {
 }
 
 func boundedTokens(doc *Document, tokens token.Tokens) bool {
-	if len(tokens) > maxTokens {
-		doc.Refuse(place(tokens[maxTokens]), "", "", "the file has more than %d words and signs: that is no %s", maxTokens, doc.language.Noun)
+	if most := cmp.Or(doc.language.Words, maxTokens); len(tokens) > most {
+		doc.Refuse(place(tokens[most]), "", "", "the file has more than %d words and signs: that is no %s", most, doc.language.Noun)
 		return false
 	}
 	headers, flow := 0, 0

@@ -3,18 +3,62 @@ package target
 
 import (
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/target/ansible"
+	"github.com/deployguardian/adg/internal/target/argocd"
+	"github.com/deployguardian/adg/internal/target/argorollouts"
 	"github.com/deployguardian/adg/internal/target/audit"
+	"github.com/deployguardian/adg/internal/target/circleci"
 	"github.com/deployguardian/adg/internal/target/command"
+	"github.com/deployguardian/adg/internal/target/composite"
+	"github.com/deployguardian/adg/internal/target/database"
 	"github.com/deployguardian/adg/internal/target/dryrun"
+	"github.com/deployguardian/adg/internal/target/flagr"
+	"github.com/deployguardian/adg/internal/target/flux"
+	"github.com/deployguardian/adg/internal/target/git"
+	"github.com/deployguardian/adg/internal/target/github"
+	"github.com/deployguardian/adg/internal/target/gitlab"
 	"github.com/deployguardian/adg/internal/target/haproxy"
+	"github.com/deployguardian/adg/internal/target/helm"
+	"github.com/deployguardian/adg/internal/target/httpflag"
+	"github.com/deployguardian/adg/internal/target/jenkins"
+	"github.com/deployguardian/adg/internal/target/kubernetes"
+	"github.com/deployguardian/adg/internal/target/launchdarkly"
+	"github.com/deployguardian/adg/internal/target/pipeline"
 	"github.com/deployguardian/adg/internal/target/retry"
+	"github.com/deployguardian/adg/internal/target/spinnaker"
+	"github.com/deployguardian/adg/internal/target/split"
+	"github.com/deployguardian/adg/internal/target/ssh"
+	"github.com/deployguardian/adg/internal/target/swarm"
+	"github.com/deployguardian/adg/internal/target/unleash"
 	"github.com/deployguardian/adg/internal/target/webhook"
 )
 
 // All are the drivers that policies can name.
 var All = []adg.TargetDriver{
+	ansible.Driver,
+	argorollouts.Driver,
+	argocd.Driver,
+	circleci.Driver,
 	command.Driver,
+	composite.Driver,
+	database.Driver,
+	flagr.Driver,
+	flux.Driver,
+	git.Driver,
+	github.Driver,
+	gitlab.Driver,
 	haproxy.Driver,
+	helm.Driver,
+	httpflag.Driver,
+	jenkins.Driver,
+	kubernetes.Driver,
+	launchdarkly.Driver,
+	pipeline.Driver,
+	spinnaker.Driver,
+	split.Driver,
+	ssh.Driver,
+	swarm.Driver,
+	unleash.Driver,
 	webhook.Driver,
 }
 

@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -58,6 +59,36 @@ func TestWrappersKeepTheContractTogether(t *testing.T) {
 		},
 		Faults: []targettest.Fault{targettest.Unreachable, targettest.Hang, targettest.Lie}, Fences: true,
 	})
+}
+
+// powerful can more than every target.
+type powerful struct{ adg.Target }
+
+func (powerful) Rehearse(context.Context, adg.Desired) ([]adg.Obstacle, error) {
+	return []adg.Obstacle{{Name: "release", Final: true, Text: "v1 is gone"}}, nil
+}
+
+func (powerful) Resume(context.Context, []adg.Release) (adg.Observed, error) {
+	return adg.Observed{}, nil
+}
+
+func TestWrappersHideNothingThatATargetCanBeyondTheContract(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		o := WrapOptions{Host: adg.Host{Name: "shop", Dir: t.TempDir()}, DryRun: dry}
+		rehearser, can := adg.PowerOf[adg.Rehearser](Wrap(powerful{targettest.NewMemory()}, o))
+		if !can {
+			t.Fatalf("dry run %v: it cannot be rehearsed", dry)
+		}
+		if found, err := rehearser.Rehearse(t.Context(), targettest.Rollback("d/1", 1)); err != nil || len(found) != 1 {
+			t.Errorf("dry run %v: %v, %v", dry, found, err)
+		}
+		if _, can := adg.PowerOf[adg.Suspender](Wrap(powerful{targettest.NewMemory()}, o)); can == dry {
+			t.Errorf("dry run %v: it resumes %v", dry, can)
+		}
+		if _, can := adg.PowerOf[adg.Suspender](Wrap(targettest.NewMemory(), o)); can {
+			t.Errorf("dry run %v: what cannot resume can resume", dry)
+		}
+	}
 }
 
 func TestEveryAttemptIsOnRecordAndADryRunChangesNothing(t *testing.T) {

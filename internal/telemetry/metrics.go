@@ -27,6 +27,14 @@ type Metrics struct {
 	told       *prometheus.CounterVec
 	requests   *prometheus.CounterVec
 	answerTime *prometheus.HistogramVec
+	announced  *prometheus.CounterVec
+
+	due     prometheus.Gauge
+	late    prometheus.Gauge
+	expired prometheus.Gauge
+	oldest  prometheus.Gauge
+	dead    prometheus.Gauge
+	blind   prometheus.Gauge
 }
 
 // NewMetrics makes the metrics of a process, those of the Go runtime included.
@@ -40,18 +48,25 @@ func NewMetrics(version string) *Metrics {
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "adg_tick_lateness_seconds", Buckets: fine,
 			Help: "Time from when a tick was due to when it began, by the store's clock."}),
 		decisions: vec("adg_decisions_total", "Decisions that changed something, by kind.", "kind"),
-		queryTime: times("adg_source_query_seconds", "Time that a source took to answer, errors included.", "source"),
+		queryTime: times("adg_source_query_seconds", "Time that a source took to answer, errors included.", "source", "type"),
 		queryFails: vec("adg_source_errors_total", "Questions that a source did not answer, by the error's code.",
-			"source", "code"),
+			"source", "type", "code"),
 		applyTime:  times("adg_target_apply_seconds", "Time that a target took for one effect, by how it ended.", "outcome"),
 		told:       vec("adg_notifications_total", "Tries to tell a fact, by notifier and how they ended.", "notifier", "outcome"),
 		requests:   vec("adg_http_requests_total", "Requests to the API, by method and code.", "method", "code"),
+		announced:  vec("adg_announcements_total", "Deployments that were announced by webhooks and brokers, by who did and what came of it.", "source", "outcome"),
+		due:        gauge("adg_due", "Deployments of all servers that are due, and that nobody works on."),
+		late:       gauge("adg_due_seconds", "How long the first of them has been due."),
+		expired:    gauge("adg_leases_expired", "Deployments of all servers whose owner is gone or hangs."),
+		oldest:     gauge("adg_outbox_oldest_seconds", "How long ago the first fact became true that was not delivered yet."),
+		dead:       gauge("adg_outbox_dead", "Deliveries that were given up."),
+		blind:      gauge("adg_watchdog_blind", "Live deployments of which no source has answered for too long."),
 		answerTime: times("adg_http_request_seconds", "Time to answer a request to the API; of streams: to their end.", "method"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "adg_build_info", Help: "One; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.ticks, m.tickErrors, m.tickTime, m.lateness, m.decisions, m.queryTime, m.queryFails, m.applyTime, m.told, m.requests, m.answerTime)
+		m.ticks, m.tickErrors, m.tickTime, m.lateness, m.decisions, m.queryTime, m.queryFails, m.applyTime, m.told, m.requests, m.answerTime, m.announced, m.due, m.late, m.expired, m.oldest, m.dead, m.blind)
 	return m
 }
 
@@ -81,16 +96,40 @@ func (m *Metrics) Turned(took time.Duration, err error) {
 	}
 }
 
-// Answered counts a request to the API; code is the name of an adg.Code, or "ok".
+// Answered counts a request to the API; code is the HTTP status that it is answered with, also where it came by gRPC.
 func (m *Metrics) Answered(method, code string, took time.Duration) {
 	m.requests.WithLabelValues(method, code).Inc()
 	m.answerTime.WithLabelValues(method).Observe(took.Seconds())
 }
 
-// Source is the source with its answers counted under a name. It is closed as before.
-func (m *Metrics) Source(name string, s adg.Source) adg.Source {
-	return &countedSource{Source: s, name: name, m: m}
+// Source is the source with its answers counted under its name and type. It is closed as before.
+func (m *Metrics) Source(name, kind string, s adg.Source) adg.Source {
+	return &countedSource{Source: s, name: name, kind: kind, m: m}
 }
+
+// Observed takes what the watchdog has seen.
+func (m *Metrics) Observed(b adg.Backlog, blind int) {
+	m.due.Set(float64(b.Due))
+	m.late.Set(b.Late.Seconds())
+	m.expired.Set(float64(b.Expired))
+	m.oldest.Set(b.Oldest.Seconds())
+	m.dead.Set(float64(b.Dead))
+	m.blind.Set(float64(blind))
+}
+
+// Leases has the leases of this process counted whenever somebody asks; it is called once.
+func (m *Metrics) Leases(held func() int) {
+	m.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "adg_leases", Help: "Deployments that this server works on now."},
+		func() float64 { return float64(held()) }))
+}
+
+// Announced counts an announcement by a webhook or a broker.
+func (m *Metrics) Announced(source, outcome string) {
+	m.announced.WithLabelValues(source, outcome).Inc()
+}
+
+// Aside counts a message of a broker that can never be handled.
+func (m *Metrics) Aside(source string) { m.Announced(source, "aside") }
 
 // Notifier is the notifier with its tries counted under a name.
 func (m *Metrics) Notifier(name string, n adg.Notifier) adg.Notifier {
@@ -113,22 +152,26 @@ func vec(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
 
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
 func times(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: fine}, labels)
 }
 
 type countedSource struct {
 	adg.Source
-	name string
-	m    *Metrics
+	name, kind string
+	m          *Metrics
 }
 
 func (s *countedSource) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 	begin := time.Now() //nolint:forbidigo // how long it takes is real time
 	answer, err := s.Source.Query(ctx, q)
-	s.m.queryTime.WithLabelValues(s.name).Observe(time.Since(begin).Seconds()) //nolint:forbidigo // see above
+	s.m.queryTime.WithLabelValues(s.name, s.kind).Observe(time.Since(begin).Seconds()) //nolint:forbidigo // see above
 	if err != nil {
-		s.m.queryFails.WithLabelValues(s.name, adg.CodeOf(err).String()).Inc()
+		s.m.queryFails.WithLabelValues(s.name, s.kind, adg.CodeOf(err).String()).Inc()
 	}
 	return answer, err
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -43,8 +44,8 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	m.Committed(adg.Deployment{}, adg.Tick{Input: adg.Input{Now: now, Outcome: &adg.Outcome{Took: 2 * time.Second, Err: "no"}}})
 	m.Turned(time.Second, errors.New("no store"))
 	m.Answered("/adg.v1.X/Get", "ok", time.Millisecond)
-	_, _ = m.Source("prom", source{}).Query(t.Context(), adg.Query{})
-	_, _ = m.Source("prom", source{adg.Errorf(adg.Unavailable, "down")}).Query(t.Context(), adg.Query{})
+	_, _ = m.Source("prom", "prometheus", source{}).Query(t.Context(), adg.Query{})
+	_, _ = m.Source("prom", "prometheus", source{adg.Errorf(adg.Unavailable, "down")}).Query(t.Context(), adg.Query{})
 	var closed bool
 	n := m.Notifier("chat", notifier{&closed})
 	_ = n.Notify(t.Context(), adg.Fact{})
@@ -56,7 +57,7 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	for metric, want := range map[string]string{
 		"adg_ticks_total": "adg_ticks_total 3", "adg_tick_errors_total": "adg_tick_errors_total 1",
 		"adg_decisions_total":     `adg_decisions_total{kind="roll_back"} 1`,
-		"adg_source_errors_total": `adg_source_errors_total{code="unavailable",source="prom"} 1`,
+		"adg_source_errors_total": `adg_source_errors_total{code="unavailable",source="prom",type="prometheus"} 1`,
 		"adg_notifications_total": `adg_notifications_total{notifier="chat",outcome="failed"} 1`,
 		"adg_http_requests_total": `adg_http_requests_total{code="ok",method="/adg.v1.X/Get"} 1`,
 	} {
@@ -82,15 +83,15 @@ func TestSpansReachTheCollectorAndLinesNameThem(t *testing.T) {
 			body, _ = gzip.NewReader(r.Body)
 		}
 		text, _ := io.ReadAll(body)
-		got <- append([]byte(r.URL.Path+" "), text...)
+		got <- append([]byte(r.URL.Path+" "+r.Header.Get("Authorization")+" "), text...)
 	}))
 	defer collector.Close()
 	before := otel.GetTracerProvider()
 	defer otel.SetTracerProvider(before)
-	if _, err := telemetry.Traces(t.Context(), "collector:4318", "v1"); adg.CodeOf(err) != adg.Invalid {
+	if _, err := telemetry.Traces(t.Context(), telemetry.Collector{Endpoint: "collector:4318"}, "v1"); adg.CodeOf(err) != adg.Invalid {
 		t.Errorf("an address without a scheme: %v", err)
 	}
-	end, err := telemetry.Traces(t.Context(), collector.URL, "v1")
+	end, err := telemetry.Traces(t.Context(), telemetry.Collector{Endpoint: collector.URL, Headers: map[string]adg.Secret{"Authorization": adg.NewSecret("Bearer collector")}, Share: 1}, "v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +102,66 @@ func TestSpansReachTheCollectorAndLinesNameThem(t *testing.T) {
 	if err := end(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if text := string(<-got); !strings.HasPrefix(text, "/v1/traces ") || !strings.Contains(text, "rolling back") {
+	if text := string(<-got); !strings.HasPrefix(text, "/v1/traces Bearer collector ") || !strings.Contains(text, "rolling back") {
 		t.Errorf("%q", text)
 	}
 	if want := "trace=" + span.SpanContext().TraceID().String(); !strings.Contains(log.String(), want) {
 		t.Errorf("%q does not have %s", log.String(), want)
+	}
+}
+
+func TestWhatACollectorSaysIsNotRepeated(t *testing.T) {
+	elsewhere := make(chan string, 10)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { elsewhere <- r.Header.Get("X-Key") }))
+	defer other.Close()
+	for _, status := range []int{http.StatusOK, http.StatusForbidden, http.StatusTemporaryRedirect} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Location", other.URL)
+				w.WriteHeader(status)
+				_, _ = fmt.Fprintf(w, `{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "I was told %s"}}`, r.Header.Get("X-Key"))
+			}))
+			defer collector.Close()
+			before := otel.GetTracerProvider()
+			defer otel.SetTracerProvider(before)
+			var log bytes.Buffer
+			end, err := telemetry.Traces(t.Context(), telemetry.Collector{
+				Endpoint: collector.URL, Headers: map[string]adg.Secret{"X-Key": adg.NewSecret("canary-7f3a")}, Share: 1, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			}, "v1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, span := otel.Tracer("test").Start(t.Context(), "rolling back")
+			span.End()
+			said := fmt.Sprint(end(t.Context()), &log)
+			if strings.Contains(said, "canary") || len(elsewhere) > 0 {
+				t.Errorf("the secret came out: %s", said)
+			}
+			if status == http.StatusForbidden && !strings.Contains(said, "403 Forbidden") {
+				t.Errorf("nobody was told: %s", said)
+			}
+		})
+	}
+}
+
+func TestOnlyAShareOfTheTracesIsKeptAndAllHaveIDs(t *testing.T) {
+	before := otel.GetTracerProvider()
+	defer otel.SetTracerProvider(before)
+	for share, want := range map[float64]bool{0: false, 1: true} {
+		end, err := telemetry.Traces(t.Context(), telemetry.Collector{Share: share}, "v1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, span := otel.Tracer("test").Start(t.Context(), "begins here")
+		if c := span.SpanContext(); !c.IsValid() || c.IsSampled() != want {
+			t.Errorf("a share of %g: valid %t, kept %t", share, c.IsValid(), c.IsSampled())
+		}
+		if _, child := otel.Tracer("test").Start(ctx, "goes on"); child.SpanContext().IsSampled() != want {
+			t.Errorf("a share of %g: a part of a trace is kept without the rest, or the rest without it", share)
+		}
+		if err := end(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/config"
 	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
 // Connection is a connection as control shows it: its secrets are taken out, and the places that have one are named. A
-// connection for everything names "*". Its times, who changed it and how it answers are for the caller to set.
+// connection for everything names "*". How it answers is for the caller to set.
 func Connection(k control.Connection) (*adgv1.Connection, error) {
 	options, err := decodeOptions(k)
 	if err != nil {
@@ -24,6 +25,7 @@ func Connection(k control.Connection) (*adgv1.Connection, error) {
 	made := &adgv1.Connection{
 		Name: text(k.Name), Seam: Seam(k.Seam), Type: text(k.Type), Services: everywhere(k.Services), Environments: everywhere(k.Environments),
 		SecretNames: takeSecrets(options, "", false), Etag: Etag(k.Version),
+		CreateTime: Timestamp(k.Created), UpdateTime: Timestamp(k.Changed), Actor: text(k.Actor),
 	}
 	slices.Sort(made.SecretNames)
 	if made.Options, err = structpb.NewStruct(options); err != nil {
@@ -63,6 +65,40 @@ func ReadConnection(c *adgv1.Connection, before *control.Connection) (control.Co
 	}
 	k.Options = string(made)
 	return k, nil
+}
+
+// ConnectionHealth is how a connection has been answering, and how many policies name it.
+func ConnectionHealth(h control.Health, usedBy int) *adgv1.ConnectionHealth {
+	return &adgv1.ConnectionHealth{
+		SuccessTime: Timestamp(h.Success), FailureTime: Timestamp(h.Failure), Error: text(h.Error), Latency: Duration(h.Latency), UsedBy: count(usedBy),
+	}
+}
+
+// Trial is what came of trying a connection out.
+func Trial(t control.Trial) *adgv1.TestConnectionResponse {
+	return &adgv1.TestConnectionResponse{
+		Ok: t.OK, Text: text(t.Text), WayOut: text(t.WayOut), Took: Duration(t.Took),
+		Measurement: optional(t.Measurement, Measurement), Observed: optional(t.Observed, Observed),
+	}
+}
+
+// Driver is a type that a connection may have.
+func Driver(d config.Described) (*adgv1.Driver, error) {
+	schema, err := Schema(d.Schema)
+	return &adgv1.Driver{Seam: Seam(d.Seam), Type: text(d.Type), Summary: text(d.Summary), Schema: schema, Secrets: texts(d.Secrets)}, err
+}
+
+// Schema is a JSON Schema as a message.
+func Schema(written []byte) (*structpb.Struct, error) {
+	var fields map[string]any
+	if err := json.Unmarshal(written, &fields); err != nil {
+		return nil, adg.Errorf(adg.Internal, "a schema is no JSON: %w", err)
+	}
+	made, err := structpb.NewStruct(fields)
+	if err != nil {
+		return nil, adg.Errorf(adg.Internal, "a schema is no message: %w", err)
+	}
+	return made, nil
 }
 
 // Private

@@ -7,8 +7,6 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
-
-	"github.com/deployguardian/adg"
 )
 
 // Listing is a request for a page of a list.
@@ -35,7 +33,7 @@ func ReadPageToken(request Listing) (position string, err error) {
 	if token == "" {
 		return "", nil
 	}
-	refused := adg.Errorf(adg.Invalid, "the page token does not belong to this request: leave it out to begin with the first page, and change nothing but the size of the page in between")
+	refused := Wrong("page_token", "the page token does not belong to this request: leave it out to begin with the first page, and change nothing but the size of the page in between")
 	if len(token) > maxToken {
 		return "", refused
 	}
@@ -54,7 +52,7 @@ func ReadPageToken(request Listing) (position string, err error) {
 func ReadPageSize(request Listing, usual, most int) (int, error) {
 	size := int(request.GetPageSize())
 	if size < 0 {
-		return 0, adg.Errorf(adg.Invalid, "page_size is a number from 1 to %d, or 0 for %d", most, usual)
+		return 0, Wrong("page_size", "page_size is a number from 1 to %d, or 0 for %d", most, usual)
 	}
 	if size == 0 {
 		return usual, nil

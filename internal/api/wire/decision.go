@@ -54,7 +54,12 @@ func Effect(e adg.Effect) *adgv1.Effect {
 
 // Observed is what the target reported.
 func Observed(o adg.Observed) *adgv1.Observed {
-	return &adgv1.Observed{Releases: each(o.Releases, Placement), Done: o.Done, Failed: o.Failed, Text: text(o.Text)}
+	return &adgv1.Observed{Releases: each(o.Releases, Placement), Done: o.Done, Failed: o.Failed, Text: text(o.Text), Suspended: text(o.Suspended), Log: text(o.Log)}
+}
+
+// Obstacle is what is in the way back.
+func Obstacle(o adg.Obstacle) *adgv1.Obstacle {
+	return &adgv1.Obstacle{Name: text(o.Name), Final: o.Final, Text: text(o.Text)}
 }
 
 // Placement is a release with its part.
@@ -62,10 +67,9 @@ func Placement(p adg.Placement) *adgv1.Placement {
 	return &adgv1.Placement{Release: Release(p.Release), Share: p.Share, Role: roles.to(p.Role)}
 }
 
-// Gate is something that must hold before a deployment starts. Until when it is shut is for the caller to set where he
-// knows it.
+// Gate is something that must hold before a deployment starts.
 func Gate(g adg.Gate) *adgv1.Gate {
-	return &adgv1.Gate{Name: text(g.Name), State: gateStates.to(g.Open), Text: text(g.Text)}
+	return &adgv1.Gate{Name: text(g.Name), State: gateStates.to(g.Open), Text: text(g.Text), UntilTime: Timestamp(g.Until)}
 }
 
 // Fact is something that people are told.
@@ -80,8 +84,14 @@ func Fact(f adg.Fact) *adgv1.Fact {
 // Event is a fact as it stands in the order of all facts.
 func Event(e adg.Event) *adgv1.Event { return &adgv1.Event{Cursor: e.Cursor, Fact: Fact(e.Fact)} }
 
-// Delivery is a fact that did not get through to a notifier. Why the last try failed, and when it was given up, are for
-// the caller to set where he knows it.
+// DeadDelivery is a fact that did not get through to a notifier.
+func DeadDelivery(d adg.DeadDelivery) *adgv1.Delivery {
+	message := Delivery(d.Delivery)
+	message.Error, message.Time = text(d.Why), Timestamp(d.At)
+	return message
+}
+
+// Delivery is a fact on its way to a notifier.
 func Delivery(d adg.Delivery) *adgv1.Delivery {
 	return &adgv1.Delivery{
 		Id: DeliveryID(d), Fact: Fact(d.Fact), Notifier: text(d.Notifier), Tries: count(d.Tries), Etag: Etag(int64(d.Tries)),

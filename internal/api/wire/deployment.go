@@ -9,14 +9,14 @@ import (
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
-// Deployment is a deployment with its status and outlook. What is not part of its record is for the caller to set: the
-// number of its policy, its author and labels, and in its status the probability of success by the last assessment, the
-// permits (Permits) and the steps of its rollback (RollbackSteps).
+// Deployment is a deployment with its status and outlook. What is not part of its record is for the caller to set, all of
+// it in the status: the probability of success by the last assessment, the permits (Permits) and the steps of its rollback
+// (RollbackSteps).
 func Deployment(d adg.Deployment) *adgv1.Deployment {
 	s := d.Spec
 	made := &adgv1.Deployment{
 		Id: text(d.ID), Version: d.Version, Etag: DeploymentEtag(d), Environment: text(s.Policy.Environment), Release: Release(s.Release),
-		LastGood: optional(s.LastGood, Release), Policy: Policy(s.Policy), Prediction: optional(s.Prediction, Prediction),
+		LastGood: optional(s.LastGood, Release), Policy: Policy(s.Policy), PolicyVersion: s.PolicyVersion, Prediction: optional(s.Prediction, Prediction),
 		Steered: texts(s.Steered), Actor: text(s.Actor), Author: text(s.Author), Labels: textMap(s.Labels), Reason: text(s.Reason), CreateTime: Timestamp(s.Created),
 		Status: Status(s.Policy, d.Status),
 	}
@@ -34,6 +34,8 @@ func Status(p adg.Policy, s adg.Status) *adgv1.Status {
 		Rule: count(s.Rule), Weak: s.Weak, AskedTime: Timestamp(s.Asked), ApprovedBy: text(s.Approved), Paging: s.Paging,
 		Suggested: s.Suggested, Operation: text(s.Op), Rollbacks: count(s.Rollbacks), Attempt: count(s.Attempt),
 		Health: healths.to(s.Health), Score: s.Score, Checks: each(s.Checks, Watch), Reasons: texts(s.Reasons),
+		RehearsedTime: Timestamp(s.Rehearsed), Obstacles: each(s.Obstacles, Obstacle), Doubt: text(s.Doubt), Suspended: text(s.Suspended),
+		RollbackStage: count(s.Back), RollbackFrom: s.BackFrom, Fallback: s.Fallback,
 	}
 }
 
@@ -42,13 +44,13 @@ func Watch(w adg.Watch) *adgv1.Watch {
 	return &adgv1.Watch{Check: text(w.Check), DueTime: Timestamp(w.Due), Last: Judgement(w.Last)}
 }
 
-// Summary is a deployment as one row of a list. The team of its service, the author, and the headline's recent values
-// are for the caller to set.
+// Summary is a deployment as one row of a list. The team of its service and the headline's recent values are for the
+// caller to set.
 func Summary(d adg.Deployment) *adgv1.DeploymentSummary {
 	p, s := d.Spec.Policy, d.Status
 	row := &adgv1.DeploymentSummary{
 		Id: text(d.ID), Etag: DeploymentEtag(d), Service: text(p.Service), Environment: text(p.Environment),
-		Version: text(d.Spec.Release.Version), Actor: text(d.Spec.Actor), Strategy: strategyKinds.to(p.Strategy.Kind),
+		Version: text(d.Spec.Release.Version), Actor: text(d.Spec.Actor), Author: text(d.Spec.Author), Strategy: strategyKinds.to(p.Strategy.Kind),
 		CreateTime: Timestamp(d.Spec.Created), State: states.to(s.State), SinceTime: Timestamp(s.Since), Steps: count(len(p.Strategy.Steps)),
 		Share: wanted(p, s), PhaseEndTime: Timestamp(stretchEnd(d)), Health: healths.to(s.Health), Score: s.Score,
 		Headline: Headline(d, nil), WaitsForHuman: WaitsForHuman(d), Paging: s.Paging, RolledBack: s.Rollbacks > 0,
@@ -213,14 +215,16 @@ func weightier(a, b [3]float64) bool {
 	return false
 }
 
-// recent are the last values of a check.
+// recent are the last values of a check, each once: a judgement stands in the assessments until the next one.
 func recent(check string, assessments []adg.Assessment) []float64 {
 	var values []float64
+	var last time.Time
 	for _, a := range assessments {
 		for _, j := range a.Judgements {
-			if j.Check == check && j.Value != nil {
-				values = append(values, *j.Value)
+			if j.Check != check || j.Value == nil || !last.IsZero() && j.At.Equal(last) {
+				continue
 			}
+			values, last = append(values, *j.Value), j.At
 		}
 	}
 	return values[max(len(values)-maxRecent, 0):]

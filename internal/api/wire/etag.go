@@ -24,7 +24,7 @@ func ReadEtag(etag string, empty int64) (int64, error) {
 	number, found := strings.CutPrefix(etag, etagMark)
 	version, err := strconv.ParseInt(number, 10, 64)
 	if !found || err != nil || version < 0 || Etag(version) != etag {
-		return 0, adg.Errorf(adg.Invalid, "%.60q is no etag: send the one that came with what was looked at", etag)
+		return 0, Wrong("etag", "%.60q is no etag: send the one that came with what was looked at", etag)
 	}
 	return version, nil
 }
@@ -39,7 +39,7 @@ func DeploymentEtag(d adg.Deployment) string {
 
 // HoldEtag changes with every change of a hold. It is compared and never read.
 func HoldEtag(h adg.ReleaseHold) string {
-	return digest(h.Service, h.Environment, h.Identity, h.Reason, h.Actor, moment(h.Since), moment(h.Until))
+	return digest(h.Service, h.Environment, h.Identity, h.Reason, h.Actor, moment(h.Since), moment(h.Until), h.Suspended)
 }
 
 // StopEtag changes with every change of a stop. It is compared and never read.
@@ -57,7 +57,7 @@ func ReadDeliveryID(id string) (notifier, fact string, err error) {
 	plain, err := strictBase64.DecodeString(id)
 	notifier, fact, found := strings.Cut(string(plain), "/")
 	if err != nil || len(id) > maxToken || !found || adg.ValidName("notifier", notifier) != nil || fact == "" || !utf8.Valid(plain) {
-		return "", "", adg.Errorf(adg.Invalid, "%.60q is no id of a delivery: use one from the list of dead deliveries", id)
+		return "", "", Wrong("id", "%.60q is no id of a delivery: use one from the list of dead deliveries", id)
 	}
 	return notifier, fact, nil
 }

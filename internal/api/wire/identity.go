@@ -32,10 +32,11 @@ func only(who identity.Identity, b identity.Binding) identity.Identity {
 	return who
 }
 
-// Binding is a role that somebody has somewhere. Its id stands for all of it, so it never changes and needs no etag.
+// Binding is a role that somebody has somewhere. Its id stands for all of it, so it never changes.
 func Binding(b identity.Binding) *adgv1.RoleBinding {
 	return &adgv1.RoleBinding{
 		Id: BindingID(b), Subject: text(b.Subject), Role: b.Role.String(), Service: text(b.Service), Environment: text(b.Environment),
+		Etag: Etag(identity.Unchanging),
 	}
 }
 
@@ -48,7 +49,7 @@ func BindingID(b identity.Binding) string {
 func ReadBinding(b *adgv1.CreateRoleBindingRequest) (identity.Binding, error) {
 	read := identity.Binding{Subject: b.GetSubject(), Service: b.GetService(), Environment: b.GetEnvironment()}
 	if err := read.Role.UnmarshalText([]byte(b.GetRole())); err != nil {
-		return read, err
+		return read, InField("role", err)
 	}
 	return read, read.Validate()
 }
@@ -65,7 +66,7 @@ func User(u identity.User) *adgv1.User {
 func Token(t identity.Token) *adgv1.Token {
 	made := &adgv1.Token{
 		Id: text(t.ID), Name: text(t.Label), Creator: text(t.Person), CreateTime: Timestamp(t.Created), ExpireTime: Timestamp(t.Expires),
-		UseTime: Timestamp(t.Used),
+		UseTime: Timestamp(t.Used), Etag: Etag(identity.Unchanging),
 	}
 	if len(t.Scope) > 0 {
 		b := t.Scope[0]

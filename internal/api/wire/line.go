@@ -18,11 +18,11 @@ func ReadScope(s *adgv1.Scope) (adg.Scope, error) {
 	read := adg.Scope{Service: s.GetService(), Environment: s.GetEnvironment()}
 	if read.Service != "" {
 		if err := adg.ValidName("service", read.Service); err != nil {
-			return read, err
+			return read, InField("scope.service", err)
 		}
 	}
 	if read.Environment != "" {
-		return read, adg.ValidName("environment", read.Environment)
+		return read, InField("scope.environment", adg.ValidName("environment", read.Environment))
 	}
 	return read, nil
 }
@@ -52,20 +52,20 @@ func Freeze(w freeze.Window, version int64, now time.Time) *adgv1.FreezeWindow {
 func ReadFreeze(w *adgv1.FreezeWindow) (freeze.Window, error) {
 	read := freeze.Window{Name: w.GetName(), Service: w.GetService(), Environment: w.GetEnvironment(), Reason: w.GetReason()}
 	var err error
-	if read.From, err = ReadTimestamp("from_time", w.GetFromTime()); err != nil {
+	if read.From, err = ReadTimestamp("freeze.from_time", w.GetFromTime()); err != nil {
 		return read, err
 	}
-	if read.Until, err = ReadTimestamp("until_time", w.GetUntilTime()); err != nil {
+	if read.Until, err = ReadTimestamp("freeze.until_time", w.GetUntilTime()); err != nil {
 		return read, err
 	}
 	if weekly := w.GetWeekly(); weekly != nil {
 		read.Weekly = &freeze.Weekly{Zone: weekly.GetZone()}
 		if err := read.Weekly.From.UnmarshalText([]byte(weekly.GetFrom())); err != nil {
-			return read, err
+			return read, InField("freeze.weekly.from", err)
 		}
 		if err := read.Weekly.Until.UnmarshalText([]byte(weekly.GetUntil())); err != nil {
-			return read, err
+			return read, InField("freeze.weekly.until", err)
 		}
 	}
-	return read, read.Validate()
+	return read, InField("freeze", read.Validate())
 }

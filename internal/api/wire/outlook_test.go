@@ -179,6 +179,12 @@ func TestHeadlineIsTheCheckThatMattersMost(t *testing.T) {
 	if recent := wire.Headline(d, assessments).Recent; len(recent) != 32 || recent[0] != 8 || recent[31] != 39 {
 		t.Errorf("its recent values: %v", recent)
 	}
+	once, again := 1.0, 2.0
+	values := []adg.Judgement{{Check: "latency", Value: &once, At: time.Unix(7, 0)}, {Check: "latency", Value: &again, At: time.Unix(9, 0)}}
+	assessments = []adg.Assessment{{Judgements: values[:1]}, {Judgements: values[:1]}, {Judgements: values[1:]}}
+	if recent := wire.Headline(d, assessments).Recent; len(recent) != 2 || recent[0] != 1 || recent[1] != 2 {
+		t.Errorf("a value that stood for two assessments: %v", recent)
+	}
 }
 
 func TestSelectionPicksWhatItNames(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 func Permits(d adg.Deployment, who identity.Identity, now time.Time) []*adgv1.Permit {
 	made := make([]*adgv1.Permit, 0, len(offered))
 	for _, kind := range offered {
-		o := offer{d: d, s: d.Status, p: d.Spec.Policy, person: who.Person, now: now}
+		o := offer{d: d, s: d.Status, p: d.Spec.Policy, person: who.Person, address: who.Email, now: now}
 		made = append(made, o.permit(kind, who))
 	}
 	return made
@@ -28,11 +28,11 @@ var offered = []adg.CommandKind{adg.CommandApprove, adg.CommandReject, adg.Comma
 
 // offer is what a deployment would do about a command.
 type offer struct {
-	d      adg.Deployment
-	s      adg.Status
-	p      adg.Policy
-	person string
-	now    time.Time
+	d               adg.Deployment
+	s               adg.Status
+	p               adg.Policy
+	person, address string
+	now             time.Time
 }
 
 func (o offer) permit(kind adg.CommandKind, who identity.Identity) *adgv1.Permit {
@@ -173,10 +173,12 @@ func (o offer) noRejection() string {
 }
 
 // first tells whether a second human is wanted and this is the first one again.
-func (o offer) first() bool { return o.p.FourEyes && o.person == o.d.Spec.Actor }
+func (o offer) first() bool {
+	return o.p.FourEyes && (o.person == "" || o.d.Spec.By(o.person) || o.d.Spec.By(o.address))
+}
 
 func (o offer) second() string {
-	return "the policy wants a second human, and " + o.d.Spec.Actor + " started the deployment"
+	return "the policy wants a second human, and " + o.person + " started the deployment or wrote the change"
 }
 
 // late tells whether the deadline has passed. It begins to run with the first look.

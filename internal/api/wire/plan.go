@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -14,7 +15,9 @@ type Planned struct {
 	PolicyVersion int64
 	Gates         []adg.Gate // all of them, as they are now
 	Fleet         adg.Fleet
-	Supersedes    []string // ids of live deployments that would have to make way
+	Obstacles     []adg.Obstacle // in the way back, as its target says
+	Doubt         string         // why it did not; empty: it did
+	Supersedes    []string       // ids of live deployments that would have to make way
 }
 
 // Plan is what would happen if a deployment were started now.
@@ -23,14 +26,14 @@ func Plan(p Planned) *adgv1.Plan {
 	stops, warnings := starting(p)
 	return &adgv1.Plan{
 		Release: Release(spec.Release), Policy: Policy(spec.Policy), PolicyVersion: p.PolicyVersion, Gates: each(p.Gates, Gate),
-		Prediction: optional(spec.Prediction, Prediction), Steered: texts(spec.Steered), Rollback: rollbackPlan(spec, p.Fleet),
+		Prediction: optional(spec.Prediction, Prediction), Steered: texts(spec.Steered), Rollback: rollbackPlan(spec, p.Fleet, p.Obstacles, p.Doubt),
 		Supersedes: texts(p.Supersedes), Shortest: Duration(shortest(spec)), Warnings: texts(append(stops, warnings...)), WouldStart: len(stops) == 0,
 	}
 }
 
 // RollbackPlan is what a rollback of a deployment would do now, and why it could not work or would need a human.
 func RollbackPlan(d adg.Deployment, fleet adg.Fleet) *adgv1.RollbackPlan {
-	plan := rollbackPlan(d.Spec, fleet)
+	plan := rollbackPlan(d.Spec, fleet, d.Status.Obstacles, d.Status.Doubt)
 	why := ""
 	switch d.Status.State {
 	case adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending:
@@ -161,7 +164,7 @@ func expected(spec adg.Spec) string {
 }
 
 // rollbackPlan is what a rollback would do once the release is deployed.
-func rollbackPlan(spec adg.Spec, fleet adg.Fleet) *adgv1.RollbackPlan {
+func rollbackPlan(spec adg.Spec, fleet adg.Fleet, obstacles []adg.Obstacle, doubt string) *adgv1.RollbackPlan {
 	r := spec.Policy.Rollback
 	plan := &adgv1.RollbackPlan{Possible: wayBack(spec), To: optional(spec.LastGood, Release)}
 	if no := noWayBack(spec); no != "" {
@@ -179,20 +182,40 @@ func rollbackPlan(spec adg.Spec, fleet adg.Fleet) *adgv1.RollbackPlan {
 	}
 	held := fleetHolds(fleet, r)
 	plan.Obstacles = append(plan.Obstacles, texts(held)...)
-	plan.Automatic = plan.Possible && r.Trust == adg.Auto && !r.SchemaIrreversible && len(held) == 0
+	barred := false
+	for _, o := range obstacles {
+		barred = barred || o.Final
+		plan.Obstacles = append(plan.Obstacles, text(o.Text))
+	}
+	if doubt != "" {
+		plan.Obstacles = append(plan.Obstacles, text("whether it would work could not be found out: "+doubt))
+	}
+	plan.Automatic = plan.Possible && r.Trust == adg.Auto && !r.SchemaIrreversible && len(held) == 0 && !barred
 	if plan.Possible {
 		good, bad := spec.LastGood.Version, spec.Release.Version
 		plan.Steps = texts([]string{
 			fmt.Sprintf("%s is put on hold %s", bad, holdFor(r)),
 			fmt.Sprintf("the target gives %s 100 %% and %s 0 %%, in up to %d attempts of %s each", good, bad, max(r.Attempts, 1), short(r.Timeout)),
+			fallback(r),
 			fmt.Sprintf("%s has to be good for %s, within %s, and the target has to report it live", good, short(r.VerifyFor), short(r.VerifyMax)),
 		})
+		plan.Steps = slices.DeleteFunc(plan.Steps, func(step string) bool { return step == "" })
 	}
 	return plan
 }
 
-// turnedBadLimit is how many services that turn bad within five minutes look like a common cause.
-const turnedBadLimit = 3
+// fallback is what happens when the target cannot; empty: a human is called.
+func fallback(r adg.RollbackPolicy) string {
+	if r.Fallback == "" {
+		return ""
+	}
+	return fmt.Sprintf("if that fails, the target %s is asked for the same", r.Fallback)
+}
+
+// RollbackOf is what a rollback of a release would do that is not deployed.
+func RollbackOf(spec adg.Spec, obstacles []adg.Obstacle, doubt string) *adgv1.RollbackPlan {
+	return rollbackPlan(spec, adg.Fleet{}, obstacles, doubt)
+}
 
 // fleetHolds is why an automatic rollback would have to wait for the rest of the fleet.
 func fleetHolds(f adg.Fleet, r adg.RollbackPolicy) []string {
@@ -203,11 +226,11 @@ func fleetHolds(f adg.Fleet, r adg.RollbackPolicy) []string {
 	if f.Rolling != "" {
 		why = append(why, "deployment "+f.Rolling+" of the service is being rolled back")
 	}
-	if f.TurnedBad >= turnedBadLimit {
-		why = append(why, fmt.Sprintf("%d services turned bad within 5 minutes: that looks like a common cause, and a human has to decide", f.TurnedBad))
+	if cause := f.CommonCause(); cause != "" {
+		why = append(why, cause)
 	}
-	if f.Rollbacks >= r.PerHour {
-		why = append(why, fmt.Sprintf("%d automatic rollbacks within the hour, the limit is %d", f.Rollbacks, r.PerHour))
+	if limit := f.PerHour(r); f.Rollbacks >= limit {
+		why = append(why, fmt.Sprintf("%d automatic rollbacks within the hour, the limit is %d", f.Rollbacks, limit))
 	}
 	return why
 }

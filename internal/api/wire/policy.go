@@ -41,9 +41,9 @@ func PolicyVersion(p control.Policy, parsed *adg.Policy) *adgv1.PolicyVersion {
 	v := &adgv1.PolicyVersion{
 		Service: text(p.Service), Environment: text(p.Environment), Version: p.Number, CreateTime: Timestamp(p.At),
 		Author: text(p.Actor), Reason: text(p.Reason), Approver: text(p.Approved),
-		PendingApproval: len(p.Weakens) > 0 && p.Approved == "" && !p.InForce,
+		PendingApproval: p.Waits,
 		Weakens:         texts(p.Weakens), Promise: text(p.Promise), Etag: Etag(p.Number),
-		Warnings: each(p.Warnings, func(w string) *adgv1.PolicyProblem { return &adgv1.PolicyProblem{Text: text(w)} }),
+		Warnings: each(p.Warnings, func(w config.Problem) *adgv1.PolicyProblem { return PolicyProblem(w, false) }),
 	}
 	if parsed != nil {
 		v.Text, v.Policy = text(p.Text), Policy(*parsed)
@@ -54,6 +54,21 @@ func PolicyVersion(p control.Policy, parsed *adg.Policy) *adgv1.PolicyVersion {
 // PolicyProblem is what is wrong or doubtful about a policy's text.
 func PolicyProblem(p config.Problem, fatal bool) *adgv1.PolicyProblem {
 	return &adgv1.PolicyProblem{Fatal: fatal, Line: int32(p.Line), Column: int32(p.Column), Path: text(p.Path), Text: text(p.Text), Suggestion: text(p.Suggestion)} //nolint:gosec // a file has 20,000 lines at most
+}
+
+// Difference is how two texts of a policy differ.
+func Difference(d control.Difference) *adgv1.DiffPolicyResponse {
+	return &adgv1.DiffPolicyResponse{
+		Unified: text(d.Unified), Weakens: texts(d.Weakens),
+		Changes: each(d.Changes, func(c control.PolicyChange) *adgv1.PolicyChange {
+			return &adgv1.PolicyChange{Path: text(c.Path), Before: text(c.Before), After: text(c.After), Weakens: c.Weakens}
+		}),
+	}
+}
+
+// CheckTest is the answer to one check's queries, and what the judge says of it.
+func CheckTest(measurements []adg.Measurement, j adg.Judgement) *adgv1.CheckTest {
+	return &adgv1.CheckTest{Check: text(j.Check), Measurements: each(measurements, Measurement), Judgement: Judgement(j)}
 }
 
 // Private
@@ -88,7 +103,7 @@ func phase(p adg.Phase) *adgv1.Phase {
 func rollbackPolicy(r adg.RollbackPolicy) *adgv1.RollbackPolicy {
 	return &adgv1.RollbackPolicy{
 		Trust: trusts.to(r.Trust), Recover: Duration(r.Recover), AskTimeout: Duration(r.AskTimeout), AskThen: askThens.to(r.AskThen),
-		Attempts: count(r.Attempts), Timeout: Duration(r.Timeout), VerifyFor: Duration(r.VerifyFor), VerifyMax: Duration(r.VerifyMax),
+		Attempts: count(r.Attempts), Timeout: Duration(r.Timeout), VerifyFor: Duration(r.VerifyFor), VerifyMax: Duration(r.VerifyMax), Over: Duration(r.Over), Fallback: text(r.Fallback),
 		HoldFor: Duration(r.HoldFor), PerHour: count(r.PerHour), SchemaIrreversible: r.SchemaIrreversible,
 		Rules: each(r.Rules, func(r adg.Rule) *adgv1.RollbackRule {
 			return &adgv1.RollbackRule{When: healths.to(r.When), Lasting: Duration(r.For), After: Duration(r.After)}

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"strings"
+
 	"github.com/deployguardian/adg"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
@@ -20,9 +22,9 @@ func ReadRelease(r *adgv1.Release) (adg.Release, error) {
 		Commit: r.GetCommit(), Schema: r.GetSchema(),
 	}
 	if r == nil {
-		return read, adg.Errorf(adg.Invalid, "name the release: its service and its version are necessary")
+		return read, Wrong("release", "name the release: its service and its version are necessary")
 	}
-	return read, read.Validate()
+	return read, InField("release"+wrongOf(read), read.Validate())
 }
 
 // ReleaseRecord is a release's standing. Whether a rollback would go there now, and the hold in force, are for the
@@ -39,6 +41,7 @@ func ReleaseHold(h adg.ReleaseHold) *adgv1.ReleaseHold {
 	return &adgv1.ReleaseHold{
 		Service: text(h.Service), Environment: text(h.Environment), Identity: text(h.Identity), Reason: text(h.Reason),
 		Actor: text(h.Actor), SinceTime: Timestamp(h.Since), UntilTime: Timestamp(h.Until), Etag: HoldEtag(h),
+		Deployment: text(h.Deployment), Suspended: text(h.Suspended),
 	}
 }
 
@@ -49,18 +52,59 @@ func ReadHold(r *adgv1.CreateHoldRequest) (adg.ReleaseHold, error) {
 		Service: r.GetService(), Environment: r.GetEnvironment(), Identity: r.GetIdentity(), Reason: r.GetReason(), Until: until,
 	}
 	if err == nil {
-		err = adg.ValidName("service", h.Service)
+		err = InField("service", adg.ValidName("service", h.Service))
 	}
 	if err == nil {
-		err = adg.ValidName("environment", h.Environment)
+		err = InField("environment", adg.ValidName("environment", h.Environment))
 	}
 	if err == nil && (h.Identity == "" || len(h.Identity) > maxIdentity) {
-		err = adg.Errorf(adg.Invalid, "name the release that is put on hold by its identity, of at most %d bytes, as it is shown with the release", maxIdentity)
+		err = Wrong("identity", "name the release that is put on hold by its identity, of at most %d bytes, as it is shown with the release", maxIdentity)
 	}
 	return h, err
 }
 
+// RecordKey names the release of a record.
+func RecordKey(r adg.ReleaseRecord) adg.ReleaseKey {
+	return adg.ReleaseKey{Service: r.Release.Service, Environment: r.Environment, Identity: r.Release.Identity()}
+}
+
+// HoldKey names the release that is on hold.
+func HoldKey(h adg.ReleaseHold) adg.ReleaseKey {
+	return adg.ReleaseKey{Service: h.Service, Environment: h.Environment, Identity: h.Identity}
+}
+
+// ReleaseToken is the token of the page that follows a release.
+func ReleaseToken(request Listing, k adg.ReleaseKey) string {
+	return PageToken(request, k.Service+"/"+k.Environment+"/"+k.Identity) // there is no '/' in names
+}
+
+// ReadReleaseToken is the release that the request's token stands for, empty for the first page.
+func ReadReleaseToken(request Listing) (k adg.ReleaseKey, err error) {
+	position, err := ReadPageToken(request)
+	if parts := strings.SplitN(position, "/", 3); len(parts) == 3 {
+		k = adg.ReleaseKey{Service: parts[0], Environment: parts[1], Identity: parts[2]}
+	}
+	return k, err
+}
+
 // Private
+
+// wrongOf is the part of a release that is refused first.
+func wrongOf(r adg.Release) string {
+	whole := adg.Release{Service: "x", Version: "1"}
+	for _, part := range []struct {
+		name       string
+		value, one *string
+	}{
+		{".service", &r.Service, &whole.Service}, {".version", &r.Version, &whole.Version}, {".artifact", &r.Artifact, &whole.Artifact},
+		{".config", &r.Config, &whole.Config}, {".commit", &r.Commit, &whole.Commit}, {".schema", &r.Schema, &whole.Schema},
+	} {
+		if *part.one = *part.value; whole.Validate() != nil {
+			return part.name
+		}
+	}
+	return ""
+}
 
 // maxIdentity is how long the identity of a release can be: its artifact, and the revision of its configuration.
 const maxIdentity = 512 + len("+config.") + 128

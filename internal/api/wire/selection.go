@@ -5,6 +5,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
@@ -33,7 +35,7 @@ func ReadSelection(r *adgv1.ListDeploymentsRequest) (Selection, error) {
 	}
 	for name, list := range map[string]int{"services": len(s.Services), "environments": len(s.Environments), "teams": len(s.Teams), "actors": len(s.Actors)} {
 		if list > maxNamed {
-			return s, adg.Errorf(adg.Invalid, "%s names at most %d: leave it out for all of them", name, maxNamed)
+			return s, Wrong(name, "%s names at most %d: leave it out for all of them", name, maxNamed)
 		}
 	}
 	var err error
@@ -59,15 +61,40 @@ func ReadWatchSelection(r *adgv1.WatchDeploymentsRequest) (Selection, error) {
 	})
 }
 
-// Holds tells whether a deployment, whose service has that team, is selected.
-func (s Selection) Holds(d adg.Deployment, team string) bool {
-	p, at := d.Spec.Policy, d.Spec.Created
-	return anyOf(s.Services, p.Service) && anyOf(s.Environments, p.Environment) && anyOf(s.Teams, team) &&
-		anyOf(s.States, d.Status.State) && anyOf(s.Healths, d.Status.Health) && anyOf(s.Actors, d.Spec.Actor) &&
-		(s.Version == "" || s.Version == d.Spec.Release.Version) &&
-		(!s.Live || !d.Status.State.Ended()) && (!s.WaitsForHuman || WaitsForHuman(d)) &&
-		!at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
+// Filter is what the store can select of it. What Holds does not hold is to be left out of its answer.
+func (s Selection) Filter() adg.DeploymentFilter {
+	return adg.DeploymentFilter{
+		Services: s.Services, Environments: s.Environments, States: s.States, Actors: s.Actors, Version: s.Version, Live: s.Live, From: s.From, To: s.To,
+	}
 }
+
+// Holds tells whether a deployment, whose service has that team, is selected.
+func (s Selection) Holds(d adg.Deployment, team string) bool { return s.holds(traitsOf(d), team) }
+
+// HoldsRow tells it of a row.
+func (s Selection) HoldsRow(r Row) bool { return s.holds(r.traits, r.Summary.GetTeam()) }
+
+// Row is what a list shows of a deployment, and what it is selected by.
+type Row struct {
+	Summary *adgv1.DeploymentSummary
+	traits  traits
+}
+
+// NewRow is the row of a deployment of a team's service.
+func NewRow(d adg.Deployment, team string) Row {
+	r := Row{Summary(d), traitsOf(d)}
+	r.Summary.Team = team
+	return r
+}
+
+// Scope is the service and the environment of the deployment.
+func (r Row) Scope() (service, environment string) { return r.traits.service, r.traits.environment }
+
+// Created is when the deployment was asked for.
+func (r Row) Created() time.Time { return r.traits.created }
+
+// SameRow tells whether two rows of a deployment look the same.
+func SameRow(a, b Row) bool { return proto.Equal(a.Summary, b.Summary) }
 
 // ReadStart is what a caller wants deployed, or planned.
 func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
@@ -84,13 +111,13 @@ func ReadStart(r *adgv1.StartDeploymentRequest) (control.Start, error) {
 	}
 	switch {
 	case utf8.RuneCountInString(s.Key) > maxKey:
-		err = adg.Errorf(adg.Invalid, "the idempotency key has at most %d characters", maxKey)
+		err = Wrong("idempotency_key", "the idempotency key has at most %d characters", maxKey)
 	case len(r.GetLabels()) > maxLabels:
-		err = adg.Errorf(adg.Invalid, "a deployment has at most %d labels", maxLabels)
+		err = Wrong("labels", "a deployment has at most %d labels", maxLabels)
 	case len(s.Features) > maxFeatures:
-		err = adg.Errorf(adg.Invalid, "a deployment has at most %d features", maxFeatures)
+		err = Wrong("features", "a deployment has at most %d features", maxFeatures)
 	default:
-		err = adg.ValidName("environment", s.Environment)
+		err = InField("environment", adg.ValidName("environment", s.Environment))
 	}
 	return s, err
 }
@@ -110,6 +137,30 @@ const (
 	maxLabels   = 32
 	maxFeatures = 256
 )
+
+// traits are what a deployment is selected by.
+type traits struct {
+	service, environment, actor, version string
+	state                                adg.State
+	health                               adg.Health
+	waits                                bool
+	created                              time.Time
+}
+
+func traitsOf(d adg.Deployment) traits {
+	return traits{
+		service: d.Spec.Policy.Service, environment: d.Spec.Policy.Environment, actor: d.Spec.Actor, version: d.Spec.Release.Version,
+		state: d.Status.State, health: d.Status.Health, waits: WaitsForHuman(d), created: d.Spec.Created,
+	}
+}
+
+func (s Selection) holds(t traits, team string) bool {
+	return anyOf(s.Services, t.service) && anyOf(s.Environments, t.environment) && anyOf(s.Teams, team) &&
+		anyOf(s.States, t.state) && anyOf(s.Healths, t.health) && anyOf(s.Actors, t.actor) &&
+		(s.Version == "" || s.Version == t.version) &&
+		(!s.Live || !t.state.Ended()) && (!s.WaitsForHuman || t.waits) &&
+		!t.created.Before(s.From) && (s.To.IsZero() || t.created.Before(s.To))
+}
 
 // anyOf tells whether a value is one of those that are selected.
 func anyOf[T comparable](selected []T, value T) bool {

@@ -18,9 +18,11 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/api/wire"
+	"github.com/deployguardian/adg/internal/backtest"
 	"github.com/deployguardian/adg/internal/control"
 	"github.com/deployguardian/adg/internal/freeze"
 	"github.com/deployguardian/adg/internal/identity"
+	"github.com/deployguardian/adg/internal/oracle"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
@@ -33,9 +35,7 @@ var translations = []translation{
 	translates("ReleaseHold", wire.ReleaseHold),
 	translates("Policy", wire.Policy),
 	translates("Check", wire.Check),
-	translates("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion { return wire.PolicyVersion(p, &adg.Policy{}) },
-		func(p *control.Policy) { p.InForce = false },
-		func(p *control.Policy) { p.InForce, p.Approved = false, "" }),
+	translates("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion { return wire.PolicyVersion(p, &adg.Policy{}) }),
 	translates("Judgement", wire.Judgement),
 	translates("Assessment", wire.Assessment),
 	translates("Prediction", wire.Prediction),
@@ -80,6 +80,15 @@ var translations = []translation{
 	translates("Freeze", func(w freeze.Window) *adgv1.FreezeWindow { return wire.Freeze(w, 3, w.From) },
 		func(w *freeze.Window) { w.Weekly = nil; w.Until = w.From.Add(time.Hour) },
 		func(*freeze.Window) {}),
+	translates("Service", func(s control.Service) *adgv1.Service { return wire.Service(s, s.Environments[0].Freeze.From) }),
+	translates("Environment", func(e control.Environment) *adgv1.Environment { return wire.Environment(e, e.Freeze.From) }),
+	translates("ServiceBaseline", wire.ServiceBaseline),
+	translates("ServiceFigures", wire.ServiceFigures),
+	translates("JudgedPrediction", wire.JudgedPrediction,
+		func(j *oracle.Judged) { j.Known, j.Failed, j.Prediction.Success = true, true, 0.5 },
+		func(j *oracle.Judged) { j.Known = false }),
+	translates("PredictionFigures", wire.PredictionFigures),
+	translates("Model", wire.Model),
 	translates("AuditEntry", wire.AuditEntry),
 	translates("Connection", func(k control.Connection) *adgv1.Connection {
 		made, err := wire.Connection(k)
@@ -90,6 +99,11 @@ var translations = []translation{
 	}, func(k *control.Connection) {
 		k.Seam, k.Options = "target", `{"address":"http://localhost","token":{"keep":"true"}}`
 	}),
+	translates("ConnectionHealth", func(h control.Health) *adgv1.ConnectionHealth { return wire.ConnectionHealth(h, 3) }),
+	translates("TestConnectionResponse", wire.Trial),
+	translates("DiffPolicyResponse", wire.Difference),
+	translates("BacktestCase", wire.BacktestCase, func(c *backtest.Case) { c.Was = "rolled back" }),
+	translates("BacktestSummary", wire.BacktestSummary),
 	translates("Identity", wire.Identity),
 	translates("User", wire.User),
 	translates("Token", wire.Token),
@@ -115,30 +129,17 @@ var translations = []translation{
 
 // unset are the fields of messages that are translated from nothing, and why.
 var unset = map[string]string{
-	"Connection.actor":           "control keeps it in the audit log",
-	"Connection.create_time":     "control keeps it in the audit log",
 	"Connection.health":          "is measured by whoever asks",
 	"Connection.secrets":         "are written and never shown",
-	"Connection.update_time":     "is the document's",
 	"Delivery.error":             "the store's outbox does not give it back",
 	"Delivery.time":              "the store's outbox does not give it back",
-	"Deployment.policy_version":  "is not part of the record",
-	"DeploymentSummary.author":   "is not part of the record",
-	"DeploymentSummary.team":     "is the service's",
-	"Gate.until_time":            "gates say it in words",
 	"Identity.display_name":      "identity has none",
-	"PolicyProblem.column":       "control gives warnings in words",
 	"PolicyProblem.fatal":        "what is fatal is never stored",
-	"PolicyProblem.line":         "control gives warnings in words",
-	"PolicyProblem.path":         "control gives warnings in words",
-	"PolicyProblem.suggestion":   "control gives warnings in words",
 	"ReleaseRecord.hold":         "is another record",
 	"ReleaseRecord.last_good":    "depends on other records",
 	"RoleBinding.create_time":    "identity keeps it in the audit log",
 	"RoleBinding.creator":        "identity keeps it in the audit log",
-	"RoleBinding.etag":           "a binding never changes",
 	"Status.success":             "is the last assessment's",
-	"Token.etag":                 "a token never changes",
 	"Token.revoked":              "one that has ended is not there any more",
 	"WhoAmIResponse.expire_time": "is the session's",
 	"WhoAmIResponse.identity":    "stands for itself in another translation",
@@ -146,6 +147,11 @@ var unset = map[string]string{
 
 // unread are the fields of ours that no message tells, and why.
 var unread = map[string]string{
+	"strictyaml.Problem.Caret":  "is for a terminal",
+	"strictyaml.Problem.File":   "there is one text",
+	"strictyaml.Problem.Source": "whoever asks has the text",
+	"control.Policy.InForce":    "a version's number and that of the one in force say it",
+	"identity.Identity.Email":   "stands with the user",
 	"identity.Identity.Session": "is the caller's own credential",
 	"identity.Identity.Until":   "is told by WhoAmI",
 	"adg.RiskPolicy.Labels":     "the API has no word for them",
@@ -157,17 +163,28 @@ var unread = map[string]string{
 	"adg.CheckState.Last":       "belongs to the judge",
 	"adg.CheckState.Streak":     "belongs to the judge",
 	"adg.CheckState.Test":       "belongs to the judge",
+	"adg.Command.Address":       "is for the second pair of eyes only",
+	"adg.Fact.Link":             "leads people to where the caller of the API is already",
+	"adg.Fleet.Limits":          "the API has no word for them",
+	"adg.Limits.Services":       "the API has no word for them",
+	"adg.Limits.Within":         "the API has no word for them",
+	"adg.Limits.Rollbacks":      "the API has no word for them",
 	"adg.Command.Deployment":    "a command stands in its deployment's decision",
 	"adg.Command.Trace":         "is for the trace only",
 	"adg.Decision.Hold":         "stands among the holds",
 	"adg.Decision.Slot":         "is between the guard and the store",
 	"adg.Decision.Standing":     "stands among the releases",
+	"adg.Desired.Approved":      "stands in the status",
 	"adg.Desired.Deployment":    "is that of the effect",
 	"adg.Desired.Fence":         "is between the guard, the store and the target",
 	"adg.Desired.Timeout":       "is the policy's",
 	"adg.Effect.Fence":          "is between the guard, the store and the target",
 	"adg.Entry.Quiet":           "quiet entries are no decisions",
 	"adg.Input.Now":             "is the decision's time",
+	"adg.ReleaseHold.Release":   "is the deployment's",
+	"adg.Input.Rehearsal":       "stands in the status after it",
+	"adg.Rehearsal.Err":         "stands in the status after it",
+	"adg.Rehearsal.Obstacles":   "stand in the status after it",
 	"adg.Input.Watches":         "are those of the status after",
 	"adg.Observed.OpID":         "is between the guard and the target",
 	"adg.Policy.Target":         "the API has no word for it",
@@ -177,6 +194,17 @@ var unread = map[string]string{
 	"adg.Spec.ID":               "is the deployment's",
 	"adg.Spec.Trace":            "is for the trace only",
 	"control.Policy.Person":     "is the person behind the author",
+	"control.Policy.Trust":      "is the policy's",
+	"models.Item.Bytes":         "the API has no word for it",
+	"models.Note.Aside":         "follows from which model is in use",
+	"oracle.Judged.At":          "is the prediction's time, and the deployment's",
+	"predict.Card.Counted":      "the API has no word for it",
+	"predict.Card.Fingerprint":  "the id stands for it",
+	"predict.Card.Seed":         "the id stands for it",
+	"control.Policy.Uses":       "is counted with the connections",
+	"backtest.Case.Detect":      "follows from found, where the fault was there from the start",
+	"backtest.Case.Fault":       "is known of traces only",
+	"backtest.Case.Kind":        "is known of traces only",
 }
 
 func TestEveryFieldIsTranslated(t *testing.T) {
@@ -443,6 +471,8 @@ func (l leaf) change() {
 		v.SetBool(!v.Bool())
 	case v.Kind() == reflect.Uint8:
 		v.SetUint((v.Uint() + 1) % 2)
+	case v.Kind() == reflect.Uint64:
+		v.SetUint(v.Uint() + 1)
 	case v.CanInt():
 		v.SetInt(v.Int() + int64(time.Second))
 		if v.Type() != reflect.TypeFor[time.Duration]() {
@@ -509,6 +539,8 @@ func fill(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case v.Kind() == reflect.Uint8:
 		v.SetUint(1)
+	case v.Kind() == reflect.Uint64:
+		v.SetUint(uint64(*n))
 	case v.CanInt():
 		v.SetInt(int64(*n))
 		if v.Type() == reflect.TypeFor[time.Duration]() {

@@ -14,8 +14,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"github.com/deployguardian/adg"
 )
 
 // Timestamp is a time; the zero time is not set.
@@ -33,7 +31,7 @@ func ReadTimestamp(what string, t *timestamppb.Timestamp) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if err := t.CheckValid(); err != nil {
-		return time.Time{}, adg.Errorf(adg.Invalid, "%s is no time: %w", what, err)
+		return time.Time{}, Wrong(what, "%s is no time: %w", what, err)
 	}
 	return t.AsTime(), nil
 }
@@ -53,11 +51,11 @@ func ReadDuration(what string, d *durationpb.Duration) (time.Duration, error) {
 		return 0, nil
 	}
 	if err := d.CheckValid(); err != nil {
-		return 0, adg.Errorf(adg.Invalid, "%s is no length of time: %w", what, err)
+		return 0, Wrong(what, "%s is no length of time: %w", what, err)
 	}
 	read := d.AsDuration()
 	if read < 0 || read == math.MaxInt64 {
-		return 0, adg.Errorf(adg.Invalid, "%s is a length of time of 0 or more, not %s", what, read)
+		return 0, Wrong(what, "%s is a length of time of 0 or more, not %s", what, read)
 	}
 	return read, nil
 }

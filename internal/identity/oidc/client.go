@@ -22,7 +22,7 @@ func newClient(t remote.TLS) (*http.Client, error) {
 		return nil, err
 	}
 	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 remote.Proxy,
 		DialContext:           remote.Dial,
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   callTimeout,

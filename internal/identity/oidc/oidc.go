@@ -58,6 +58,12 @@ func New(store Store, o Options) (*Provider, error) {
 // Close lets go of idle connections.
 func (p *Provider) Close() { p.client.CloseIdleConnections() }
 
+// Reach asks the provider about itself, unless it has said that already: Unavailable, if it does not answer.
+func (p *Provider) Reach(ctx context.Context) error {
+	_, _, err := p.discovered(ctx)
+	return err
+}
+
 // Begun is a login that was begun.
 type Begun struct {
 	URL    string     // where the browser goes

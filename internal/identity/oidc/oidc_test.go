@@ -18,6 +18,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/identity"
+	"github.com/deployguardian/adg/internal/identity/oidc/oidctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +27,7 @@ var alice = account{"email": "Alice@example.com", "email_verified": true, "prefe
 
 // stage is a provider with one person, and adg as a client of it.
 type stage struct {
-	server *server
+	server *oidctest.Server
 	store  adg.Store
 	clock  *clock
 }
@@ -36,18 +37,18 @@ func newStage(t *testing.T) stage {
 	return newStageAt(t, sharedServer(t))
 }
 
-func newStageAt(t *testing.T, at *server) stage {
+func newStageAt(t *testing.T, at *oidctest.Server) stage {
 	t.Helper()
 	c := &clock{}
 	s := stage{server: at, store: newStore(t, c), clock: c}
-	s.server.accounts(t, map[string]account{"a1": alice})
+	accounts(t, s.server, map[string]account{"a1": alice})
 	return s
 }
 
 // as is adg, registered under that name.
 func (s stage) as(t *testing.T, client string, change func(*Options)) *Provider {
 	t.Helper()
-	o := Options{Issuer: s.server.issuer, ClientID: client, ClientSecret: adg.NewSecret(client + "-secret"), RedirectURL: redirectURL, Scopes: []string{"email", "profile", "groups"}}
+	o := Options{Issuer: s.server.Issuer, ClientID: client, ClientSecret: adg.NewSecret(client + "-secret"), RedirectURL: redirectURL, Scopes: []string{"email", "profile", "groups"}}
 	if change != nil {
 		change(&o)
 	}
@@ -89,7 +90,7 @@ func TestAPersonLogsInAtTheProvidersPagesAndComesBackWithNameAndGroups(t *testin
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := identity.External{Name: "alice@example.com", Issuer: s.server.issuer, Subject: "a1", Groups: []string{"payments", "oncall"}}
+	want := identity.External{Name: "alice@example.com", Issuer: s.server.Issuer, Subject: "a1", Groups: []string{"payments", "oncall"}}
 	if diff := cmp.Diff(want, who); diff != "" || next != "/deployments" {
 		t.Errorf("%s\nnext %q", diff, next)
 	}
@@ -132,7 +133,7 @@ func TestGroupsChangeAtTheNextLoginAndRolesWithThem(t *testing.T) {
 	}
 
 	moved := account{"email": "alice@example.com", "email_verified": true, "groups": []string{"search"}}
-	s.server.accounts(t, map[string]account{"a1": moved})
+	accounts(t, s.server, map[string]account{"a1": moved})
 	second := admit()
 	bot, err := d.Authenticate(t.Context(), token.Reveal())
 	if err != nil {
@@ -148,7 +149,7 @@ func TestGroupsChangeAtTheNextLoginAndRolesWithThem(t *testing.T) {
 		}
 	}
 
-	s.server.accounts(t, map[string]account{"a2": moved})
+	accounts(t, s.server, map[string]account{"a2": moved})
 	back, _ := login(t, p, "a2")
 	impostor, _, err := p.Finish(t.Context(), back)
 	if err != nil {
@@ -353,7 +354,9 @@ func TestNewKeysOfTheProviderAreFetched(t *testing.T) {
 		if _, _, err := p.Finish(t.Context(), back); err != nil {
 			t.Fatal(err)
 		}
-		s.server.control(t, map[string]any{"rotate": true})
+		if err := s.server.Rotate(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -362,17 +365,17 @@ func TestAProviderThatIsDownIsUnavailableAndComesBack(t *testing.T) {
 	p := s.as(t, "adg", nil)
 	back, _ := login(t, p, "a1")
 	unasked := s.as(t, "adg", nil)
-	s.server.stop()
+	s.server.Stop()
 	_, err := unasked.Begin(t.Context(), "/")
 	refused(t, err, adg.Unavailable, "ask the provider")
 	_, _, err = p.Finish(t.Context(), back)
 	refused(t, err, adg.Unavailable, "finish the login")
 
-	address, err := url.Parse(s.server.issuer)
+	address, err := url.Parse(s.server.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	newServer(t, address.Port()).accounts(t, map[string]account{"a1": alice})
+	accounts(t, newServer(t, address.Port()), map[string]account{"a1": alice})
 	for _, p := range []*Provider{p, unasked} {
 		back, _ = login(t, p, "a1")
 		if _, _, err := p.Finish(t.Context(), back); err != nil {

@@ -1,39 +1,27 @@
 package oidc
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/identity/oidc/oidctest"
 	"github.com/deployguardian/adg/internal/store/sqlite"
 )
 
 const redirectURL = "http://127.0.0.1:1/callback"
 
-// server is the real OpenID provider in a process of its own.
-type server struct {
-	issuer string
-	stop   func() // may be called twice
-}
-
 // shared is the provider of the tests that leave theirs running; it ends with this process, which holds its input.
-var shared *server
+var shared *oidctest.Server
 
-func sharedServer(t *testing.T) *server {
+func sharedServer(t *testing.T) *oidctest.Server {
 	t.Helper()
 	if shared == nil {
 		shared = startServer(t, "0")
@@ -42,87 +30,33 @@ func sharedServer(t *testing.T) *server {
 }
 
 // newServer starts a provider that the test may stop.
-func newServer(t *testing.T, port string) *server {
+func newServer(t *testing.T, port string) *oidctest.Server {
 	t.Helper()
 	s := startServer(t, port)
-	t.Cleanup(s.stop)
+	t.Cleanup(s.Stop)
 	return s
 }
 
 // startServer starts a provider. Where it is not installed the test is skipped, but never in CI.
-func startServer(t *testing.T, port string) *server {
+func startServer(t *testing.T, port string) *oidctest.Server {
 	t.Helper()
-	lock, err := os.ReadFile("testdata/provider/package-lock.json")
+	s, err := oidctest.Start("testdata/provider", port)
+	if errors.Is(err, oidctest.ErrMissing) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(lock)
-	folder := filepath.Join(cache, "adg", "test-provider-"+hex.EncodeToString(sum[:8]))
-	node, err := exec.LookPath("node")
-	if _, missing := os.Stat(filepath.Join(folder, "node_modules", "oidc-provider")); err != nil || missing != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the OpenID provider is not installed: run scripts/test-servers (%v, %v)", err, missing)
-		}
-		t.Skip("the OpenID provider is not installed: run scripts/test-servers, which needs npm")
-	}
-	script, err := filepath.Abs("testdata/provider/server.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(node, script, port)
-	command.Dir = folder
-	stdin, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stopped := false
-	s := &server{stop: func() {
-		if !stopped {
-			stopped = true
-			stdin.Close()
-			_ = command.Wait()
-		}
-	}}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		s.stop()
-		t.Fatalf("the provider did not start: %v", err)
-	}
-	s.issuer = strings.TrimSpace(line)
 	return s
 }
 
-type account map[string]any
+type account = oidctest.Account
 
-// control changes the running provider.
-func (s *server) control(t *testing.T, change map[string]any) {
+func accounts(t *testing.T, at *oidctest.Server, all map[string]account) {
 	t.Helper()
-	body, err := json.Marshal(change)
-	if err != nil {
+	if err := at.Accounts(all); err != nil {
 		t.Fatal(err)
 	}
-	once := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := once.Post(s.issuer+"/control", "application/json", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-}
-
-func (s *server) accounts(t *testing.T, all map[string]account) {
-	t.Helper()
-	s.control(t, map[string]any{"accounts": all})
 }
 
 // browser is a person with a browser of his own.
@@ -143,8 +77,6 @@ func newBrowser(t *testing.T) *browser {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-var formAction = regexp.MustCompile(`action="([^"]+)"`)
-
 // login goes through the provider's pages as that account, and gives what comes back to the callback.
 func (b *browser) login(to, name string) Callback {
 	b.t.Helper()
@@ -163,12 +95,8 @@ func (b *browser) login(to, name string) Callback {
 		}
 		page, _ := io.ReadAll(answer.Body)
 		answer.Body.Close()
-		if form := formAction.FindSubmatch(page); answer.StatusCode == http.StatusOK && form != nil {
-			values := url.Values{"prompt": {"login"}, "login": {name}, "password": {"any"}}
-			if !bytes.Contains(page, []byte(`name="login"`)) {
-				values = url.Values{"prompt": {"consent"}}
-			}
-			if answer, err = b.client.PostForm(string(form[1]), values); err != nil {
+		if action, values := oidctest.Answer(page, name); answer.StatusCode == http.StatusOK && action != "" {
+			if answer, err = b.client.PostForm(action, values); err != nil {
 				b.t.Fatal(err)
 			}
 			answer.Body.Close()

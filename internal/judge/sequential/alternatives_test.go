@@ -1,7 +1,6 @@
 package sequential_test
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -13,7 +12,7 @@ import (
 // need no model of it need replicas that take turns, within a minute. For the figures of decision 4:
 // -run Ranks -v -sequential.traces 1000.
 func TestRanksAmongReplicasKeepNoPromiseWhereReplicasDiffer(t *testing.T) {
-	n := cmp.Or(*traces, 60)
+	n := drawn(60, 6)
 	for _, c := range []struct {
 		name  string
 		scene scene
@@ -33,7 +32,7 @@ func TestRanksAmongReplicasKeepNoPromiseWhereReplicasDiffer(t *testing.T) {
 						worse++
 					}
 				}
-				if *traces == 0 && (worse <= 2) != c.holds { // of 60; the seeds do not change
+				if n == 60 && (worse <= 2) != c.holds { // the seeds do not change
 					t.Errorf("%d of %d innocent canaries were called worse", worse, n)
 				}
 				scene.ratio = 2
@@ -119,7 +118,8 @@ func TestRankAmongReplicasIsASecondOpinion(t *testing.T) {
 		return d.Read(&s).RankLogE
 	}
 	innocent, worse, none := 0, 0, 0
-	for seed := range uint64(40) {
+	n := drawn(40, 6)
+	for seed := range uint64(n) {
 		if rank(noisy(func(c *scene) { c.noise, c.hold = 1, 60 }), seed) >= math.Log(100) {
 			innocent++
 		}
@@ -130,8 +130,8 @@ func TestRankAmongReplicasIsASecondOpinion(t *testing.T) {
 			none++
 		}
 	}
-	if innocent > 2 || worse < 36 || none < 36 {
-		t.Errorf("of 40 each: %d innocent canaries amid noise, %d of three times the errors, %d without an opinion where replicas differ", innocent, worse, none)
+	if innocent > n/20 || worse < n*9/10 || none < n*9/10 {
+		t.Errorf("of %d each: %d innocent canaries amid noise, %d of three times the errors, %d without an opinion where replicas differ", n, innocent, worse, none)
 	}
 	if blind := rank(with(func(c *scene) { c.blind = true }), 1); !math.IsNaN(blind) {
 		t.Errorf("replicas that are not told apart say %g", blind)

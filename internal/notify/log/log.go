@@ -80,7 +80,11 @@ func (n logger) Notify(ctx context.Context, f adg.Fact) error {
 	if f.Urgent {
 		level = slog.LevelWarn
 	}
-	n.log.Log(ctx, level, f.Text, "fact", f.Kind.String(), "id", f.ID, "deployment", f.Deployment, "service", f.Service,
+	to := n.log
+	if f.Link != "" {
+		to = to.With("link", f.Link)
+	}
+	to.Log(ctx, level, f.Text, "fact", f.Kind.String(), "id", f.ID, "deployment", f.Deployment, "service", f.Service,
 		"environment", f.Environment, "release", f.Release, "last_good", f.LastGood, "state", f.State.String(), "reasons", f.Reasons)
 	return nil
 }

@@ -106,7 +106,11 @@ func (n *notifier) message(f adg.Fact) message {
 	if f.Actor != "" {
 		footer += " · by " + escape(f.Actor)
 	}
-	footer += " · `adg report " + escape(f.Deployment) + "`"
+	if f.Link != "" {
+		footer += " · <" + escape(f.Link) + "|" + escape(f.Deployment) + ">"
+	} else {
+		footer += " · `adg report " + escape(f.Deployment) + "`"
+	}
 	return message{
 		Text: title + ": " + cut(escape(f.Text)),
 		Blocks: []block{

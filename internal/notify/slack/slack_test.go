@@ -33,6 +33,22 @@ func TestHumanWhoIsNeededIsCalled(t *testing.T) {
 	}
 }
 
+func TestMessageLeadsToTheDeployment(t *testing.T) {
+	f := notifytest.Fact()
+	for _, tt := range []struct{ name, link, want string }{
+		{"a server that knows its address", "https://adg.example.com/deployments/shop-v2-abc", "<https://adg.example.com/deployments/shop-v2-abc|shop-v2-abc>"},
+		{"a run without a server", "", "`adg report shop-v2-abc`"},
+		{"an address with markup in it", "https://adg.example.com/<!channel>", "<https://adg.example.com/&lt;!channel&gt;|shop-v2-abc>"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f.Link = tt.link
+			if text := told(t, slack.Options{}, f); !strings.Contains(text, tt.want) {
+				t.Errorf("got %s, want %s", text, tt.want)
+			}
+		})
+	}
+}
+
 func TestLongReasonsAreCutToWhatSlackTakes(t *testing.T) {
 	f := notifytest.Fact()
 	f.Reasons = nil
@@ -72,9 +88,14 @@ func TestWrongOptionsAreRefusedWithoutRepeatingTheSecret(t *testing.T) {
 // sent is the message about a fact, as Slack gets it.
 func sent(t *testing.T, o slack.Options) string {
 	t.Helper()
+	return told(t, o, notifytest.Fact())
+}
+
+func told(t *testing.T, o slack.Options, f adg.Fact) string {
+	t.Helper()
 	r := notifytest.NewReceiver(t, http.StatusOK, nil)
 	o.Webhook = adg.NewSecret(r.URL)
-	if err := open(t, o).Notify(t.Context(), notifytest.Fact()); err != nil {
+	if err := open(t, o).Notify(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder

@@ -30,16 +30,30 @@ type Item struct {
 	InUse  bool         `json:"in_use"`
 	Bytes  int64        `json:"bytes"`
 	Card   predict.Card `json:"card"`
+	Note
+}
+
+// Note is what is written down with a model.
+type Note struct {
+	Author  string           `json:"author,omitempty"` // who trained it
+	Reason  string           `json:"reason,omitempty"`
+	Learned []predict.Effect `json:"learned,omitempty"`
+	Aside   bool             `json:"aside,omitempty"` // it was worse than the one in use when it was trained: it is used only where it is pinned
 }
 
 // Put keeps a model, and the audit entries with it; the same model again changes nothing but its age. One that is larger
 // than adg.MaxDocument is Invalid.
 func (s Shelf) Put(ctx context.Context, m *predict.Model, entries ...adg.AuditEntry) (Item, error) {
+	return s.PutNoted(ctx, m, Note{}, entries...)
+}
+
+// PutNoted keeps a model as Put does, with a note.
+func (s Shelf) PutNoted(ctx context.Context, m *predict.Model, note Note, entries ...adg.AuditEntry) (Item, error) {
 	text, err := predict.Encode(m)
 	if err != nil {
 		return Item{}, err
 	}
-	kept, err := json.Marshal(card{Bytes: int64(len(text)), Card: m.Card})
+	kept, err := json.Marshal(card{Bytes: int64(len(text)), Card: m.Card, Note: note})
 	if err != nil {
 		return Item{}, adg.Errorf(adg.Internal, "encode the card of a model: %w", err)
 	}
@@ -62,27 +76,41 @@ func (s Shelf) List(ctx context.Context) ([]Item, error) {
 		return nil, err
 	}
 	var all []Item
-	for f := (adg.DocumentFilter{Kind: cardKind, Limit: pageSize}); ; {
-		page, err := s.documents.ListDocuments(ctx, f)
+	for d, err := range adg.AllDocuments(ctx, s.documents, adg.DocumentFilter{Kind: cardKind, Limit: pageSize}) {
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range page {
-			var c card
-			if json.Unmarshal(d.Data, &c) == nil {
-				all = append(all, Item{ID: d.Key, At: d.Updated, Bytes: c.Bytes, Card: c.Card, Pinned: d.Key == pinned})
-			}
-			f.After = d.Key
-		}
-		if len(page) < pageSize {
-			break
+		var c card
+		if json.Unmarshal(d.Data, &c) == nil {
+			all = append(all, Item{ID: d.Key, At: d.Updated, Bytes: c.Bytes, Card: c.Card, Note: c.Note, Pinned: d.Key == pinned})
 		}
 	}
 	slices.SortFunc(all, func(a, b Item) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
-	if len(all) > 0 {
-		all[max(0, slices.IndexFunc(all, func(i Item) bool { return i.Pinned }))].InUse = true
+	if at := used(all); at >= 0 {
+		all[at].InUse = true
 	}
 	return all, nil
+}
+
+// Prune forgets all models but the newest ones, so many, and the one in use.
+func (s Shelf) Prune(ctx context.Context, keep int) error {
+	all, err := s.List(ctx)
+	if err != nil {
+		return err
+	}
+	for i, item := range all {
+		if i < keep || item.InUse || item.Pinned {
+			continue
+		}
+		_, err := s.documents.WriteDocuments(ctx, []adg.Write{
+			{Document: adg.Document{Kind: cardKind, Key: item.ID}, If: adg.AnyVersion, Drop: true},
+			{Document: adg.Document{Kind: modelKind, Key: item.ID}, If: adg.AnyVersion, Drop: true},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Find is the one whose id begins so; with no id the one in use. NotFound: there is none.
@@ -154,6 +182,16 @@ const (
 type card struct {
 	Bytes int64        `json:"bytes"` // of the model
 	Card  predict.Card `json:"card"`
+	Note
+}
+
+// used is which of the models, the newest first, is in use: the one that is pinned, else the newest that is not aside. -1:
+// none is.
+func used(all []Item) int {
+	if at := slices.IndexFunc(all, func(i Item) bool { return i.Pinned }); at >= 0 {
+		return at
+	}
+	return slices.IndexFunc(all, func(i Item) bool { return !i.Aside })
 }
 
 // pinned is the id of the model that is pinned; empty: none is.

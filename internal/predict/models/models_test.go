@@ -152,3 +152,41 @@ func TestListReadsNoModel(t *testing.T) {
 		t.Errorf("%+v: %v", all, err)
 	}
 }
+
+func TestModelThatWasWorseIsUsedOnlyWhereItIsPinned(t *testing.T) {
+	b := newBench(t)
+	good := b.put(40)
+	b.now = b.now.Add(time.Minute)
+	worse, err := b.PutNoted(t.Context(), trained(60), models.Note{Author: "ann", Reason: "to see", Learned: []predict.Effect{{Feature: "nf"}}, Aside: true})
+	if err != nil || worse.InUse || worse.Author != "ann" || worse.Reason != "to see" || len(worse.Learned) != 1 {
+		t.Errorf("%+v: %v", worse, err)
+	}
+	b.uses(good)
+	if _, err := b.Pin(t.Context(), worse.ID); err != nil {
+		t.Error(err)
+	}
+	b.uses(worse)
+}
+
+func TestOldModelsAreForgottenExceptWhatIsInUse(t *testing.T) {
+	b := newBench(t)
+	pinned := b.put(40)
+	if _, err := b.Pin(t.Context(), pinned.ID); err != nil {
+		t.Fatal(err)
+	}
+	for n := 50; n < 100; n += 10 {
+		b.put(n)
+	}
+	if err := b.Prune(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.List(t.Context())
+	if err != nil || len(all) != 3 || all[0].Card.Outcomes != 90 || all[1].Card.Outcomes != 80 || all[2].ID != pinned.ID {
+		t.Errorf("%+v: %v", all, err)
+	}
+	left, err := b.store.ListDocuments(t.Context(), adg.DocumentFilter{Kind: "model", Bare: true})
+	if err != nil || len(left) != 3 {
+		t.Errorf("%d models are kept without their cards: %v", len(left)-3, err)
+	}
+	b.uses(pinned)
+}

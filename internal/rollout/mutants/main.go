@@ -12,7 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -63,23 +66,59 @@ func run() (survived int, err error) {
 
 	var mistakes []error
 	fmt.Printf("%-8s %-8s %-14s %6s  %s\n", "verdict", "law", "file", "took", "change")
-	for _, m := range mutants {
-		began := time.Now() //nolint:forbidigo // how long a mutant took is for people
-		killed, err := try(root, dir, m)
+	outcomes := tryAll(root, dir, mutants)
+	for i, m := range mutants {
+		o := <-outcomes[i]
 		verdict := "killed"
 		switch {
-		case err != nil:
-			mistakes = append(mistakes, fmt.Errorf("mutants.txt:%d: %w", m.line, err))
+		case o.err != nil:
+			mistakes = append(mistakes, fmt.Errorf("mutants.txt:%d: %w", m.line, o.err))
 			verdict = "MISTAKE"
-		case !killed:
+		case !o.killed:
 			verdict = "SURVIVED"
 			survived++
 		}
-		took := time.Since(began) //nolint:forbidigo // see above
-		fmt.Printf("%-8s %-8s %-14s %5.1fs  %s → %s\n", verdict, m.law, m.file, took.Seconds(), m.snippet, m.replaced)
+		fmt.Printf("%-8s %-8s %-14s %5.1fs  %s → %s\n", verdict, m.law, m.file, o.took.Seconds(), m.snippet, m.replaced)
 	}
 	fmt.Printf("%d mutants, %d survived, %d are mistakes in the list\n", len(mutants), survived, len(mistakes))
 	return survived, errors.Join(mistakes...)
+}
+
+// outcome is what became of a mutant.
+type outcome struct {
+	killed bool
+	err    error
+	took   time.Duration
+}
+
+// tryAll tries as many mutants at the same time as there are processors, each in a folder of its own: the tests of one
+// keep one processor busy. The outcomes come in channels in the order of the mutants.
+func tryAll(root, dir string, mutants []mutant) []chan outcome {
+	outcomes := make([]chan outcome, len(mutants))
+	for i := range outcomes {
+		outcomes[i] = make(chan outcome, 1)
+	}
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		go func() {
+			for i := next.Add(1) - 1; int(i) < len(mutants); i = next.Add(1) - 1 {
+				began := time.Now() //nolint:forbidigo // how long a mutant took is for people
+				own := filepath.Join(dir, strconv.FormatInt(i, 10))
+				killed, err := tryIn(own, root, mutants[i])
+				outcomes[i] <- outcome{killed, err, time.Since(began)} //nolint:forbidigo // see above
+			}
+		}()
+	}
+	return outcomes
+}
+
+// tryIn tries a mutant in a folder that it makes and removes.
+func tryIn(dir, root string, m mutant) (killed bool, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return try(root, dir, m)
 }
 
 func moduleRoot() (string, error) {
@@ -137,7 +176,7 @@ func try(root, dir string, m mutant) (killed bool, err error) {
 		return false, err
 	}
 	binary := filepath.Join(dir, "mutant.test")
-	build := exec.Command("go", "test", "-c", "-overlay", layer, "-o", binary, "./"+folder) //nolint:gosec // our own tests
+	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-overlay", layer, "-o", binary, "./"+folder) //nolint:gosec // our own tests
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, fmt.Errorf("the tests did not compile: %w\n%s", err, out)

@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/remote"
 )
 
-// dialer makes the connections that scrapes use. It keeps them from the addresses where clouds hand out credentials,
-// bounds what an answer may bring over the wire (the scrape manager reads the rest of an answer that it has refused),
+// dialer makes the connections that scrapes use. It bounds what an answer may bring over the wire (the scrape manager reads the rest of an answer that it has refused),
 // and can close them all, the idle ones included.
 type dialer struct {
 	limit int64 // bytes per answer
@@ -37,7 +34,9 @@ func newDialer(jobs []Job) *dialer {
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	inner, err := (&net.Dialer{Timeout: maxTimeout, KeepAlive: 30 * time.Second, Control: refuseMetadata}).DialContext(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, maxTimeout)
+	defer cancel()
+	inner, err := remote.Dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -61,20 +60,6 @@ func (d *dialer) close() {
 	for c := range conns {
 		_ = c.Conn.Close()
 	}
-}
-
-var ec2Metadata = netip.MustParseAddr("fd00:ec2::254")
-
-// refuseMetadata looks at the address after names were resolved.
-func refuseMetadata(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return adg.Errorf(adg.Invalid, "dial %s: %w", address, err)
-	}
-	if ip := at.Addr().Unmap().WithZone(""); ip.IsLinkLocalUnicast() || ip == ec2Metadata {
-		return adg.Errorf(adg.Invalid, "%s is a link-local or metadata address, which is never scraped", ip)
-	}
-	return nil
 }
 
 // conn counts what was read since the last request went out.

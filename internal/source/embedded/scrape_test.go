@@ -160,7 +160,7 @@ func TestBadTargetsAreDownAndTheOthersGoOn(t *testing.T) {
 	closed.Close()
 	tests := []struct{ name, address, err string }{
 		{"unreachable", unreachable, "connection refused"},
-		{"link-local", "169.254.169.254:80", "never scraped"},
+		{"link-local", "169.254.169.254:80", "link-local or metadata address"},
 		{"failing", handler(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }), "500"},
 		{"elsewhere", handler(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://"+unreachable, http.StatusFound)

@@ -57,12 +57,14 @@ func (s *Store) Audit(ctx context.Context, f adg.AuditFilter) ([]adg.AuditEntry,
 	if !f.To.IsZero() {
 		w.add("at <= %s", row.Nanos(f.To))
 	}
-	query := "SELECT seq, at, actor, origin, action, resource, service, environment, outcome, reason, detail, prev, digest FROM audit" +
+	query := "SELECT " + auditColumns + " FROM audit" +
 		w.clause() + order + " LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000))
 	return collect(ctx, s, readAudit, query, w.args...)
 }
 
 // Private
+
+const auditColumns = "seq, at, actor, origin, action, resource, service, environment, outcome, reason, detail, prev, digest"
 
 // appendAudit continues the chain with legible entries. Who appends waits until the one before has committed.
 func (t *tx) appendAudit(ctx context.Context, entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
@@ -90,7 +92,7 @@ func (t *tx) appendAudit(ctx context.Context, entries []adg.AuditEntry) ([]adg.A
 		if err != nil {
 			return nil, err
 		}
-		batch.Queue(`INSERT INTO audit (seq, at, actor, origin, action, resource, service, environment, outcome, reason, detail, prev, digest)
+		batch.Queue("INSERT INTO audit ("+auditColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			e.Seq, row.Nanos(e.At), e.Actor, e.From, e.Action, e.Resource, e.Service, e.Environment, e.Outcome.String(), e.Reason, detail, e.Prev, e.Digest)
 		chained[i] = e

@@ -58,6 +58,7 @@ func (s *Store) now(ctx context.Context) (int64, error) {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	now, err := s.clock.read(bounded, s.pool)
+	s.doubt(err)
 	return now, explain(ctx, err)
 }
 

@@ -90,6 +90,38 @@ func TestConnectionsThatAreKilledAreReplaced(t *testing.T) {
 	t.Error("no connection was made anew")
 }
 
+func TestConnectionsThatNobodyAnswersLeaveTheirPlacesToOthersSoon(t *testing.T) {
+	p := startProxy(t, fresh(t))
+	s, err := Open(t.Context(), Options{DSN: adg.NewSecret(p.dsn), MaxConns: 2})
+	must(t, err)
+	t.Cleanup(func() { closed(t, s) })
+	var asking sync.WaitGroup
+	asked := make(chan struct{}, 2)
+	for range 2 {
+		asking.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			err := s.write(ctx, true, func(ctx context.Context, x *tx) error {
+				asked <- struct{}{}
+				time.AfterFunc(100*time.Millisecond, cancel)
+				_, err := x.exec(ctx, "SELECT pg_sleep(60)")
+				return err
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	<-asked
+	<-asked
+	p.mute()
+	asking.Wait()
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := s.Now(soon); err != nil {
+		t.Errorf("while connections are given up there is no other: %v", err)
+	}
+}
+
 func TestCallThatWaitsForALockEndsWithItsContextAndChangesNothing(t *testing.T) {
 	dsn := fresh(t)
 	s := opened(t, dsn)
@@ -229,8 +261,13 @@ type proxy struct {
 	dsn    string
 	server string
 	cut    atomic.Int32
+	opened atomic.Int64
+	muted  atomic.Int64 // up to this one the connections' answers are lost without a word
 	all    sync.WaitGroup
 }
+
+// mute loses the answers on every connection that there is now.
+func (p *proxy) mute() { p.muted.Store(p.opened.Load()) }
 
 func startProxy(t *testing.T, dsn string) *proxy {
 	t.Helper()
@@ -261,11 +298,15 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
+	number := p.opened.Add(1)
 	var deaf atomic.Bool // the client hears nothing any more
 	p.all.Go(func() {
 		buffer := make([]byte, 1<<16)
 		for {
 			n, err := server.Read(buffer)
+			if number <= p.muted.Load() {
+				return
+			}
 			if deaf.Load() || err != nil {
 				client.Close()
 				return

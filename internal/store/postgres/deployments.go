@@ -17,7 +17,7 @@ func (s *Store) CreateDeployment(ctx context.Context, d adg.Deployment) error {
 	if d.ID == "" {
 		return adg.Errorf(adg.Invalid, "a deployment needs an id")
 	}
-	spec, err := row.Encode(d.Spec)
+	spec, err := row.Spec(d.Spec)
 	if err != nil {
 		return err
 	}
@@ -58,34 +58,106 @@ func (s *Store) Deployment(ctx context.Context, id string) (adg.Deployment, erro
 	return r.deployment()
 }
 
-// ListDeployments gives the newest first.
+// ListDeployments gives the newest first, unless the filter says otherwise.
 func (s *Store) ListDeployments(ctx context.Context, f adg.DeploymentFilter) ([]adg.Deployment, error) {
-	var w where
-	w.equal("d.service", f.Service)
-	w.equal("d.environment", f.Environment)
-	if f.Live {
-		w.add("d.live")
-	}
+	before := int64(0)
 	if f.Before != "" {
 		n, err := s.number(ctx, f.Before)
 		if err != nil {
 			return nil, err
 		}
-		w.add("d.n < %s", n)
+		before = n
 	}
-	query := "SELECT d.id, d.version, s.spec, t.status" + fromDeployments + w.clause() + " ORDER BY d.n DESC LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000))
+	query, args := deploymentQuery(f, before)
 	return collect(ctx, s, func(rows pgx.CollectableRow) (adg.Deployment, error) {
 		var r record
 		if err := rows.Scan(r.dest()...); err != nil {
 			return adg.Deployment{}, err
 		}
 		return r.deployment()
-	}, query, w.args...)
+	}, query, args...)
+}
+
+// Versions are those of some deployments, or of the live and the newest ones.
+func (s *Store) Versions(ctx context.Context, ids []string) (map[string]int64, error) {
+	query, args := versionsQuery, []any(nil)
+	if ids != nil {
+		query, args = "SELECT id, version FROM deployments WHERE id = ANY ($1::text[])", []any{ids}
+	}
+	versions := map[string]int64{}
+	_, err := collect(ctx, s, func(rows pgx.CollectableRow) (none struct{}, err error) {
+		var id string
+		var version int64
+		err = rows.Scan(&id, &version)
+		versions[id] = version
+		return none, err
+	}, query, args...)
+	return versions, err
 }
 
 // Private
 
 const fromDeployments = " FROM deployments d JOIN specs s ON s.deployment = d.n JOIN statuses t ON t.deployment = d.n"
+
+const versionsQuery = `
+SELECT id, version FROM deployments WHERE live
+UNION SELECT * FROM (SELECT id, version FROM deployments ORDER BY n DESC LIMIT 100) newest`
+
+// What specifications are selected by, as their indexes have it.
+const (
+	specActor   = `replace(spec, '\u0000', '\ufffd')::jsonb ->> 'actor'`
+	specRelease = `replace(spec, '\u0000', '\ufffd')::jsonb #>> '{release,version}'`
+	specCreated = `rtrim(replace(spec, '\u0000', '\ufffd')::jsonb ->> 'created', 'Z') COLLATE "C"`
+)
+
+// deploymentQuery selects a page of deployments, those that come after the one with that number. What their
+// specifications are selected by has indexes, from which their numbers are read before the rows.
+func deploymentQuery(f adg.DeploymentFilter, before int64) (query string, args []any) {
+	var w where
+	among := func(column string, values []string) {
+		if len(values) > 0 {
+			w.add(column+" = ANY (%s::text[])", values)
+		}
+	}
+	w.equal("d.service", f.Service)
+	w.equal("d.environment", f.Environment)
+	among("d.id", f.IDs)
+	among("d.service", f.Services)
+	among("d.environment", f.Environments)
+	among("d.state", row.Names(f.States))
+	if specified := w.conditionsOf(f); specified != "" {
+		w.conditions = append(w.conditions, "d.n = ANY (ARRAY(SELECT deployment FROM specs WHERE "+specified+"))")
+	}
+	if row.LiveOnly(f) {
+		w.add("d.live")
+	}
+	order, past := "DESC", "d.n < %s"
+	if f.Oldest {
+		order, past = "ASC", "d.n > %s"
+	}
+	if before > 0 {
+		w.add(past, before)
+	}
+	query = "SELECT d.id, d.version, s.spec, t.status" + fromDeployments + w.clause() + " ORDER BY d.n " + order
+	return query + " LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000)), w.args
+}
+
+// conditionsOf are those on the specification. Their values are w's.
+func (w *where) conditionsOf(f adg.DeploymentFilter) string {
+	all := where{args: w.args}
+	if len(f.Actors) > 0 {
+		all.add(specActor+" = ANY (%s::text[])", f.Actors)
+	}
+	all.equal(specRelease, f.Version)
+	if !f.From.IsZero() {
+		all.add(specCreated+" >= %s", row.Created(f.From))
+	}
+	if !f.To.IsZero() {
+		all.add(specCreated+" < %s", row.Created(f.To))
+	}
+	w.args = all.args
+	return strings.Join(all.conditions, " AND ")
+}
 
 // record is a deployment as it is stored.
 type record struct {

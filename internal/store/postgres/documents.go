@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -49,9 +50,10 @@ func (s *Store) ListDocuments(ctx context.Context, f adg.DocumentFilter) ([]adg.
 	}
 	data := "data"
 	if f.Bare {
-		data = "NULL::bytea"
+		data = "NULL::bytea AS data"
 	}
-	query := "SELECT key, version, " + data + ", updated, expires FROM documents" + w.clause() + " ORDER BY key LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000))
+	page := "SELECT key, version, " + data + ", updated, expires FROM documents" + w.clause() + " ORDER BY key LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000))
+	query := fmt.Sprintf(pageQuery, page, w.arg(int64(adg.MaxPage)))
 	return collect(ctx, s, func(rows pgx.CollectableRow) (adg.Document, error) {
 		d := adg.Document{Kind: f.Kind}
 		var updated, expires int64
@@ -117,6 +119,13 @@ func (s *Store) Purge(ctx context.Context, limit int) (int, error) {
 
 // maxWrites is how many documents, or audit entries, are written together.
 const maxWrites = 10_000
+
+// pageQuery ends a page with the document that brings its data to the bound. The data of those after it are not read:
+// how long they are stands beside them.
+const pageQuery = `
+SELECT key, version, data, updated, expires FROM (
+	SELECT *, sum(octet_length(data)) OVER (ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (%s) page
+) summed WHERE coalesce(before, 0) < %s ORDER BY key`
 
 const lockDocumentsQuery = `
 SELECT pg_advisory_xact_lock($1, h) FROM (SELECT DISTINCT hashtext(k) AS h FROM unnest($2::text[]) k ORDER BY 1) ordered`

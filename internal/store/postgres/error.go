@@ -44,13 +44,14 @@ func explain(ctx context.Context, err error) error {
 const (
 	serialization = "40001"
 	deadlock      = "40P01"
+	locked        = "55P03"
 )
 
 // sentences are for those that are not ours and have a cure.
 var sentences = map[string]string{
 	serialization: "others were writing the same, again and again: try again",
 	deadlock:      "others were writing the same, again and again: try again",
-	"55P03":       "what this needs was locked for too long: try again, and look for long transactions in pg_stat_activity",
+	locked:        "what this needs was locked for too long: try again, and look for long transactions in pg_stat_activity",
 	"57014":       "it took too long: try again, and look at the load of the server",
 	"25006":       "this server is a standby that takes no writes: name the primary, or several with target_session_attrs=read-write",
 	"3D000":       "there is no such database: create it, empty, and owned by the user of the DSN",

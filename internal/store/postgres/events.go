@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,10 +28,18 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) (events []adg.Eve
 		w.add("f.deployment = %s", n)
 	}
 	last, err := s.LastEvent(ctx)
-	if err != nil || last <= f.After {
+	order := ""
+	switch {
+	case err != nil:
 		return nil, f.After, err
+	case f.Newest:
+		w.add("f.cursor < %s", cmp.Or(f.After, math.MaxInt64))
+		order, last = " DESC", 0
+	case last <= f.After:
+		return nil, f.After, nil
+	default:
+		w.add("f.cursor > %s AND f.cursor <= %s", f.After, last)
 	}
-	w.add("f.cursor > %s AND f.cursor <= %s", f.After, last)
 	w.equal("f.service", f.Service)
 	w.equal("f.environment", f.Environment)
 	if len(f.Kinds) > 0 {
@@ -40,7 +50,7 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) (events []adg.Eve
 		w.add("f.kind = ANY (%s::text[])", kinds)
 	}
 	limit := row.Limit(f.Limit, 100, 1000)
-	events, err = collect(ctx, s, readEvent, "SELECT f.cursor, f.fact FROM facts f"+w.clause()+" ORDER BY f.cursor LIMIT "+w.arg(limit), w.args...)
+	events, err = collect(ctx, s, readEvent, "SELECT f.cursor, f.fact FROM facts f"+w.clause()+" ORDER BY f.cursor"+order+" LIMIT "+w.arg(limit), w.args...)
 	switch {
 	case err != nil:
 		return nil, 0, err

@@ -19,8 +19,12 @@ func (s *Store) Commit(ctx context.Context, tick adg.Tick) (adg.Deployment, erro
 		return adg.Deployment{}, err
 	}
 	p := &prepared{Tick: encoded}
-	err = s.write(ctx, p.Durable(), func(ctx context.Context, t *tx) error {
-		if err := p.hold(ctx, t); err != nil {
+	var spec adg.Spec
+	err = s.transact(ctx, p.Durable(), func(ctx context.Context, t *tx) error {
+		if err := p.hold(ctx, t, &s.clock); err != nil {
+			return err
+		}
+		if spec, err = s.spec(ctx, t, tick.Lease.Deployment, p.n); err != nil {
 			return err
 		}
 		// All at once: one way to the server and back, however much a tick writes.
@@ -33,17 +37,15 @@ func (s *Store) Commit(ctx context.Context, tick adg.Tick) (adg.Deployment, erro
 	if err != nil {
 		return adg.Deployment{}, err
 	}
-	stored := adg.Deployment{ID: tick.Lease.Deployment, Version: p.version, Status: tick.Decision.Next}
-	stored.Spec, err = row.Decode[adg.Spec](p.spec)
-	return stored, err
+	if tick.Decision.Next.State.Ended() {
+		s.specs.Drop(tick.Lease.Deployment)
+	}
+	return adg.Deployment{ID: tick.Lease.Deployment, Version: p.version, Spec: spec, Status: tick.Decision.Next}, nil
 }
 
 // Private
 
-const (
-	rollbacksWithin = time.Hour
-	turnedBadWithin = 5 * time.Minute
-)
+const rollbacksWithin = time.Hour
 
 // prepared is a tick on its way into the rows of a deployment whose lease is held.
 type prepared struct {
@@ -54,30 +56,56 @@ type prepared struct {
 	bad        bool
 	service    string
 	where      string // the environment
-	spec       string
 }
 
 const holdQuery = `
-SELECT d.n, d.version, d.bad, d.service, d.environment, s.spec
-FROM deployments d JOIN specs s ON s.deployment = d.n
-WHERE d.id = $1 AND d.owner = $2 AND d.fence = $3 AND d.until > $4
-FOR NO KEY UPDATE OF d`
+SELECT n, version, bad, service, environment, until, adg_now() FROM deployments
+WHERE id = $1 AND owner = $2 AND fence = $3
+FOR NO KEY UPDATE`
 
 // hold locks the deployment of a lease that is in force, or is ErrFenced.
-func (p *prepared) hold(ctx context.Context, t *tx) error {
-	p.now = t.now
-	err := t.QueryRow(ctx, holdQuery, p.Lease.Deployment, p.Lease.Owner, p.Lease.Fence, t.now).
-		Scan(&p.n, &p.version, &p.bad, &p.service, &p.where, &p.spec)
-	switch {
-	case errors.Is(err, errNone):
+func (p *prepared) hold(ctx context.Context, t *tx, c *clock) error {
+	var until int64
+	err := t.QueryRow(ctx, holdQuery, p.Lease.Deployment, p.Lease.Owner, p.Lease.Fence).
+		Scan(&p.n, &p.version, &p.bad, &p.service, &p.where, &until, &p.now)
+	if errors.Is(err, errNone) {
 		return adg.ErrFenced
+	}
+	if err != nil {
+		return err
+	}
+	p.now, err = c.forward(p.now)
+	switch {
 	case err != nil:
 		return err
+	case until <= p.now:
+		return adg.ErrFenced
 	case p.version != p.Version:
 		return adg.Errorf(adg.Conflict, "deployment %s was changed since it was read", p.Lease.Deployment)
 	}
 	p.version++
 	return nil
+}
+
+// spec is a deployment's, which is read where it is not remembered.
+func (s *Store) spec(ctx context.Context, t *tx, id string, n int64) (adg.Spec, error) {
+	if spec, found := s.specs.Get(id); found {
+		return spec, nil
+	}
+	var text string
+	if err := t.QueryRow(ctx, "SELECT spec FROM specs WHERE deployment = $1", n).Scan(&text); err != nil {
+		return adg.Spec{}, err
+	}
+	return s.decoded(id, text)
+}
+
+// decoded is the spec in a text, which is remembered from now on. What it refers to is shared: it is for reading.
+func (s *Store) decoded(id, text string) (adg.Spec, error) {
+	spec, err := row.Decode[adg.Spec](text)
+	if err == nil {
+		s.specs.Put(id, spec)
+	}
+	return spec, err
 }
 
 // must queues a statement that has to change something; otherwise refusal is why not.
@@ -156,7 +184,7 @@ func (p *prepared) storeFacts() {
 func (p *prepared) storeKnowledge() {
 	if h := p.Decision.Hold; h != nil {
 		hold, err := row.Encode(h)
-		p.queueEncoded(err, putHoldQuery, h.Service, h.Environment, h.Identity, row.End(h.Until), hold, p.now, false)
+		p.queueEncoded(err, putHoldQuery, h.Service, h.Environment, h.Identity, row.End(h.Until), hold, p.now, false, h.Deployment)
 	}
 	if r := p.Decision.Standing; r != nil {
 		record, err := row.Encode(r)

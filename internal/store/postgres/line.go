@@ -15,7 +15,8 @@ func (s *Store) Fleet(ctx context.Context, environment, deployment string) (f ad
 	if err != nil {
 		return f, err
 	}
-	err = s.scan(ctx, []any{&f.Rollbacks, &f.TurnedBad, &f.Stopped, &f.Rolling}, fleetQuery, after(now, -rollbacksWithin), environment, after(now, -turnedBadWithin), deployment)
+	f.Limits = s.limits
+	err = s.scan(ctx, []any{&f.Rollbacks, &f.TurnedBad, &f.Stopped, &f.Rolling}, fleetQuery, after(now, -rollbacksWithin), environment, after(now, -s.limits.WithDefaults().Within), deployment)
 	return f, err
 }
 

@@ -50,7 +50,7 @@ func (s *Store) Delivered(ctx context.Context, d adg.Delivery) error {
 // Postpone keeps a delivery at the head of its queue until then.
 func (s *Store) Postpone(ctx context.Context, d adg.Delivery, until time.Time, why string) error {
 	return s.onQueue(ctx, d, func(ctx context.Context, t *tx, q queued) error {
-		_, err := t.exec(ctx, "UPDATE outbox SET due = $1, tries = tries + 1, why = $2 WHERE n = $3", row.Nanos(until), why, q.n)
+		_, err := t.exec(ctx, "UPDATE outbox SET due = $1, tries = tries + 1, why = $2 WHERE n = $3", row.Nanos(until), row.Readable(why), q.n)
 		return err
 	})
 }
@@ -58,7 +58,7 @@ func (s *Store) Postpone(ctx context.Context, d adg.Delivery, until time.Time, w
 // Abandon takes a delivery off the queue and keeps it in Dead.
 func (s *Store) Abandon(ctx context.Context, d adg.Delivery, why string) error {
 	return s.onQueue(ctx, d, func(ctx context.Context, t *tx, q queued) error {
-		if _, err := t.exec(ctx, "UPDATE outbox SET due = NULL, dead = true, tries = tries + 1, why = $1 WHERE n = $2", why, q.n); err != nil {
+		if _, err := t.exec(ctx, "UPDATE outbox SET due = NULL, dead = true, tries = tries + 1, why = $1, ended = $2 WHERE n = $3", row.Readable(why), t.now, q.n); err != nil {
 			return err
 		}
 		return t.next(ctx, q)
@@ -75,18 +75,59 @@ func (s *Store) Waiting(ctx context.Context, deployment string) (waiting int, er
 	return waiting, err
 }
 
-// Dead are the deliveries that were given up, the newest first.
-func (s *Store) Dead(ctx context.Context, limit int) ([]adg.Delivery, error) {
-	all, err := collect(ctx, s, readQueued, `
-		SELECT o.n, o.notifier, o.tries, f.fact FROM outbox o JOIN facts f ON f.n = o.fact
-		WHERE o.dead ORDER BY o.n DESC LIMIT $1`, row.Limit(limit, 100, maxRows))
-	if err != nil {
-		return nil, err
-	}
-	return deliveries(all)
+// Dead are the deliveries that were given up, the oldest first.
+func (s *Store) Dead(ctx context.Context, f adg.DeadFilter) ([]adg.DeadDelivery, error) {
+	query, args := deadQuery(f)
+	return collect(ctx, s, func(rows pgx.CollectableRow) (d adg.DeadDelivery, err error) {
+		var fact string
+		var ended int64
+		if err := rows.Scan(&d.Cursor, &d.Notifier, &d.Tries, &d.Why, &ended, &fact); err != nil {
+			return d, err
+		}
+		d.At = row.Time(ended)
+		d.Fact, err = row.Decode[adg.Fact](fact)
+		return d, err
+	}, query, args...)
+}
+
+// Retry puts a delivery that was given up at the end of its queue. It locks the deployment, as onQueue does.
+func (s *Store) Retry(ctx context.Context, d adg.Delivery) error {
+	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+		q := queued{notifier: d.Notifier}
+		var fact int64
+		err := t.QueryRow(ctx, "SELECT f.n, d.n FROM facts f JOIN deployments d ON d.n = f.deployment WHERE f.id = $1 FOR NO KEY UPDATE OF d", d.Fact.ID).Scan(&fact, &q.deployment)
+		if err == nil {
+			err = t.QueryRow(ctx, "SELECT n, tries FROM outbox WHERE fact = $1 AND notifier = $2 AND dead", fact, d.Notifier).Scan(&q.n, &q.tries)
+		}
+		switch {
+		case errors.Is(err, errNone):
+			return row.NotGivenUp(d)
+		case err != nil:
+			return err
+		case q.tries != d.Tries:
+			return row.TriedSince(d, q.tries)
+		}
+		if _, err := t.exec(ctx, "DELETE FROM outbox WHERE n = $1", q.n); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `INSERT INTO outbox (fact, deployment, notifier, due)
+			VALUES ($1, $2, $3, CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE deployment = $2 AND notifier = $3 AND NOT dead) THEN NULL ELSE $4::bigint END)`,
+			fact, q.deployment, q.notifier, t.now)
+		return err
+	})
 }
 
 // Private
+
+func deadQuery(f adg.DeadFilter) (query string, args []any) {
+	var w where
+	w.add("o.dead")
+	w.add("o.n > %s", f.After)
+	w.equal("o.notifier", f.Notifier)
+	w.equal("f.id", f.Fact)
+	query = "SELECT o.n, o.notifier, o.tries, o.why, o.ended, f.fact FROM outbox o JOIN facts f ON f.n = o.fact" + w.clause()
+	return query + " ORDER BY o.n LIMIT " + w.arg(row.Limit(f.Limit, 100, maxRows)), w.args
+}
 
 const undeliveredQuery = `
 UPDATE outbox o SET due = $3 FROM facts f

@@ -15,12 +15,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/recall"
 )
 
 // Options are the store's settings; zero fields take the defaults.
@@ -29,21 +31,29 @@ type Options struct {
 	// one that is safe. It never appears in errors or logs.
 	DSN      adg.Secret
 	MaxConns int          // how many connections there are at most; zero: 16
+	Limits   adg.Limits   // of the fleet
 	Log      *slog.Logger // zero: discard
 }
 
 // Store is an adg.Store. Transactions that got into each other's way are repeated before anybody hears of it.
 type Store struct {
-	pool  *pgxpool.Pool
-	clock clock
-	log   *slog.Logger
-	close func()
+	pool   *pgxpool.Pool
+	limits adg.Limits
+	clock  clock
+	specs  *recall.Map[string, adg.Spec] // of live deployments, by their ids: they never change, and each tick needs one
+	log    *slog.Logger
+	close  func()
+
+	doubtful atomic.Bool // the connections were dropped a moment ago
 }
+
+// maxSpecs bounds the memory that specs take: those past it are read again.
+const maxSpecs = 16_384
 
 var _ adg.Store = (*Store)(nil)
 
 // Open connects to a database and brings its schema up to date, also while replicas of the version before are at work.
-// A database that was written by a newer version is a Conflict, and is left as it is.
+// One that a newer version has changed in a way that this one does not understand is a Conflict, and is left as it is.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	config, err := o.config()
 	if err != nil {
@@ -56,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	s := &Store{pool: pool, log: o.Log}
+	s := &Store{pool: pool, limits: o.Limits, log: o.Log, specs: recall.New[string, adg.Spec](maxSpecs)}
 	s.close = sync.OnceFunc(pool.Close)
 	if err := s.heal(ctx); err != nil {
 		s.close()
@@ -76,16 +86,20 @@ func (s *Store) Close() error {
 const (
 	callTimeout   = 20 * time.Second // of one call, waiting for a connection included
 	commitTimeout = 10 * time.Second // of a COMMIT, which goes on when the caller has gone
+	quickTimeout  = 3 * time.Second  // of one that waits for no disk
+	pingTimeout   = time.Second      // of a connection that was idle, to show that somebody is there
 	maxTries      = 8                // of a transaction
 )
 
 // limits hold on the server, for the day when this process is the one that hangs: a row lock ends with its transaction.
-// What the DSN says instead wins.
+// Statements are planned once for all values: otherwise the more is stored, the more often they are planned, which takes
+// longer than to do what they say. What the DSN says instead wins.
 var limits = map[string]string{
 	"application_name":                    "adg",
 	"statement_timeout":                   "15s",
 	"lock_timeout":                        "5s",
 	"idle_in_transaction_session_timeout": "5s",
+	"plan_cache_mode":                     "force_generic_plan",
 }
 
 func (o *Options) config() (*pgxpool.Config, error) {
@@ -100,15 +114,28 @@ func (o *Options) config() (*pgxpool.Config, error) {
 	if config.MaxConns = int32(o.MaxConns); o.MaxConns <= 0 {
 		config.MaxConns = 16
 	}
+	if config.PingTimeout == 0 {
+		config.PingTimeout = pingTimeout
+	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
+	config.BeforeClose = giveUp
 	for name, value := range limits {
 		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
 	}
 	return config, nil
+}
+
+// giveUp ends the wait for the last words of a connection whose call was given up. It keeps its place in the pool until
+// then: with all of them deaf nobody could ask for a quarter of a minute, although the server answers new ones.
+func giveUp(conn *pgx.Conn) {
+	if conn.IsClosed() {
+		raw := conn.PgConn().Conn()
+		time.AfterFunc(pingTimeout, func() { _ = raw.Close() })
+	}
 }
 
 // tx is a transaction, and the time that it goes by.
@@ -149,6 +176,16 @@ const (
 // durable; if not, it may be forgotten with the power. A context that ends before the COMMIT changes nothing; one that
 // ends after that changes nothing of the answer.
 func (s *Store) write(ctx context.Context, durable bool, do func(context.Context, *tx) error) error {
+	return s.transact(ctx, durable, func(ctx context.Context, t *tx) (err error) {
+		if t.now, err = s.clock.read(ctx, t); err != nil {
+			return err
+		}
+		return do(ctx, t)
+	})
+}
+
+// transact is write without the time, which do finds out itself if it needs it.
+func (s *Store) transact(ctx context.Context, durable bool, do func(context.Context, *tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -156,6 +193,7 @@ func (s *Store) write(ctx context.Context, durable bool, do func(context.Context
 	defer cancel()
 	for try := 1; ; try++ {
 		err := s.attempt(bounded, durable, do)
+		s.doubt(err)
 		if try == maxTries || !passing(err) {
 			return explain(ctx, err)
 		}
@@ -176,15 +214,15 @@ func (s *Store) attempt(ctx context.Context, durable bool, do func(context.Conte
 	if err != nil {
 		return err
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	patience := commitTimeout
+	if !durable {
+		patience = quickTimeout // nothing has to reach the disk, so nothing takes long
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	// After the COMMIT it does nothing; where it fails the connection is lost, and the server does it by itself.
 	defer func() { _ = begun.Rollback(last) }()
-	t := &tx{Tx: begun}
-	if t.now, err = s.clock.read(ctx, begun); err != nil {
-		return err
-	}
-	if err := do(ctx, t); err != nil {
+	if err := do(ctx, &tx{Tx: begun}); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -202,9 +240,11 @@ func collect[T any](ctx context.Context, s *Store, read func(pgx.CollectableRow)
 	defer cancel()
 	rows, err := s.pool.Query(bounded, query, args...)
 	if err != nil {
+		s.doubt(err)
 		return nil, explain(ctx, err)
 	}
 	all, err := pgx.AppendRows([]T(nil), rows, read)
+	s.doubt(err)
 	return all, explain(ctx, err)
 }
 
@@ -216,8 +256,22 @@ func (s *Store) scan(ctx context.Context, dest []any, query string, args ...any)
 	if errors.Is(err, errNone) {
 		return errNone
 	}
+	s.doubt(err)
 	return explain(ctx, err)
 }
+
+// doubt drops the connections after one of them did not answer in time: the others lead to the same server, which may be
+// gone without a word, and each would cost its own wait. It does so now and then only, so that a server that is merely
+// slow is not kept busy with new ones.
+func (s *Store) doubt(err error) {
+	if !errors.Is(err, context.DeadlineExceeded) || !s.doubtful.CompareAndSwap(false, true) {
+		return
+	}
+	s.pool.Reset()
+	time.AfterFunc(doubtPause, func() { s.doubtful.Store(false) })
+}
+
+const doubtPause = 5 * time.Second
 
 // errNone tells that there is no such row.
 var errNone = pgx.ErrNoRows

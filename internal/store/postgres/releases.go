@@ -58,7 +58,7 @@ func (s *Store) PutHold(ctx context.Context, h adg.ReleaseHold) error {
 		return err
 	}
 	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, putHoldQuery, h.Service, h.Environment, h.Identity, row.End(h.Until), hold, t.now, true)
+		_, err := t.exec(ctx, putHoldQuery, h.Service, h.Environment, h.Identity, row.End(h.Until), hold, t.now, true, h.Deployment)
 		return err
 	})
 }
@@ -82,6 +82,9 @@ func (s *Store) ListHolds(ctx context.Context, f adg.ReleaseFilter) ([]adg.Relea
 	}
 	w := scopeOf(f)
 	w.add("until > %s", now)
+	if k := f.After; k != (adg.ReleaseKey{}) {
+		w.add("(service, environment, identity) > (%s, %s, %s)", k.Service, k.Environment, k.Identity)
+	}
 	query := "SELECT hold FROM holds" + w.clause() + " ORDER BY service, environment, identity LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000))
 	return collect(ctx, s, decoding(row.Decode[adg.ReleaseHold]), query, w.args...)
 }
@@ -89,6 +92,9 @@ func (s *Store) ListHolds(ctx context.Context, f adg.ReleaseFilter) ([]adg.Relea
 // ListReleases are the releases on record, what was recorded last comes first.
 func (s *Store) ListReleases(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseRecord, error) {
 	w := scopeOf(f)
+	if k := f.After; k != (adg.ReleaseKey{}) {
+		w.add("n < (SELECT n FROM standings WHERE (service, environment, identity) = (%s, %s, %s))", k.Service, k.Environment, k.Identity)
+	}
 	query := "SELECT record FROM standings" + w.clause() + " ORDER BY n DESC LIMIT " + w.arg(row.Limit(f.Limit, 100, 1000))
 	return collect(ctx, s, decoding(row.Decode[adg.ReleaseRecord]), query, w.args...)
 }
@@ -100,11 +106,13 @@ const markQuery = `
 INSERT INTO standings (service, environment, identity, standing, record) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (service, environment, identity) DO UPDATE SET n = excluded.n, standing = excluded.standing, record = excluded.record`
 
-// putHoldQuery stores a hold. One that automation puts ($7 is false) does not replace one that is in force for longer.
+// putHoldQuery stores a hold. One that automation puts ($7 is false) does not replace one that is in force for longer,
+// unless that is of the same deployment ($8).
 const putHoldQuery = `
 INSERT INTO holds AS h (service, environment, identity, until, hold) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (service, environment, identity) DO UPDATE SET until = excluded.until, hold = excluded.hold
-WHERE $7 OR h.until <= $6 OR h.until < excluded.until`
+WHERE $7 OR h.until <= $6 OR h.until < excluded.until
+	OR $8 <> '' AND replace(h.hold, '\u0000', '\ufffd')::jsonb ->> 'deployment' = $8`
 
 func scopeOf(f adg.ReleaseFilter) (w where) {
 	w.equal("service", f.Service)

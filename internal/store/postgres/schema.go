@@ -20,7 +20,9 @@ import (
 )
 
 // Migrations only ever add: tables, columns that have a default, indexes. A replica of the version before knows nothing
-// of them and goes on. What nobody needs any more is taken away by the version after the next.
+// of them, goes on, and may start again. What nobody needs any more is taken away two versions later: one version stops
+// using it and raises understood, the next takes it away with a migration that begins a new thousand. The thousands of a
+// schema's number are its mark; whoever does not understand it is refused.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -28,12 +30,17 @@ var migrations embed.FS
 // Private
 
 const (
+	understood = 0 // the highest mark of a schema that this version works with
+	thousand   = 1000
+
 	versionTable = "adg_schema_version"
 	// migrationLock keeps replicas that start at the same time from migrating at the same time.
 	migrationLock = 0x41444731_00000001
-	// Waiting for a table's lock keeps everybody else from the table, so a migration does not wait for long.
+	// Waiting for a table's lock keeps everybody else from the table, so a migration does not wait for long: it lets
+	// them pass and tries again. One that makes an index CONCURRENTLY gives itself more time.
 	migrationLimits = "SET statement_timeout = 0; SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = 0"
 	lockTries       = 300 // a second apart
+	migrationTries  = 10  // likewise
 )
 
 func shipped() fs.FS {
@@ -44,8 +51,8 @@ func shipped() fs.FS {
 	return sources
 }
 
-// upToDate migrates a database that is older than the sources. One that is newer is a Conflict, also if it became so
-// while this waited for its turn.
+// upToDate migrates a database that is older than the sources. One with a mark that is not understood is a Conflict, also
+// if it got that while this waited for its turn.
 func upToDate(ctx context.Context, config *pgx.ConnConfig, sources fs.FS, log *slog.Logger) (err error) {
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, migrationLimits)
@@ -53,8 +60,8 @@ func upToDate(ctx context.Context, config *pgx.ConnConfig, sources fs.FS, log *s
 	}))
 	defer func() { err = errors.Join(err, db.Close()) }()
 	newest := newestIn(sources)
-	version, err := inspect(ctx, db, newest)
-	if err != nil || version == newest {
+	version, err := inspect(ctx, db)
+	if err != nil || version >= newest {
 		return err
 	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, lockTries))
@@ -66,26 +73,41 @@ func upToDate(ctx context.Context, config *pgx.ConnConfig, sources fs.FS, log *s
 	if err != nil {
 		return err
 	}
-	done, err := provider.Up(ctx)
-	if err != nil {
+	if err := migrate(ctx, provider, log); err != nil {
 		return err
 	}
-	for _, m := range done {
-		log.Info("the database was brought up to date", "migration", m.Source.Version, "took", m.Duration.Round(time.Millisecond))
-	}
-	_, err = inspect(ctx, db, newest)
+	_, err = inspect(ctx, db)
 	return err
 }
 
+// migrate tries again where somebody works with a table for long, as a backup does.
+func migrate(ctx context.Context, provider *goose.Provider, log *slog.Logger) error {
+	for try := 1; ; try++ {
+		done, err := provider.Up(ctx)
+		for _, m := range done {
+			log.Info("the database was brought up to date", "migration", m.Source.Version, "took", m.Duration.Round(time.Millisecond))
+		}
+		if codeOf(err) != locked && !passing(err) || try == migrationTries {
+			return err
+		}
+		log.Warn("the database is not up to date yet, somebody works with one of its tables for long", "try", try)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // inspect is the version of the schema, 0 where there is none yet.
-func inspect(ctx context.Context, db *sql.DB, newest int64) (version int64, err error) {
+func inspect(ctx context.Context, db *sql.DB) (version int64, err error) {
 	exists := false
 	if err := db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", versionTable).Scan(&exists); err != nil || !exists {
 		return 0, err
 	}
 	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&version)
-	if err == nil && version > newest {
-		err = adg.Errorf(adg.Conflict, "the database was written by a newer version of adg (its schema is %d, this one knows %d): use that version", version, newest)
+	if mark := version / thousand; err == nil && mark > understood {
+		err = adg.Errorf(adg.Conflict, "the database was written by a newer version of adg (its schema has the mark %d, this one understands %d): use that version", mark, understood)
 	}
 	return version, err
 }

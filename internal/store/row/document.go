@@ -1,6 +1,7 @@
 package row
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,8 +41,8 @@ func VersionAllows(w adg.Write, version int64) error {
 	}
 }
 
-// Legible gives copies of audit entries in which what is no text is replaced, so that what is read back has the digest
-// of what was stored. An outcome that does not exist is Invalid.
+// Legible gives copies of audit entries in which what is no text is replaced and what is too long is shortened, so that
+// what is read back has the digest of what was stored. An outcome that does not exist is Invalid.
 func Legible(entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
 	if len(entries) == 0 {
 		return nil, nil
@@ -50,8 +51,13 @@ func Legible(entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
 	for i := range entries {
 		e := &entries[i]
 		e.At = time.Time{} // it is the store's: one that cannot be written is no error
-		for _, word := range []*string{&e.Actor, &e.From, &e.Action, &e.Resource, &e.Service, &e.Environment, &e.Reason} {
-			*word = strings.ReplaceAll(*word, "\x00", string(utf8.RuneError))
+		for _, word := range []*string{&e.Actor, &e.From, &e.Action, &e.Resource, &e.Service, &e.Environment} {
+			*word = clipped(strings.ReplaceAll(*word, "\x00", string(utf8.RuneError)), maxWord)
+		}
+		e.Reason = clipped(strings.ReplaceAll(e.Reason, "\x00", string(utf8.RuneError)), maxDetail)
+		e.Detail = maps.Clone(e.Detail)
+		for name, text := range e.Detail {
+			e.Detail[name] = clipped(text, maxDetail)
 		}
 	}
 	text, err := Encode(entries)
@@ -63,4 +69,17 @@ func Legible(entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
 
 // Private
 
-const maxWord = 1024 // bytes of a kind or a key
+const (
+	maxWord   = 1024    // bytes of a kind, a key, or a word of an audit entry
+	maxDetail = 8 << 10 // bytes of a reason, or what else an audit entry tells
+)
+
+// clipped is a text of at most so many bytes, which says so if it was longer: a log that nobody can shorten is no place
+// for what somebody has sent to fill it.
+func clipped(text string, most int) string {
+	const mark = " … (shortened)"
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(mark)], "") + mark
+}

@@ -4,6 +4,11 @@ package row
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
 )
@@ -38,6 +43,28 @@ func Maybe[T any](text string) (*T, error) {
 // Status is the JSON of a status.
 func Status(s adg.Status) (string, error) { return Encode(newStatus(s)) }
 
+// Spec is the JSON of a specification. Its time is in UTC, so that times sort as texts do.
+func Spec(s adg.Spec) (string, error) {
+	s.Created = s.Created.UTC()
+	return Encode(s)
+}
+
+// Created is a time as it sorts among those of specifications: as text, without the Z.
+func Created(t time.Time) string { return strings.TrimSuffix(t.UTC().Format(time.RFC3339Nano), "Z") }
+
+// Readable is a text in which what is no text, or no database's, is replaced: what others answer may be anything.
+func Readable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, string(utf8.RuneError)), "\x00", string(utf8.RuneError))
+}
+
+// LiveOnly tells whether a filter selects live deployments only.
+func LiveOnly(f adg.DeploymentFilter) bool {
+	return f.Live || len(f.States) > 0 && !slices.ContainsFunc(f.States, adg.State.Ended)
+}
+
+// Names are the names of states or kinds, as they are stored.
+func Names[E fmt.Stringer](all []E) []string { return each(all, E.String) }
+
 // Deployment reads a deployment from its rows.
 func Deployment(id string, version int64, spec, stored string) (adg.Deployment, error) {
 	d := adg.Deployment{ID: id, Version: version}
@@ -45,9 +72,14 @@ func Deployment(id string, version int64, spec, stored string) (adg.Deployment, 
 	if d.Spec, err = Decode[adg.Spec](spec); err != nil {
 		return d, err
 	}
-	s, err := Decode[status](stored)
-	d.Status = s.plain()
+	d.Status, err = StatusOf(stored)
 	return d, err
+}
+
+// StatusOf reads a deployment's status.
+func StatusOf(text string) (adg.Status, error) {
+	s, err := Decode[status](text)
+	return s.plain(), err
 }
 
 // Entry reads what is stored of a tick.
@@ -159,6 +191,16 @@ func Limit(asked, otherwise, largest int) int {
 // UnknownDeployment is NotFound.
 func UnknownDeployment(id string) error {
 	return adg.Errorf(adg.NotFound, "there is no deployment %q", id)
+}
+
+// NotGivenUp is NotFound.
+func NotGivenUp(d adg.Delivery) error {
+	return adg.Errorf(adg.NotFound, "fact %s to %s was not given up", d.Fact.ID, d.Notifier)
+}
+
+// TriedSince is a Conflict.
+func TriedSince(d adg.Delivery, tries int) error {
+	return adg.Errorf(adg.Conflict, "fact %s to %s was tried %d times by now: look at why it failed, and try it again then", d.Fact.ID, d.Notifier, tries)
 }
 
 // NoHold is NotFound.

@@ -11,7 +11,7 @@ import (
 )
 
 func TestAuditLogRefusesEveryStatementButAppending(t *testing.T) {
-	dir := t.TempDir()
+	dir := fresh(t)
 	s := opened(t, dir, Options{})
 	_, err := s.AppendAudit(t.Context(), adg.AuditEntry{Actor: "alice", Action: "one"}, adg.AuditEntry{Actor: "bob", Action: "two"})
 	must(t, err)
@@ -62,7 +62,7 @@ func TestTamperedAuditEntryIsFound(t *testing.T) {
 		}, "audit entry 3 does not follow"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := fresh(t)
 			s := opened(t, dir, Options{})
 			e := adg.AuditEntry{
 				Actor: "alice", From: "192.0.2.1", Action: "policy.put", Resource: "policy/shop", Service: "shop", Environment: "production",

@@ -26,9 +26,9 @@ func OpenBeside(ctx context.Context, dir string, o Options) (_ *Beside, err erro
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, adg.Errorf(adg.Unavailable, "create the data directory: %w", err)
 	}
-	s := &Store{dir: dir, clock: newClock(o.Clock)}
+	s := &Store{dir: dir, limits: o.Limits, clock: newClock(o.Clock)}
 	s.close = sync.OnceValue(s.release)
-	if err := s.join(ctx); err != nil {
+	if err := s.join(ctx, o.Name); err != nil {
 		return nil, errors.Join(explain(dir, err), s.Close())
 	}
 	return &Beside{Clock: s, Documents: s, AuditLog: s, store: s}, nil
@@ -40,14 +40,14 @@ func (b *Beside) Close() error { return b.store.Close() }
 // Private
 
 // join opens the database without the lock. It has no reserve: what is left on a full disk is for decisions.
-func (s *Store) join(ctx context.Context) error {
-	path := filepath.Join(s.dir, databaseName)
-	version, err := inspect(ctx, path)
+func (s *Store) join(ctx context.Context, name string) error {
+	path := filepath.Join(s.dir, name)
+	version, err := inspect(ctx, path, "ro")
 	if err != nil {
 		return err
 	}
 	if version < newestSchema() {
-		if err := updateFree(ctx, s.dir); err != nil {
+		if err := updateFree(ctx, s.dir, name); err != nil {
 			return err
 		}
 	}
@@ -55,14 +55,14 @@ func (s *Store) join(ctx context.Context) error {
 }
 
 // updateFree makes or updates the database of a directory that nobody uses. It has the lock no longer than that.
-func updateFree(ctx context.Context, dir string) (err error) {
-	path := filepath.Join(dir, databaseName)
+func updateFree(ctx context.Context, dir, name string) (err error) {
+	path := filepath.Join(dir, name)
 	held, busy := lock(dir)
 	if busy == nil {
 		defer func() { err = errors.Join(err, held.Close()) }()
 	}
 	// Whoever has or had the lock may just have brought it up to date.
-	version, err := inspect(ctx, path)
+	version, err := inspect(ctx, path, "ro")
 	switch {
 	case err != nil || version == newestSchema():
 		return err

@@ -164,7 +164,7 @@ func TestOlderDatabaseIsBroughtUpToDateBesideOnlyIfNobodyUsesIt(t *testing.T) {
 	if _, err := OpenBeside(t.Context(), dir, Options{}); adg.CodeOf(err) != adg.Conflict || !strings.Contains(err.Error(), "brought up to date") || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
 		t.Errorf("in use: %v", err)
 	}
-	if version, err := inspect(t.Context(), filepath.Join(dir, databaseName)); err != nil || version != 2 {
+	if version, err := inspect(t.Context(), filepath.Join(dir, databaseName), "ro"); err != nil || version != 2 {
 		t.Errorf("version %d, %v", version, err)
 	}
 	must(t, held.Close())

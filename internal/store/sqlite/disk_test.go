@@ -92,7 +92,7 @@ func TestFullDiskWithoutReserveLosesNothingAndSaysWhatToDo(t *testing.T) {
 
 func TestDocumentThatDoesNotFitOnTheDiskKeepsNoDecisionOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := opened(t, t.TempDir(), Options{})
+		s := opened(t, fresh(t), Options{})
 		create(t, s, "d0", "s0")
 		w := takeAll(t, s, 1)[0]
 		limitPages(t, s, 100)

@@ -27,8 +27,25 @@ func (s *Store) ListDocuments(ctx context.Context, f adg.DocumentFilter) ([]adg.
 	if f.Kind == "" {
 		return nil, adg.Errorf(adg.Invalid, "say which kind of documents to list")
 	}
-	return collect(ctx, s, scanDocument, documentsQuery(f.Bare),
+	rows, err := s.reads.QueryContext(ctx, documentsQuery(f.Bare),
 		f.Kind, f.After, f.Prefix, f.Prefix+afterAllText, row.Nanos(s.clock.now()), row.Limit(f.Limit, 100, 1000))
+	if err != nil {
+		return nil, explain(s.dir, err)
+	}
+	defer rows.Close()
+	var page []adg.Document
+	for size := 0; size < adg.MaxPage && rows.Next(); {
+		d, err := scanDocument(rows)
+		if err != nil {
+			return nil, explain(s.dir, err)
+		}
+		page = append(page, d)
+		size += len(d.Data)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, explain(s.dir, err)
+	}
+	return page, nil
 }
 
 // WriteDocuments makes the changes in their order, each upon what the one before has left.

@@ -1,15 +1,17 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"math"
 	"strings"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/store/row"
 )
 
-// Events are facts in the order in which the one writer stored them. Facts are never forgotten, so their numbers only
+// Events are facts in the order in which the one writer stored them. The newest is never forgotten, so their numbers only
 // rise.
 func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int64, error) {
 	// Read before the facts: what is stored in between is left for the next page.
@@ -22,6 +24,9 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int
 		return nil, f.After, err
 	}
 	limit := row.Limit(f.Limit, 100, 1000)
+	if !f.Newest {
+		args = append(args, last)
+	}
 	events, err := collect(ctx, s, func(rows *sql.Rows) (e adg.Event, err error) {
 		var fact string
 		if err := rows.Scan(&e.Cursor, &fact); err != nil {
@@ -29,12 +34,14 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int
 		}
 		e.Fact, err = row.Decode[adg.Fact](fact)
 		return e, err
-	}, query, append(args, last, limit)...)
+	}, query, append(args, limit)...)
 	switch {
 	case err != nil:
 		return nil, f.After, err
 	case len(events) == limit:
 		return events, events[limit-1].Cursor, nil
+	case f.Newest:
+		return events, 0, nil
 	}
 	return events, last, nil
 }
@@ -47,9 +54,13 @@ func (s *Store) LastEvent(ctx context.Context) (last int64, err error) {
 
 // Private
 
-// eventQuery selects the facts after the cursor; it wants the last one's number and a limit in the end.
+// eventQuery selects the facts after the cursor; it wants the last one's number and a limit in the end, and no number
+// for the newest ones.
 func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string, args []any, err error) {
-	where, args := []string{"n > ?"}, []any{f.After}
+	where, args, end := []string{"n > ?"}, []any{f.After}, " AND n <= ? ORDER BY n LIMIT ?"
+	if f.Newest {
+		where, args, end = []string{"n < ?"}, []any{cmp.Or(f.After, math.MaxInt64)}, " ORDER BY n DESC LIMIT ?"
+	}
 	add := func(condition string, values ...any) {
 		where, args = append(where, condition), append(args, values...)
 	}
@@ -73,5 +84,5 @@ func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string
 		}
 		add("fact ->> 'kind' IN (?"+strings.Repeat(", ?", len(names)-1)+")", names...)
 	}
-	return "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ") + " AND n <= ? ORDER BY n LIMIT ?", args, nil
+	return "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ") + end, args, nil
 }

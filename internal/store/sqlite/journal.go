@@ -158,7 +158,7 @@ func (p *prepared) storeStatus(t *tx, h held, now time.Time) error {
 	next := p.Decision.Next
 	due := row.Nanos(next.Due)
 	waiting := false
-	if err := t.row([]any{&waiting}, "SELECT EXISTS (SELECT 1 FROM commands WHERE deployment = ? AND answered IS NULL)", h.n); err != nil {
+	if err := t.row([]any{&waiting}, "SELECT EXISTS (SELECT 1 FROM commands INDEXED BY commands_waiting WHERE deployment = ? AND answered IS NULL)", h.n); err != nil {
 		return err
 	}
 	if waiting {

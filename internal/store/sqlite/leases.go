@@ -19,11 +19,10 @@ func (s *Store) Take(ctx context.Context, owner string, ttl time.Duration, limit
 		return nil, nil
 	}
 	var all []taken
-	var until time.Time
+	var now time.Time
 	err := s.write(ctx, false, func(t *tx) error {
 		all = all[:0]
-		now := s.clock.now()
-		until = now.Add(ttl)
+		now = s.clock.now()
 		err := t.rows(func(rows *sql.Rows) error {
 			var w taken
 			all = append(all, w)
@@ -32,7 +31,7 @@ func (s *Store) Take(ctx context.Context, owner string, ttl time.Duration, limit
 		for i := 0; i < len(all) && err == nil; i++ {
 			w := &all[i]
 			w.fence++
-			_, err = t.exec("UPDATE deployments SET owner = ?, fence = ?, until = ?, ttl = ? WHERE n = ?", owner, w.fence, row.Nanos(until), int64(ttl), w.n)
+			_, err = t.exec("UPDATE deployments SET owner = ?, fence = ?, until = ?, ttl = ? WHERE n = ?", owner, w.fence, row.Nanos(now.Add(ttl)), int64(ttl), w.n)
 		}
 		return err
 	})
@@ -41,7 +40,7 @@ func (s *Store) Take(ctx context.Context, owner string, ttl time.Duration, limit
 	}
 	work := make([]adg.Work, len(all))
 	for i, w := range all {
-		work[i].Lease = adg.Lease{Deployment: w.id, Owner: owner, Fence: w.fence, Until: until}
+		work[i].Lease, work[i].Now = adg.Lease{Deployment: w.id, Owner: owner, Fence: w.fence, Until: now.Add(ttl)}, now
 		if err := w.fill(&work[i]); err != nil {
 			return nil, err
 		}
@@ -91,7 +90,7 @@ FROM (
 JOIN specs s ON s.deployment = d.n
 JOIN statuses t ON t.deployment = d.n
 LEFT JOIN effects e ON e.deployment = d.n AND e.outcome IS NULL
-LEFT JOIN commands c ON c.n = (SELECT min(n) FROM commands WHERE deployment = d.n AND answered IS NULL)
+LEFT JOIN commands c ON c.n = (SELECT min(n) FROM commands INDEXED BY commands_waiting WHERE deployment = d.n AND answered IS NULL)
 ORDER BY d.due, d.n`
 
 // taken is work as it is stored.

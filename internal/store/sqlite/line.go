@@ -12,8 +12,8 @@ import (
 // Fleet is the state of everything else, in one look.
 func (s *Store) Fleet(ctx context.Context, environment, deployment string) (adg.Fleet, error) {
 	now := s.clock.now()
-	var f adg.Fleet
-	err := s.reads.QueryRowContext(ctx, fleetQuery, row.Nanos(now.Add(-rollbacksWithin)), environment, row.Nanos(now.Add(-turnedBadWithin)), deployment).
+	f := adg.Fleet{Limits: s.limits}
+	err := s.reads.QueryRowContext(ctx, fleetQuery, row.Nanos(now.Add(-rollbacksWithin)), environment, row.Nanos(now.Add(-s.limits.WithDefaults().Within)), deployment).
 		Scan(&f.Rollbacks, &f.TurnedBad, &f.Stopped, &f.Rolling)
 	return f, explain(s.dir, err)
 }
@@ -54,10 +54,7 @@ func (s *Store) Stops(ctx context.Context) ([]adg.Stop, error) {
 
 // Private
 
-const (
-	rollbacksWithin = time.Hour
-	turnedBadWithin = 5 * time.Minute
-)
+const rollbacksWithin = time.Hour
 
 // widestFirst: everything, an environment, a service, a service in an environment.
 const widestFirst = "service <> '', environment <> ''"

@@ -60,10 +60,11 @@ func (s *Store) Postpone(ctx context.Context, d adg.Delivery, until time.Time, w
 // Abandon takes a delivery off the queue and keeps it in Dead.
 func (s *Store) Abandon(ctx context.Context, d adg.Delivery, why string) error {
 	return s.onQueue(ctx, d, func(t *tx, q queued) error {
-		if _, err := t.exec("UPDATE outbox SET due = NULL, dead = 1, tries = tries + 1, why = ? WHERE n = ?", why, q.n); err != nil {
+		now := s.clock.now()
+		if _, err := t.exec("UPDATE outbox SET due = NULL, dead = 1, tries = tries + 1, why = ?, ended = ? WHERE n = ?", why, row.Nanos(now), q.n); err != nil {
 			return err
 		}
-		return t.next(q, s.clock.now())
+		return t.next(q, now)
 	})
 }
 
@@ -78,15 +79,40 @@ func (s *Store) Waiting(ctx context.Context, deployment string) (int, error) {
 	return waiting, explain(s.dir, err)
 }
 
-// Dead are the deliveries that were given up, the newest first.
-func (s *Store) Dead(ctx context.Context, limit int) ([]adg.Delivery, error) {
-	all, err := collect(ctx, s, func(rows *sql.Rows) (q queued, err error) {
-		return q, rows.Scan(&q.notifier, &q.tries, &q.fact)
-	}, "SELECT o.notifier, o.tries, f.fact FROM outbox o JOIN facts f ON f.n = o.fact WHERE o.dead = 1 ORDER BY o.n DESC LIMIT ?", row.Limit(limit, 100, maxRows))
-	if err != nil {
-		return nil, err
-	}
-	return deliveries(all)
+// Dead are the deliveries that were given up, the oldest first.
+func (s *Store) Dead(ctx context.Context, f adg.DeadFilter) ([]adg.DeadDelivery, error) {
+	query, args := deadQuery(f)
+	return collect(ctx, s, func(rows *sql.Rows) (d adg.DeadDelivery, err error) {
+		var fact string
+		var ended int64
+		if err := rows.Scan(&d.Cursor, &d.Notifier, &d.Tries, &d.Why, &ended, &fact); err != nil {
+			return d, err
+		}
+		d.At, d.Why = row.Time(ended), row.Readable(d.Why)
+		d.Fact, err = row.Decode[adg.Fact](fact)
+		return d, err
+	}, query, args...)
+}
+
+// Retry puts a delivery that was given up at the end of its queue.
+func (s *Store) Retry(ctx context.Context, d adg.Delivery) error {
+	return s.write(ctx, true, func(t *tx) error {
+		q := queued{notifier: d.Notifier}
+		err := t.row([]any{&q.n, &q.deployment, &q.tries}, `SELECT o.n, o.deployment, o.tries FROM facts f JOIN outbox o ON o.fact = f.n
+			WHERE f.id = ? AND o.notifier = ? AND o.dead = 1`, d.Fact.ID, d.Notifier)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return row.NotGivenUp(d)
+		case err != nil:
+			return err
+		case q.tries != d.Tries:
+			return row.TriedSince(d, q.tries)
+		}
+		if _, err := t.exec("DELETE FROM outbox WHERE n = ?", q.n); err != nil {
+			return err
+		}
+		return t.enqueue(d.Fact.ID, q.deployment, q.notifier, s.clock.now())
+	})
 }
 
 // Private
@@ -95,6 +121,18 @@ func (s *Store) Dead(ctx context.Context, limit int) ([]adg.Delivery, error) {
 const undeliveredQuery = `
 SELECT o.n, o.notifier, o.tries, f.fact FROM outbox o INDEXED BY outbox_due JOIN facts f ON f.n = o.fact
 WHERE o.due <= ? ORDER BY o.n LIMIT ?`
+
+func deadQuery(f adg.DeadFilter) (query string, args []any) {
+	query = "SELECT o.n, o.notifier, o.tries, o.why, o.ended, f.fact FROM outbox o JOIN facts f ON f.n = o.fact WHERE o.dead = 1 AND o.n > ?"
+	args = []any{f.After}
+	if f.Notifier != "" {
+		query, args = query+" AND o.notifier = ?", append(args, f.Notifier)
+	}
+	if f.Fact != "" {
+		query, args = query+" AND f.id = ?", append(args, f.Fact)
+	}
+	return query + " ORDER BY o.n LIMIT ?", append(args, row.Limit(f.Limit, 100, maxRows))
+}
 
 // queued is a delivery as it is stored.
 type queued struct {

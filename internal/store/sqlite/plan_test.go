@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/store/row"
 )
 
 func TestNoQueryOfTheLoopScansATable(t *testing.T) {
-	s := opened(t, t.TempDir(), Options{})
+	s := opened(t, fresh(t), Options{})
 	exercise(t, s)
 	var queries []string
 	err := s.write(t.Context(), false, func(t *tx) error {
@@ -49,7 +50,7 @@ func TestNoQueryOfTheLoopScansATable(t *testing.T) {
 }
 
 func TestPagesAreReadByTheirIndexes(t *testing.T) {
-	s := opened(t, t.TempDir(), Options{})
+	s := opened(t, fresh(t), Options{})
 	create(t, s, "d0", "s0")
 	events := func(f adg.EventFilter) string {
 		query, _, err := s.eventQuery(t.Context(), f)
@@ -60,6 +61,26 @@ func TestPagesAreReadByTheirIndexes(t *testing.T) {
 		query, _ := auditQuery(f)
 		return query
 	}
+	deployments := func(f adg.DeploymentFilter) string {
+		query, _, err := s.deploymentQuery(t.Context(), f)
+		must(t, err)
+		return query
+	}
+	for what, c := range map[string]struct{ query, index string }{
+		"deployments of an actor":     {deployments(adg.DeploymentFilter{Actors: []string{"a"}}), "specs_actor (actor=?)"},
+		"deployments of a version":    {deployments(adg.DeploymentFilter{Version: "v"}), "specs_release (release_version=?)"},
+		"deployments since a time":    {deployments(adg.DeploymentFilter{From: time.Unix(1, 0)}), "specs_created (created>?)"},
+		"deployments before a time":   {deployments(adg.DeploymentFilter{To: time.Unix(1, 0)}), "specs_created (created<?)"},
+		"deployments of services":     {deployments(adg.DeploymentFilter{Services: []string{"s"}}), "deployments_service (service=?)"},
+		"deployments in environments": {deployments(adg.DeploymentFilter{Environments: []string{"s"}}), "deployments_environment (environment=?)"},
+		"live deployments":            {deployments(adg.DeploymentFilter{States: []adg.State{adg.Held}}), "deployments_live"},
+		"deployments by id":           {deployments(adg.DeploymentFilter{IDs: []string{"a"}}), "sqlite_autoindex_deployments_1 (id=?)"},
+		"versions":                    {versionsQuery, "deployments_live"},
+	} {
+		if plan := strings.Join(planOf(t, s, c.query), "\n"); !strings.Contains(plan, c.index) {
+			t.Errorf("%s:\n%s", what, plan)
+		}
+	}
 	inOrder := map[string]struct{ query, index string }{
 		"documents":                {documentsQuery(false), "sqlite_autoindex_documents_1 (kind=? AND key>? AND key<?)"},
 		"bare documents":           {documentsQuery(true), "sqlite_autoindex_documents_1 (kind=? AND key>? AND key<?)"},
@@ -69,6 +90,8 @@ func TestPagesAreReadByTheirIndexes(t *testing.T) {
 		"events of a service":      {events(adg.EventFilter{Service: "s"}), "facts_service (service=? AND n>? AND n<?)"},
 		"events of an environment": {events(adg.EventFilter{Environment: "e"}), "facts_environment (environment=? AND n>? AND n<?)"},
 		"events of a kind":         {events(adg.EventFilter{Kinds: []adg.FactKind{adg.FactPage}}), "PRIMARY KEY (rowid>? AND rowid<?)"},
+		"the newest events":        {events(adg.EventFilter{Newest: true}), "PRIMARY KEY (rowid<?)"},
+		"the newest of a service":  {events(adg.EventFilter{Newest: true, Service: "s"}), "facts_service (service=? AND n<?)"},
 		"entries":                  {audit(adg.AuditFilter{After: 1}), "PRIMARY KEY (rowid>?)"},
 		"the newest entries":       {audit(adg.AuditFilter{Newest: true, After: 1}), "PRIMARY KEY (rowid<?)"},
 		"entries of an actor":      {audit(adg.AuditFilter{Actor: "a"}), "audit_actor (actor=? AND seq>?)"},
@@ -85,11 +108,71 @@ func TestPagesAreReadByTheirIndexes(t *testing.T) {
 	}
 }
 
+func TestHousekeepingReadsNoHistoryThatStays(t *testing.T) {
+	s := opened(t, fresh(t), Options{})
+	dead := func(f adg.DeadFilter) string {
+		query, _ := deadQuery(f)
+		return query
+	}
+	queries := slices.Concat([]string{
+		backlogQuery, versionsQuery, agedDeadQuery, agedFactsQuery, agedDeploymentsQuery, dead(adg.DeadFilter{}), dead(adg.DeadFilter{Notifier: "n"}), dead(adg.DeadFilter{Fact: "f"}),
+		"DELETE FROM outbox WHERE n = ? AND dead = 1", "DELETE FROM facts WHERE n = ?",
+	}, forgetQueries)
+	for _, table := range evidence {
+		queries = append(queries, forgetEvidenceQuery(table))
+	}
+	// What refers to a row that goes is looked for by SQLite itself, with these.
+	for _, table := range row.Tables {
+		keys, err := s.reads.QueryContext(t.Context(), `SELECT 'SELECT 1 FROM ' || ?1 || ' WHERE "' || "from" || '" = ?' FROM pragma_foreign_key_list(?1)`, table.Name)
+		must(t, err)
+		must(t, scanAll(keys, func(rows *sql.Rows) error {
+			var query string
+			err := rows.Scan(&query)
+			queries = append(queries, query)
+			return err
+		}))
+	}
+	judged := 0
+	for _, query := range queries {
+		for _, step := range planOf(t, s, query) {
+			judged++
+			_, index, _ := strings.Cut(step, " INDEX ")
+			// These hold what lives, what waits and what was given up.
+			few := slices.Contains([]string{"deployments_due", "deployments_live", "outbox_queue", "outbox_dead"}, index)
+			if strings.HasPrefix(step, "SCAN ") && !few && !newestHundred(step) {
+				t.Errorf("%s\n\t%s", query, step)
+			}
+		}
+	}
+	if judged < 50 {
+		t.Fatalf("only %d steps were judged", judged)
+	}
+}
+
+// newestHundred tells whether a step reads the newest deployments, of which there is a limit, or what was read of them.
+func newestHundred(step string) bool {
+	return step == "SCAN deployments" || step == "SCAN (subquery-2)" || step == "SCAN CONSTANT ROW"
+}
+
+func TestPlacesAreJumpedTo(t *testing.T) {
+	s := opened(t, fresh(t), Options{})
+	create(t, s, "d0", "s0")
+	plan := strings.Join(planOf(t, s, placeQuery), "\n")
+	for _, index := range []string{"deployments_service (service=? AND environment>?)", "deployments_service (service>?)"} {
+		if !strings.Contains(plan, index) {
+			t.Errorf("%s is not used:\n%s", index, plan)
+		}
+	}
+	if strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN deployments") {
+		t.Error(plan)
+	}
+}
+
 func TestWorkCostsTheSameAfterALongHistory(t *testing.T) {
-	short, long := opened(t, t.TempDir(), Options{}), opened(t, t.TempDir(), Options{})
+	short, long := opened(t, fresh(t), Options{}), opened(t, fresh(t), Options{})
 	err := long.write(t.Context(), false, func(t *tx) error {
 		for _, query := range []string{
-			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 5000)
+			`WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000)
 			INSERT INTO deployments (id, service, environment, version, state, live, due, bad_since) SELECT 'old-' || i, 's0', 'bench', 5, 'succeeded', 0, i, i FROM c`,
 			"INSERT INTO specs SELECT n, '{}' FROM deployments",
 			"INSERT INTO statuses SELECT n, '{}' FROM deployments",

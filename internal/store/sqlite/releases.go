@@ -62,12 +62,18 @@ func (s *Store) LiftHold(ctx context.Context, service, environment, identity str
 // ListHolds are the holds in force.
 func (s *Store) ListHolds(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseHold, error) {
 	query, args := within("SELECT hold FROM holds WHERE until > ?", []any{row.Nanos(s.clock.now())}, f)
+	if k := f.After; k != (adg.ReleaseKey{}) {
+		query, args = query+" AND (service, environment, identity) > (?, ?, ?)", append(args, k.Service, k.Environment, k.Identity)
+	}
 	return collect(ctx, s, decoding(row.Decode[adg.ReleaseHold]), query+" ORDER BY service, environment, identity LIMIT ?", append(args, row.Limit(f.Limit, 100, 1000))...)
 }
 
 // ListReleases are the releases that something is known of.
 func (s *Store) ListReleases(ctx context.Context, f adg.ReleaseFilter) ([]adg.ReleaseRecord, error) {
 	query, args := within("SELECT record FROM standings WHERE true", nil, f)
+	if k := f.After; k != (adg.ReleaseKey{}) {
+		query, args = query+" AND n < (SELECT n FROM standings WHERE (service, environment, identity) = (?, ?, ?))", append(args, k.Service, k.Environment, k.Identity)
+	}
 	return collect(ctx, s, decoding(row.Decode[adg.ReleaseRecord]), query+" ORDER BY n DESC LIMIT ?", append(args, row.Limit(f.Limit, 100, 1000))...)
 }
 
@@ -95,15 +101,16 @@ func (t *tx) mark(r adg.ReleaseRecord) error {
 	return err
 }
 
-// putHold stores a hold. One that automation puts does not replace one that is in force for longer.
+// putHold stores a hold. One that automation puts does not replace one that is in force for longer, unless that is of the
+// same deployment.
 func (t *tx) putHold(h adg.ReleaseHold, now time.Time, replace bool) error {
 	hold, err := row.Encode(h)
 	if err != nil {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO holds (service, environment, identity, until, hold) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT DO UPDATE SET until = excluded.until, hold = excluded.hold WHERE ?7 OR until <= ?6 OR until < excluded.until`,
-		h.Service, h.Environment, h.Identity, row.End(h.Until), hold, row.Nanos(now), replace)
+		ON CONFLICT DO UPDATE SET until = excluded.until, hold = excluded.hold WHERE ?7 OR until <= ?6 OR until < excluded.until OR ?8 <> '' AND hold ->> '$.deployment' = ?8`,
+		h.Service, h.Environment, h.Identity, row.End(h.Until), hold, row.Nanos(now), replace, h.Deployment)
 	return err
 }
 

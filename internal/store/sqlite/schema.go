@@ -24,12 +24,13 @@ var migrations embed.FS
 const applicationID = 0x41444731
 
 // inspect looks at a database without changing it: a file that is none of ours, or newer than this program, is left
-// alone. A file that does not exist or is empty has version 0.
-func inspect(ctx context.Context, path string) (version int64, err error) {
+// alone. A file that does not exist or is empty has version 0. The mode is ro or rw: where a process was killed while it
+// made the database, what it left half-way is undone first, which only one who may write can do.
+func inspect(ctx context.Context, path, mode string) (version int64, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
-	db, err := sql.Open("sqlite", dsn(path, "ro", "busy_timeout(5000)"))
+	db, err := sql.Open("sqlite", dsn(path, mode, "busy_timeout(5000)"))
 	if err != nil {
 		return 0, err
 	}

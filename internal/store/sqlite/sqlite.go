@@ -18,13 +18,16 @@ import (
 
 // Options are the store's settings; zero fields take the defaults.
 type Options struct {
-	Clock func() time.Time // for tests; zero: time.Now
-	Log   *slog.Logger     // zero: discard
+	Name   string           // of the database's file; zero: adg.db
+	Limits adg.Limits       // of the fleet
+	Clock  func() time.Time // for tests; zero: time.Now
+	Log    *slog.Logger     // zero: discard
 }
 
 // Store is an adg.Store. Reads run beside each other and beside the one writer.
 type Store struct {
 	dir    string
+	limits adg.Limits
 	clock  *clock
 	lock   *os.File // nil: read-only
 	reads  *sql.DB
@@ -43,7 +46,7 @@ func Open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, adg.Errorf(adg.Unavailable, "create the data directory: %w", err)
 	}
-	s := &Store{dir: dir, clock: newClock(o.Clock)}
+	s := &Store{dir: dir, limits: o.Limits, clock: newClock(o.Clock)}
 	s.close = sync.OnceValue(s.release)
 	if s.lock, err = lock(dir); err != nil {
 		return nil, err
@@ -58,12 +61,12 @@ func Open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 // that writes is a Conflict. A directory without a database is NotFound.
 func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, databaseName)
-	version, err := inspect(ctx, path)
+	version, err := inspect(ctx, path, "ro")
 	switch {
 	case err != nil:
 		return nil, explain(dir, err)
 	case version == 0:
-		return nil, adg.Errorf(adg.NotFound, "%s holds no deployments: nothing was guarded with this data directory yet", dir)
+		return nil, nothingIn(dir)
 	case version < newestSchema():
 		return nil, adg.Errorf(adg.Conflict, "%s was written by an older version of adg: guard a deployment with this one first, that brings it up to date", dir)
 	}
@@ -86,6 +89,9 @@ const databaseName = "adg.db"
 const maxReaders = 4
 
 func (o Options) withDefaults() Options {
+	if o.Name == "" {
+		o.Name = databaseName
+	}
 	if o.Clock == nil {
 		o.Clock = time.Now //nolint:forbidigo // this is the store's clock, the only one that decides
 	}
@@ -96,8 +102,8 @@ func (o Options) withDefaults() Options {
 }
 
 func (s *Store) open(ctx context.Context, o Options) error {
-	path := filepath.Join(s.dir, databaseName)
-	version, err := inspect(ctx, path)
+	path := filepath.Join(s.dir, o.Name)
+	version, err := inspect(ctx, path, "rw")
 	if err != nil {
 		return err
 	}

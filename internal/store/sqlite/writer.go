@@ -145,9 +145,11 @@ func (w *writer) commit(batch []*job) {
 	w.reserve.restore()
 	err := w.attempt(batch)
 	if full(err) && w.reserve.release() {
-		// What the log holds is moved to where it belongs, so that its room can be used again.
-		_, _ = w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(RESTART)")
+		w.recycle("RESTART")
 		err = w.attempt(batch)
+	}
+	if err == nil && w.reserve.gone() {
+		w.recycle("PASSIVE")
 	}
 	if full(err) && len(batch) > 1 {
 		// One that is too large for what is left must not keep the others out.
@@ -161,6 +163,12 @@ func (w *writer) commit(batch []*job) {
 			j.err = err
 		}
 	}
+}
+
+// recycle moves what the log holds to where it belongs, so that its room can be used again. On a full disk that is done
+// after each commit: a log that has grown into the last room leaves none for the database to grow into, and is stuck.
+func (w *writer) recycle(how string) {
+	_, _ = w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint("+how+")")
 }
 
 // attempt is one transaction. An error undid everything; errors of single jobs are theirs.

@@ -13,7 +13,7 @@ import (
 )
 
 func TestWhatMattersWaitsForTheDiskAndAMeasurementDoesNot(t *testing.T) {
-	s := opened(t, t.TempDir(), Options{})
+	s := opened(t, fresh(t), Options{})
 	create(t, s, "d0", "s0")
 	w := takeAll(t, s, 1)[0]
 	with := func(change func(*adg.Tick)) adg.Tick {
@@ -44,7 +44,7 @@ func TestWhatMattersWaitsForTheDiskAndAMeasurementDoesNot(t *testing.T) {
 }
 
 func TestDurableWritesAreMadeWithSynchronousFull(t *testing.T) {
-	s := opened(t, t.TempDir(), Options{})
+	s := opened(t, fresh(t), Options{})
 	const full, normal = 2, 1
 	level := func(durable bool) (got int) {
 		t.Helper()
@@ -68,7 +68,7 @@ func TestDurableWritesAreMadeWithSynchronousFull(t *testing.T) {
 
 func TestWritesThatWaitShareATransactionAsDurableAsTheMostDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := opened(t, t.TempDir(), Options{})
+		s := opened(t, fresh(t), Options{})
 		levels, transactions := make([]int, 8), map[*tx]bool{}
 		together(t, s, len(levels), func(i int, t *tx) error {
 			transactions[t] = true
@@ -87,7 +87,7 @@ func TestWritesThatWaitShareATransactionAsDurableAsTheMostDurable(t *testing.T) 
 
 func TestFailureInABatchUndoesItsOwnWritesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := opened(t, t.TempDir(), Options{})
+		s := opened(t, fresh(t), Options{})
 		sad := errors.New("no")
 		failed := together(t, s, 9, func(i int, t *tx) error {
 			if _, err := t.exec("INSERT INTO stops (service, environment, actor, reason, at) VALUES (?1, '', ?1, '', 1)", fmt.Sprint(i)); err != nil || i%3 != 1 {
@@ -110,7 +110,7 @@ func TestFailureInABatchUndoesItsOwnWritesOnly(t *testing.T) {
 
 func TestWriteWhoseContextEndsWhileItWaitsIsNotMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := opened(t, t.TempDir(), Options{})
+		s := opened(t, fresh(t), Options{})
 		free := occupy(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan error)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -64,6 +65,19 @@ var audit = []scenario{
 		b.equal("found by an actor with quotes", len(b.audited(adg.AuditFilter{Actor: hostile[2]})), 1)
 		b.equal("found by an actor with wildcards", len(b.audited(adg.AuditFilter{Actor: "%_"})), 1)
 		b.equal("found by a wildcard", len(b.audited(adg.AuditFilter{Actor: "%"})), 0)
+	}},
+	{"what is longer than anybody reads is shortened, and says so", func(b *bench) {
+		long := strings.Repeat("ä", 1<<20)
+		e := adg.AuditEntry{Actor: long, From: long, Action: long, Resource: long, Service: long, Environment: long, Reason: long, Detail: map[string]string{"said": long}}
+		stored := b.append(e)
+		b.equal("read back", b.audited(adg.AuditFilter{}), stored)
+		for name, text := range map[string]string{"resource": stored[0].Resource, "service": stored[0].Service, "reason": stored[0].Reason, "detail": stored[0].Detail["said"]} {
+			if len(text) > 8<<10 || !strings.HasPrefix(text, "ää") || !strings.HasSuffix(text, "(shortened)") {
+				b.Errorf("%s has %d bytes and ends with %q", name, len(text), text[max(0, len(text)-20):])
+			}
+		}
+		b.equal("of the caller's own entry", len(e.Detail["said"]), len(long))
+		b.wantChain(1)
 	}},
 	{"entries are selected by who, what, where and when", func(b *bench) {
 		var times []time.Time

@@ -68,6 +68,75 @@ var deployments = []scenario{
 		b.equal("the page after", b.list(adg.DeploymentFilter{Limit: 2, Before: "d"}), []string{"c", "b"})
 		b.equal("of nobody", b.list(adg.DeploymentFilter{Service: "nobody"}), []string(nil))
 	}},
+	{"lists are of what was asked for", func(b *bench) {
+		day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		for i, d := range []struct{ id, service, environment, actor, version string }{
+			{"a", service, environment, "alice", "v1"}, {"b", "cart", environment, "bob", "v1"}, {"c", service, "staging", "bob", "v2"},
+			{"d", "till", "staging", "carol\x00", "v2"}, {"e", service, environment, "alice", "v3"},
+		} {
+			b.create(d.id, of(d.service), in(d.environment), func(made *adg.Deployment) {
+				made.Spec.Actor, made.Spec.Release.Version = d.actor, d.version
+				made.Spec.Created = day.Add(time.Duration(i) * 500 * time.Millisecond).In(time.FixedZone("east", 7200))
+			})
+		}
+		b.end("a")
+		b.end("d")
+		at := func(halves int) time.Time { return day.Add(time.Duration(halves) * 500 * time.Millisecond) }
+		for what, c := range map[string]struct {
+			f    adg.DeploymentFilter
+			want []string
+		}{
+			"ids":                            {adg.DeploymentFilter{IDs: []string{"b", "nobody", "e"}}, []string{"e", "b"}},
+			"live ones of some ids":          {adg.DeploymentFilter{IDs: []string{"a", "b"}, Live: true}, []string{"b"}},
+			"services":                       {adg.DeploymentFilter{Services: []string{"cart", "till"}}, []string{"d", "b"}},
+			"environments":                   {adg.DeploymentFilter{Environments: []string{"staging", "nowhere"}}, []string{"d", "c"}},
+			"services in environments":       {adg.DeploymentFilter{Services: []string{service, "till"}, Environments: []string{environment}}, []string{"e", "a"}},
+			"live ones of services":          {adg.DeploymentFilter{Services: []string{service, "till"}, Live: true}, []string{"e", "c"}},
+			"a state that is an end":         {adg.DeploymentFilter{States: []adg.State{adg.Succeeded}}, []string{"d", "a"}},
+			"a state that is none":           {adg.DeploymentFilter{States: []adg.State{adg.Pending}}, []string{"e", "c", "b"}},
+			"states of both kinds":           {adg.DeploymentFilter{States: []adg.State{adg.Pending, adg.Succeeded}}, []string{"e", "d", "c", "b", "a"}},
+			"a state that nothing is in":     {adg.DeploymentFilter{States: []adg.State{adg.RolledBack}}, nil},
+			"actors":                         {adg.DeploymentFilter{Actors: []string{"bob", "mallory"}}, []string{"c", "b"}},
+			"a version":                      {adg.DeploymentFilter{Version: "v1"}, []string{"b", "a"}},
+			"a version of an actor":          {adg.DeploymentFilter{Version: "v1", Actors: []string{"alice"}}, []string{"a"}},
+			"from a time":                    {adg.DeploymentFilter{From: at(2)}, []string{"e", "d", "c"}},
+			"to a time":                      {adg.DeploymentFilter{To: at(2)}, []string{"b", "a"}},
+			"between times":                  {adg.DeploymentFilter{From: at(1), To: at(3)}, []string{"c", "b"}},
+			"between times of another place": {adg.DeploymentFilter{From: at(1).In(time.FixedZone("west", -7200)), To: at(3)}, []string{"c", "b"}},
+			"the oldest first":               {adg.DeploymentFilter{Oldest: true, Limit: 3}, []string{"a", "b", "c"}},
+			"the oldest first, the next":     {adg.DeploymentFilter{Oldest: true, Before: "c"}, []string{"d", "e"}},
+			"a page of a filtered list":      {adg.DeploymentFilter{Services: []string{service}, Before: "e", Limit: 1}, []string{"c"}},
+		} {
+			b.equal(what, b.list(c.f), c.want)
+		}
+	}},
+	{"versions are of those that are named, or of the live and the newest", func(b *bench) {
+		b.create("ended")
+		b.end("ended")
+		for i := range 100 {
+			b.create(name("old", i), of("cart"))
+			if i > 0 {
+				b.end(name("old", i))
+			}
+		}
+		w := b.workOn("live")
+		b.commit(&w)
+		named, err := b.Store.Versions(b.ctx, []string{"live", "ended", "nobody"})
+		b.must(err)
+		b.equal("named", named, map[string]int64{"live": 2, "ended": 2})
+		none, err := b.Store.Versions(b.ctx, []string{})
+		b.must(err)
+		b.equal("none", none, map[string]int64{})
+		all, err := b.Store.Versions(b.ctx, nil)
+		b.must(err)
+		b.equal("the live and the newest", len(all), 101)
+		b.equal("the newest", all["live"], int64(2))
+		b.equal("one that is live and old", all["old-00"], int64(1))
+		b.equal("one that ended at once", all["old-01"], int64(2))
+		if _, there := all["ended"]; there {
+			b.Errorf("one that ended long ago is among the live and the newest")
+		}
+	}},
 	{"a new deployment makes the older ones of its service due", func(b *bench) {
 		for _, id := range []string{"older", "elsewhere"} {
 			b.create(id, map[string]func(*adg.Deployment){"older": of(service), "elsewhere": in("staging")}[id])

@@ -193,6 +193,28 @@ var documents = []scenario{
 		b.equal("no limit", len(b.documents(adg.DocumentFilter{Kind: "policy", Bare: true})), 100)
 		b.equal("a large one", len(b.documents(adg.DocumentFilter{Kind: "policy", Bare: true, Limit: 100_000})), 1000)
 	}},
+	{"a page of documents ends when it has enough data, and reading on misses none", func(b *bench) {
+		large := func(key string, size int) adg.Write {
+			return adg.Write{Document: adg.Document{Kind: "model", Key: key, Data: bytes.Repeat([]byte(key), size)}}
+		}
+		for _, w := range []adg.Write{large("a", 1), large("b", adg.MaxPage-2), large("c", 1), large("d", 1), large("e", adg.MaxPage+1), large("f", 0), large("g", 0)} {
+			b.write(w)
+		}
+		b.wantKeys(adg.DocumentFilter{Kind: "model"}, "a", "b", "c")
+		b.wantKeys(adg.DocumentFilter{Kind: "model", After: "c"}, "d", "e")
+		b.wantKeys(adg.DocumentFilter{Kind: "model", After: "d"}, "e")
+		b.wantKeys(adg.DocumentFilter{Kind: "model", After: "e"}, "f", "g")
+		b.wantKeys(adg.DocumentFilter{Kind: "model", Limit: 2}, "a", "b")
+		b.wantKeys(adg.DocumentFilter{Kind: "model", Bare: true}, "a", "b", "c", "d", "e", "f", "g")
+		for _, limit := range []int{0, 1, 100_000} {
+			var all []string
+			for d, err := range adg.AllDocuments(b.ctx, b.Store, adg.DocumentFilter{Kind: "model", Limit: limit}) {
+				b.must(err)
+				all = append(all, d.Key)
+			}
+			b.equal(fmt.Sprintf("all of them, by %d", limit), all, []string{"a", "b", "c", "d", "e", "f", "g"})
+		}
+	}},
 	{"a bare list has all but the data", func(b *bench) {
 		stored := b.write(until(b.now().Add(time.Hour).Truncate(time.Second), put("shop", 0, "secret")))
 		b.equal("with data", b.documents(adg.DocumentFilter{Kind: "policy"}), stored)

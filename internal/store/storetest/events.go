@@ -103,6 +103,38 @@ var events = []scenario{
 		_, _, err := b.Store.Events(b.ctx, adg.EventFilter{Deployment: "nobody's"})
 		b.refused("a deployment that does not exist", err, adg.NotFound)
 	}},
+	{"the newest come first where that is asked for, page after page", func(b *bench) {
+		one, two := b.workOn("one"), b.workOn("two", of("cart"))
+		b.commit(&one, speak(adg.FactStarted, "f1"))
+		b.commit(&two, speak(adg.FactHeld, "f2"))
+		b.commit(&one, speak(adg.FactHeld, "f3"))
+		b.commit(&two, speak(adg.FactPage, "f4"))
+		b.follow(adg.EventFilter{}, 4)
+		for what, c := range map[string]struct {
+			f    adg.EventFilter
+			want []string
+		}{
+			"all":         {adg.EventFilter{}, []string{"f4", "f3", "f2", "f1"}},
+			"a service":   {adg.EventFilter{Service: "cart"}, []string{"f4", "f2"}},
+			"a kind":      {adg.EventFilter{Kinds: []adg.FactKind{adg.FactHeld}}, []string{"f3", "f2"}},
+			"of a nobody": {adg.EventFilter{Service: "nobody"}, nil},
+		} {
+			for _, limit := range []int{0, 1, 3} {
+				var got []string
+				c.f.Newest, c.f.Limit, c.f.After = true, limit, 0
+				for {
+					page, next, err := b.Store.Events(b.ctx, c.f)
+					b.must(err)
+					got = append(got, told(page)...)
+					if next == 0 {
+						break
+					}
+					c.f.After = next
+				}
+				b.equal(fmt.Sprintf("%s, %d at once", what, limit), got, c.want)
+			}
+		}
+	}},
 	{"after the last event only what is told from now on comes", func(b *bench) {
 		w := b.workOn("one")
 		b.commit(&w, tell("f1", "f2"))

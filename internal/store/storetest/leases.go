@@ -44,7 +44,11 @@ var leases = []scenario{
 	{"a lease says what was taken, by whom and until when", func(b *bench) {
 		b.create("one")
 		before := b.now()
-		l := b.taken("a").Lease
+		w := b.taken("a")
+		l := w.Lease
+		if w.Now.Before(before) || w.Now.After(b.now()) || l.Until.Sub(w.Now) != ttl {
+			b.Errorf("it was taken at %s until %s", w.Now, l.Until)
+		}
 		if l.Deployment != "one" || l.Owner != "a" || l.Fence < 1 || l.Until.Before(before.Add(ttl)) || l.Until.After(b.now().Add(ttl)) {
 			b.Errorf("got %+v", l)
 		}

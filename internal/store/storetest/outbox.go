@@ -93,27 +93,92 @@ var outbox = []scenario{
 	{"an abandoned delivery stays visible and lets the next one go", func(b *bench) {
 		w := b.workOn("one")
 		b.commit(&w, tell("f1", "f2"))
-		d := b.undelivered(10)[0]
+		d, begin := b.undelivered(10)[0], b.now()
 		b.must(b.Store.Abandon(b.ctx, d, "it is refused for good"))
 		b.equal("waiting", b.waiting("one"), 1)
 		b.wantTold("f2")
-		dead, err := b.Store.Dead(b.ctx, 10)
-		b.must(err)
-		if len(dead) != 1 || dead[0].Fact.ID != "f1" || dead[0].Notifier != "chat" || dead[0].Tries != 1 {
+		dead := b.dead(adg.DeadFilter{})
+		if len(dead) != 1 || dead[0].Fact.ID != "f1" || dead[0].Notifier != "chat" || dead[0].Tries != 1 || dead[0].Why != "it is refused for good" || dead[0].At.Before(begin) {
 			b.Errorf("given up: %+v", dead)
 		}
 		b.Advance(24 * time.Hour)
 		b.wantTold("f2")
 	}},
-	{"the dead are listed newest first, no more than asked for", func(b *bench) {
+	{"a notifier may answer what is no text", func(b *bench) {
+		w := b.workOn("one")
+		b.commit(&w, tell("f1"))
+		b.must(b.Store.Postpone(b.ctx, b.undelivered(1)[0], b.now(), "it says \xff\x00"))
+		b.must(b.Store.Abandon(b.ctx, b.undelivered(1)[0], "it says a\xc3\x00b"))
+		if dead := b.dead(adg.DeadFilter{}); len(dead) != 1 || dead[0].Why != "it says a\ufffd\ufffdb" || dead[0].Tries != 2 {
+			b.Errorf("given up: %+v", dead)
+		}
+	}},
+	{"the dead are listed oldest first, filtered, in pages", func(b *bench) {
+		one, two := b.workOn("one"), b.workOn("two")
+		b.commit(&one, tell("f1", "f2", "f3"), to("chat", "mail"))
+		b.commit(&two, tell("f4"))
+		for range 3 {
+			for _, d := range b.undelivered(10) {
+				b.must(b.Store.Abandon(b.ctx, d, "no"))
+			}
+		}
+		var paged []string
+		for f := (adg.DeadFilter{Limit: 2}); ; {
+			page := b.dead(f)
+			if len(page) == 0 {
+				break
+			}
+			for _, d := range page {
+				paged = append(paged, d.Notifier+" "+d.Fact.ID)
+				f.After = d.Cursor
+			}
+		}
+		all := b.dead(adg.DeadFilter{})
+		b.equal("in pages", len(paged), 7)
+		for i, d := range all {
+			b.equal("in pages", paged[i], d.Notifier+" "+d.Fact.ID)
+		}
+		b.equal("of a notifier", given(b.dead(adg.DeadFilter{Notifier: "mail"})), []string{"f1", "f2", "f3"})
+		b.equal("of a fact", given(b.dead(adg.DeadFilter{Fact: "f2"})), []string{"f2", "f2"})
+		b.equal("of both", given(b.dead(adg.DeadFilter{Fact: "f2", Notifier: "chat"})), []string{"f2"})
+		b.equal("of nobody", given(b.dead(adg.DeadFilter{Notifier: "nobody"})), []string(nil))
+	}},
+	{"a dead delivery that is tried again stands at the end of its queue, and has no tries behind it", func(b *bench) {
 		w := b.workOn("one")
 		b.commit(&w, tell("f1", "f2", "f3"))
-		for range 3 {
-			b.must(b.Store.Abandon(b.ctx, b.undelivered(1)[0], "no"))
+		b.must(b.Store.Postpone(b.ctx, b.undelivered(10)[0], b.now(), "not now"))
+		b.must(b.Store.Abandon(b.ctx, b.undelivered(10)[0], "no"))
+		dead := b.dead(adg.DeadFilter{})[0].Delivery
+		b.equal("tries", dead.Tries, 2)
+		b.must(b.Store.Retry(b.ctx, dead))
+		b.equal("given up", given(b.dead(adg.DeadFilter{})), []string(nil))
+		b.equal("waiting", b.waiting("one"), 3)
+		for _, want := range []string{"f2", "f3", "f1"} {
+			d := b.undelivered(10)
+			b.equal("told", facts(d), []string{want})
+			b.equal("tries", d[0].Tries, 0)
+			b.must(b.Store.Delivered(b.ctx, d[0]))
 		}
-		dead, err := b.Store.Dead(b.ctx, 2)
-		b.must(err)
-		b.equal("the first two", facts(dead), []string{"f3", "f2"})
+		b.wantTold()
+	}},
+	{"a dead delivery with nothing before it is due at once when it is tried again", func(b *bench) {
+		w := b.workOn("one")
+		b.commit(&w, tell("f1"))
+		b.must(b.Store.Abandon(b.ctx, b.undelivered(1)[0], "no"))
+		b.must(b.Store.Retry(b.ctx, b.dead(adg.DeadFilter{})[0].Delivery))
+		b.wantTold("f1")
+	}},
+	{"only what was given up is tried again, and only as it was looked at", func(b *bench) {
+		w := b.workOn("one")
+		b.commit(&w, tell("f1"))
+		d := b.undelivered(1)[0]
+		b.refused("what waits", b.Store.Retry(b.ctx, d), adg.NotFound)
+		b.must(b.Store.Abandon(b.ctx, d, "no"))
+		b.refused("what had another try since", b.Store.Retry(b.ctx, d), adg.Conflict)
+		d.Tries = 1
+		b.refused("to another notifier", b.Store.Retry(b.ctx, adg.Delivery{Fact: d.Fact, Notifier: "mail", Tries: 1}), adg.NotFound)
+		b.must(b.Store.Retry(b.ctx, d))
+		b.refused("twice", b.Store.Retry(b.ctx, d), adg.NotFound)
 	}},
 	{"what does not wait is not found", func(b *bench) {
 		w := b.workOn("one")
@@ -183,6 +248,21 @@ func (b *bench) waiting(id string) int {
 	n, err := b.Store.Waiting(b.ctx, id)
 	b.must(err)
 	return n
+}
+
+func (b *bench) dead(f adg.DeadFilter) []adg.DeadDelivery {
+	b.Helper()
+	all, err := b.Store.Dead(b.ctx, f)
+	b.must(err)
+	return all
+}
+
+func given(all []adg.DeadDelivery) []string {
+	var ids []string
+	for _, d := range all {
+		ids = append(ids, d.Fact.ID)
+	}
+	return ids
 }
 
 func facts(all []adg.Delivery) []string {

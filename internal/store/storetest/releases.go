@@ -121,6 +121,9 @@ var releases = []scenario{
 		b.equal("of an environment", list(adg.ReleaseFilter{Environment: "staging"}), []adg.ReleaseHold{all[1], all[4]})
 		b.equal("of both", list(adg.ReleaseFilter{Service: service, Environment: environment}), all[2:4])
 		b.equal("the first two", list(adg.ReleaseFilter{Limit: 2}), all[:2])
+		b.equal("those after them", list(adg.ReleaseFilter{After: keyOf(all[1])}), all[2:])
+		b.equal("after the last", list(adg.ReleaseFilter{After: keyOf(all[len(all)-1])}), []adg.ReleaseHold{})
+		b.equal("of a service, after the first", list(adg.ReleaseFilter{Service: service, After: keyOf(all[2]), Limit: 1}), all[3:4])
 		b.equal("of nobody", list(adg.ReleaseFilter{Service: "Shop"}), []adg.ReleaseHold{})
 		b.must(b.Store.LiftHold(b.ctx, "shop", "production", "v2"))
 		b.Advance(2*time.Hour + time.Minute)
@@ -150,6 +153,10 @@ var releases = []scenario{
 		b.equal("of an environment", list(adg.ReleaseFilter{Environment: "production"}), []adg.ReleaseRecord{one, two, cart})
 		b.equal("of both", list(adg.ReleaseFilter{Service: "shop", Environment: "production"}), []adg.ReleaseRecord{one, two})
 		b.equal("the last", list(adg.ReleaseFilter{Limit: 1}), []adg.ReleaseRecord{one})
+		second := adg.ReleaseKey{Service: two.Release.Service, Environment: two.Environment, Identity: two.Release.Identity()}
+		b.equal("those before it", list(adg.ReleaseFilter{After: second}), []adg.ReleaseRecord{staging, cart})
+		b.equal("of an environment, before it", list(adg.ReleaseFilter{Environment: "production", After: second}), []adg.ReleaseRecord{cart})
+		b.equal("after one that is not there", list(adg.ReleaseFilter{After: adg.ReleaseKey{Service: "none"}}), []adg.ReleaseRecord{})
 		b.equal("of nobody", list(adg.ReleaseFilter{Service: "search"}), []adg.ReleaseRecord{})
 	}},
 	{"automation does not shorten a hold, a human may", func(b *bench) {
@@ -169,6 +176,19 @@ var releases = []scenario{
 		b.must(err)
 		b.equal("after a human and automation that holds it longer", got, robot)
 	}},
+	{"a deployment says anew why it holds a release", func(b *bench) {
+		w := b.workOn("one")
+		first, second := hold("v2"), hold("v2")
+		first.Deployment, second.Deployment, second.Suspended = w.Deployment.ID, w.Deployment.ID, "automated sync"
+		other := second
+		other.Deployment, other.Reason = "another", "it is not heard"
+		for _, h := range []adg.ReleaseHold{first, second, other} {
+			b.commit(&w, func(t *adg.Tick) { t.Decision.Hold = &h })
+		}
+		got, err := b.Store.HoldOf(b.ctx, service, environment, "v2")
+		b.must(err)
+		b.equal("the hold", got, second)
+	}},
 }
 
 // Private
@@ -179,4 +199,8 @@ func known(version string, s adg.Standing) adg.ReleaseRecord {
 
 func hold(version string) adg.ReleaseHold {
 	return adg.ReleaseHold{Service: service, Environment: environment, Identity: version, Reason: "it was bad", Actor: "adg"}
+}
+
+func keyOf(h adg.ReleaseHold) adg.ReleaseKey {
+	return adg.ReleaseKey{Service: h.Service, Environment: h.Environment, Identity: h.Identity}
 }

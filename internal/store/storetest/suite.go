@@ -27,7 +27,7 @@ type Opened struct {
 
 // Run runs every case of the contract against stores that open makes. What open makes, it also cleans up.
 func Run(t *testing.T, open func(t *testing.T) Opened) {
-	for _, cases := range [][]scenario{deployments, leases, journal, evidence, history, releases, outbox, line, events, documents, audit, concurrency} {
+	for _, cases := range [][]scenario{deployments, leases, journal, evidence, history, releases, outbox, line, events, documents, audit, upkeep, concurrency, places} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()

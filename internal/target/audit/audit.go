@@ -64,6 +64,9 @@ type target struct {
 // Can is what the target can.
 func (t *target) Can() adg.Capabilities { return t.inner.Can() }
 
+// Unwrap is the target: what it can do beyond a Target's methods is not recorded here.
+func (t *target) Unwrap() adg.Target { return t.inner }
+
 // Current reads the state.
 func (t *target) Current(ctx context.Context) (adg.Observed, error) { return t.inner.Current(ctx) }
 

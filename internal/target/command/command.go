@@ -166,21 +166,7 @@ func (t *target) Apply(ctx context.Context, want adg.Desired) (adg.Observed, err
 	if err := want.Validate(); err != nil {
 		return adg.Observed{}, adg.Permanent(err)
 	}
-	operation, err := t.ledger.Begin(ctx, want)
-	if err != nil {
-		return adg.Observed{}, fmt.Errorf("apply %s: %w", want.OpID, err)
-	}
-	stillRuns, err := t.do(ctx, want, operation)
-	operation.End(stillRuns)
-	if err != nil {
-		return adg.Observed{}, fmt.Errorf("apply %s: %w", want.OpID, err)
-	}
-	seen, err := t.Current(ctx)
-	if err != nil {
-		// What was asked for is done. What is live now is not known, and the next Current may tell.
-		return adg.Observed{OpID: want.OpID, Text: "applied, but " + err.Error()}, nil
-	}
-	return seen, nil
+	return t.ledger.Carry(ctx, want, t.do, t.Current)
 }
 
 // do brings an operation to its end; stillRuns says that something of the program may have outlived it.

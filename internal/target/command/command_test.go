@@ -123,6 +123,25 @@ func TestAProgramThatLiesIsOverruledByCurrent(t *testing.T) {
 	}
 }
 
+func TestWhatIsSaidToHaveFailedHasFailed(t *testing.T) {
+	for _, done := range []string{"", `,"done":true`, `,"done":false`} {
+		w := newWorld(t)
+		o := w.options()
+		o.Current.Path = write(t, filepath.Join(w.dir, "current"), `#!/bin/sh
+echo '{"releases":[{"version":"v2","share":100}],"failed":true,"text":"v1 does not start"`+done+`}'`)
+		target := w.open(t, o)
+		for range 2 { // asked for once more, it is not run again
+			seen, err := target.Apply(t.Context(), targettest.Rollback("d/1", 1))
+			if err != nil || !seen.Failed || seen.Done || seen.Text != "v1 does not start" {
+				t.Errorf("with %q: %+v, %v", done, seen, err)
+			}
+		}
+		if n := len(w.Effects(t)); n != 1 {
+			t.Errorf("with %q: %d runs, want 1", done, n)
+		}
+	}
+}
+
 func TestAnUnreadableStateAfterApplyIsNotBelievedAndNotRepeated(t *testing.T) {
 	w := newWorld(t)
 	o := w.options()

@@ -63,7 +63,8 @@ func (r report) observed() (adg.Observed, error) {
 	if len(r.Releases) == 0 || len(r.Releases) > maxReleases {
 		return adg.Observed{}, fmt.Errorf("%d releases: name what is live, 1 to %d", len(r.Releases), maxReleases)
 	}
-	seen := adg.Observed{Done: r.Done == nil || *r.Done, Failed: r.Failed, Text: adg.Printable(shorten(r.Text)), OpID: r.OpID}
+	done := r.Done == nil || *r.Done
+	seen := adg.Observed{Done: done && !r.Failed, Failed: r.Failed, Text: adg.Printable(shorten(r.Text)), OpID: r.OpID}
 	if len(r.OpID) > 256 || adg.Printable(r.OpID) != r.OpID {
 		return adg.Observed{}, fmt.Errorf("op_id: it is no operation's id")
 	}

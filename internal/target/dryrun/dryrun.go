@@ -77,6 +77,14 @@ func (t *target) Apply(ctx context.Context, want adg.Desired) (adg.Observed, err
 	return t.state(live), nil
 }
 
+// Rehearse changes nothing anyway.
+func (t *target) Rehearse(ctx context.Context, want adg.Desired) ([]adg.Obstacle, error) {
+	if inner, can := adg.PowerOf[adg.Rehearser](t.inner); can {
+		return inner.Rehearse(ctx, want)
+	}
+	return nil, nil
+}
+
 // Close closes the target, where it can be closed.
 func (t *target) Close() error {
 	if c, ok := t.inner.(io.Closer); ok {

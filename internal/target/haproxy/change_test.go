@@ -188,6 +188,7 @@ func TestAHumansMaintenanceIsLeftAlone(t *testing.T) {
 // prepareText is what brings a release into a slot here: the servers' versions are files that the test looks at.
 const prepareText = `#!/bin/sh
 echo "$ADG_SLOT $ADG_VERSION $ADG_SERVERS" >> "$WORLD/prepared"
+while [ -e "$WORLD/hold" ]; do sleep 0.01; done
 cat > "$WORLD/input"
 [ ! -e "$WORLD/fail" ] || { echo "no such image" >&2; exit 1; }
 `
@@ -258,7 +259,7 @@ func TestTheNextReleaseTakesTheSlotOfTheOneThatNobodyWants(t *testing.T) {
 	p := startProxy(t)
 	target := p.open(t, p.preparing(t))
 	apply(t, target, targettest.Want("d/1", 1, 50))
-	l := startLoad(t, p)
+	l := startLoad(t, p, 400)
 	l.share(t, 50)
 	// v3 supersedes v2, which has half the traffic: v1 takes it over until v3 is ready.
 	want := targettest.Want("e/1", 1, 25)
@@ -376,11 +377,18 @@ func TestASocketWithoutTheRightLevelIsRefusedWithAHint(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "No such server") {
 		t.Errorf("error %v", err)
 	}
-	s.address = p.socket + "r" // where its level is user
-	if err := s.change(t.Context(), []string{"set server shop/b1 weight 1"}); err == nil || !strings.Contains(err.Error(), "Permission denied") || !strings.Contains(err.Error(), "level admin") {
-		t.Errorf("error %v", err)
-	}
 	o := p.options()
+	o.Socket = p.socket + "r" // where its level is user
+	target := p.open(t, o)
+	refused(t, target, targettest.Want("d/1", 1, 25), "Permission denied", "level admin")
+	if _, err := target.Apply(t.Context(), targettest.Want("d/1", 1, 25)); adg.CodeOf(err) != adg.Unauthorized || !adg.IsPermanent(err) {
+		t.Errorf("got %v", err)
+	}
+	if got := p.Shares(t); got["v1"] != 100 {
+		t.Errorf("the traffic has moved: %v", got)
+	}
+	apply(t, p.open(t, p.options()), targettest.Want("d/1", 1, 25)) // with the right one it goes on
+	o = p.options()
 	o.Slots = map[string][]string{"blue": {"b1"}, "green": {"nope"}}
 	refused(t, p.open(t, o), targettest.Want("d/1", 1, 25), "backend shop has no server nope")
 	o = p.options()

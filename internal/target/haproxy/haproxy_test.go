@@ -21,7 +21,12 @@ import (
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(ownerDir) != "" {
+		own()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // backendServer is an upstream of HAProxy that runs some version, counts what it gets and can be slow.
 type backendServer struct {
@@ -34,7 +39,7 @@ type backendServer struct {
 	slow    chan struct{} // requests for /slow wait for it
 }
 
-func startServer(t *testing.T, version string) *backendServer {
+func startServer(t testing.TB, version string) *backendServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,7 +120,7 @@ backend shop
   default-server inter 100ms fastinter 50ms rise 2 fall 3
 %[3]s`
 
-func haproxyProgram(t *testing.T) string {
+func haproxyProgram(t testing.TB) string {
 	t.Helper()
 	for _, path := range []string{"/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"} {
 		if _, err := os.Stat(path); err == nil {
@@ -131,7 +136,7 @@ func haproxyProgram(t *testing.T) string {
 
 var slotServers = map[string][]string{"blue": {"b1", "b2"}, "green": {"g1", "g2"}}
 
-func startProxy(t *testing.T) *proxy {
+func startProxy(t testing.TB) *proxy {
 	t.Helper()
 	// A path in t.TempDir may be longer than the 108 bytes that a socket's address can have.
 	dir, err := os.MkdirTemp("/tmp", "adg-haproxy-")
@@ -162,7 +167,7 @@ func startProxy(t *testing.T) *proxy {
 	return p
 }
 
-func (p *proxy) start(t *testing.T) {
+func (p *proxy) start(t testing.TB) {
 	t.Helper()
 	p.cmd = exec.Command(p.program, "-db", "-q", "-f", filepath.Join(p.dir, "cfg"))
 	p.cmd.ExtraFiles = []*os.File{p.bound}
@@ -188,7 +193,7 @@ func (p *proxy) stop() {
 	_ = p.cmd.Wait()
 }
 
-func listen(t *testing.T) (string, *os.File) {
+func listen(t testing.TB) (string, *os.File) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -211,7 +216,7 @@ func (p *proxy) options() Options {
 	return o
 }
 
-func (p *proxy) open(t *testing.T, o Options) adg.Target {
+func (p *proxy) open(t testing.TB, o Options) adg.Target {
 	t.Helper()
 	target, err := Driver.Open(t.Context(), o, adg.Host{Name: "shop", Dir: filepath.Join(p.dir, "state"), Commands: true})
 	if err != nil {
@@ -221,7 +226,7 @@ func (p *proxy) open(t *testing.T, o Options) adg.Target {
 	return target
 }
 
-func (p *proxy) view(t *testing.T) map[string]server {
+func (p *proxy) view(t testing.TB) map[string]server {
 	t.Helper()
 	servers, err := socket{"unix", p.socket, time.Second}.servers(t.Context(), "shop")
 	if err != nil {
@@ -253,7 +258,7 @@ func (p *proxy) Shares(t *testing.T) map[string]float64 {
 }
 
 // within polls, because what it waits for happens in another process.
-func within(t *testing.T, what string, met func() bool) {
+func within(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(15 * time.Second)
 	defer deadline.Stop()
@@ -277,7 +282,7 @@ type logReader struct {
 	lines []string
 }
 
-func readLogs(t *testing.T) *logReader {
+func readLogs(t testing.TB) *logReader {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -326,7 +331,7 @@ func (l *logReader) requests() (byServer map[string]int, bad []string) {
 	return byServer, bad
 }
 
-func apply(t *testing.T, target adg.Target, want adg.Desired) adg.Observed {
+func apply(t testing.TB, target adg.Target, want adg.Desired) adg.Observed {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

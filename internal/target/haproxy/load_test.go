@@ -21,18 +21,17 @@ type load struct {
 	mu     sync.Mutex
 	sent   int
 	failed []string
-	by     map[string]int // answers by version
+	by     map[string]int       // answers by version
+	last   map[string]time.Time // when the last request was sent that a version answered
 }
 
-const rate = 400 // requests per second
-
-func startLoad(t *testing.T, p *proxy) *load {
+func startLoad(t testing.TB, p *proxy, rate int) *load {
 	t.Helper()
-	l := &load{stop: make(chan struct{}), by: map[string]int{}}
+	l := &load{stop: make(chan struct{}), by: map[string]int{}, last: map[string]time.Time{}}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	l.wg.Go(func() {
-		tick := time.NewTicker(time.Second / rate)
+		tick := time.NewTicker(time.Second / time.Duration(rate))
 		defer tick.Stop()
 		for n := 0; ; n++ {
 			select {
@@ -55,15 +54,16 @@ func (l *load) request(client *http.Client, addr string, n int) {
 	}
 	req, err := http.NewRequest(method, "http://"+addr+"/", body)
 	if err != nil {
-		l.note("", err)
+		l.note("", err, time.Time{})
 		return
 	}
 	if method == http.MethodGet {
 		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
 	}
+	sent := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
-		l.note("", err)
+		l.note("", err, sent)
 		return
 	}
 	defer resp.Body.Close()
@@ -71,10 +71,10 @@ func (l *load) request(client *http.Client, addr string, n int) {
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d", resp.StatusCode)
 	}
-	l.note(strings.TrimSpace(string(answer)), err)
+	l.note(strings.TrimSpace(string(answer)), err, sent)
 }
 
-func (l *load) note(version string, err error) {
+func (l *load) note(version string, err error, sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++
@@ -83,6 +83,9 @@ func (l *load) note(version string, err error) {
 		return
 	}
 	l.by[version]++
+	if sent.After(l.last[version]) {
+		l.last[version] = sent
+	}
 }
 
 func (l *load) end() {
@@ -95,7 +98,7 @@ func (l *load) end() {
 }
 
 // share is the part of v2 among at least so many requests that are answered from now on.
-func (l *load) share(t *testing.T, requests int) (share float64, counted int) {
+func (l *load) share(t testing.TB, requests int) (share float64, counted int) {
 	t.Helper()
 	l.mu.Lock()
 	v1, v2 := l.by["v1"], l.by["v2"]
@@ -116,7 +119,7 @@ func TestNotOneRequestFailsWhileTrafficMovesUpAndBack(t *testing.T) {
 		p.servers[name].runs("v2")
 	}
 	target := p.open(t, p.options())
-	l := startLoad(t, p)
+	l := startLoad(t, p, 400)
 	op := 0
 	next := func() string { op++; return fmt.Sprintf("shop-v2-abc/%d", op) }
 	for _, up := range [][]float64{{5, 25, 50, 100}, {0, 5}, {25, 50}, {100}} {
@@ -144,7 +147,7 @@ func TestNotOneRequestFailsWhileTrafficMovesUpAndBack(t *testing.T) {
 }
 
 // agrees compares the client's count with those of HAProxy's log and of the servers.
-func (l *load) agrees(t *testing.T, p *proxy) {
+func (l *load) agrees(t testing.TB, p *proxy) {
 	t.Helper()
 	logged := 0
 	var by map[string]int

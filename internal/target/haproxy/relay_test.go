@@ -25,7 +25,9 @@ type relay struct {
 	fault    *targettest.Fault
 	mended   chan struct{}
 	effects  []targettest.Effect
-	changing int // connections that are changing something now
+	changing int                           // connections that are changing something now
+	script   func() (end how, breaks bool) // asked for each connection, under the lock; nil: none breaks
+	between  func()                        // called once, after weights were set and before anybody hears of it
 }
 
 func startRelay(t *testing.T, p *proxy) *relay {
@@ -70,8 +72,21 @@ func (r *relay) serve(conn net.Conn) {
 	}
 	r.mu.Lock()
 	fault, mended := r.fault, r.mended
+	end, breaks := cut, false
+	if r.script != nil {
+		end, breaks = r.script()
+	}
 	r.mu.Unlock()
-	if fault != nil && *fault == targettest.Hang {
+	switch {
+	case breaks && end == lost:
+		r.forward(io.Discard, line)
+		return
+	case breaks && end == stalled:
+		_, _ = io.Copy(io.Discard, conn) // until the other side has gone
+		return
+	case breaks:
+		return
+	case fault != nil && *fault == targettest.Hang:
 		<-mended
 		return
 	}
@@ -86,7 +101,12 @@ func (r *relay) serve(conn net.Conn) {
 	commands := strings.Split(strings.TrimSpace(line), "; ")
 	switch {
 	case fault == nil:
-		r.forward(conn, line)
+		answer := &strings.Builder{}
+		r.forward(answer, line)
+		if strings.Contains(line, " weight ") {
+			r.happens()
+		}
+		_, _ = io.WriteString(conn, answer.String())
 	case *fault == targettest.Lie:
 		_, _ = io.WriteString(conn, strings.Repeat("\n", len(commands)))
 	case *fault == targettest.Halfway:
@@ -116,6 +136,23 @@ func (r *relay) forward(answer io.Writer, line string) {
 	}
 }
 
+// meanwhile has something happen once, when weights were set the next time and nobody has heard of it yet.
+func (r *relay) meanwhile(what func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.between = what
+}
+
+func (r *relay) happens() {
+	r.mu.Lock()
+	what := r.between
+	r.between = nil
+	r.mu.Unlock()
+	if what != nil {
+		what()
+	}
+}
+
 func (r *relay) Effects(*testing.T) []targettest.Effect {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,5 +177,5 @@ func (r *relay) mend() {
 	if r.mended != nil {
 		close(r.mended)
 	}
-	r.fault, r.mended = nil, nil
+	r.fault, r.mended, r.script = nil, nil, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"strings"
 	"time"
 
@@ -56,13 +55,19 @@ func (s socket) change(ctx context.Context, commands []string) error {
 			return adg.Errorf(adg.Unavailable, "HAProxy at %s closed the connection without an answer", s.address)
 		}
 		if said := strings.TrimSpace(answer); said != "" {
-			return adg.Errorf(adg.Unavailable,
-				"HAProxy at %s refused a command: %s (its socket needs level admin, and the backend a balance algorithm with dynamic weights)",
-				s.address, excerpt(said))
+			return s.refusal(said)
 		}
 		commands = commands[n:]
 	}
 	return nil
+}
+
+// refusal is what HAProxy says instead of taking a command. It has no codes.
+func (s socket) refusal(said string) error {
+	if strings.HasPrefix(said, "Permission denied") {
+		return adg.Permanent(adg.Errorf(adg.Unauthorized, "HAProxy at %s refused a command: %s: its socket needs level admin", s.address, excerpt(said)))
+	}
+	return adg.Errorf(adg.Unavailable, "HAProxy at %s refused a command: %s (the backend needs a balance algorithm with dynamic weights)", s.address, excerpt(said))
 }
 
 // servers reads the state of all servers of a backend.
@@ -90,11 +95,7 @@ func (s socket) exchange(ctx context.Context, line string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	dialer := &net.Dialer{}
-	if s.network == "tcp" {
-		dialer = remote.Dialer()
-	}
-	conn, err := dialer.DialContext(ctx, s.network, s.address)
+	conn, err := remote.Dial(ctx, s.network, s.address)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +71,27 @@ func (l Ledger) Begin(ctx context.Context, want adg.Desired) (*Operation, error)
 	return o, nil
 }
 
+// Carry does an operation between its Begin and its End, and asks what is live then. do is told how the operation went
+// before, and says whether something that it started may have outlived it. Where only what is live cannot be told, the
+// operation is not done yet by what is reported, and no error.
+func (l Ledger) Carry(ctx context.Context, want adg.Desired, do func(context.Context, adg.Desired, *Operation) (stillRuns bool, err error), current func(context.Context) (adg.Observed, error)) (adg.Observed, error) {
+	operation, err := l.Begin(ctx, want)
+	if err != nil {
+		return adg.Observed{}, fmt.Errorf("apply %s: %w", want.OpID, err)
+	}
+	stillRuns, err := do(ctx, want, operation)
+	operation.End(stillRuns)
+	if err != nil {
+		return adg.Observed{}, fmt.Errorf("apply %s: %w", want.OpID, err)
+	}
+	seen, err := current(ctx)
+	if err != nil {
+		// What was asked for is done. What is live now is not known, and the next look may tell.
+		return adg.Observed{OpID: want.OpID, Text: "applied, but " + err.Error()}, nil
+	}
+	return seen, nil
+}
+
 // Lock is the open lock, for a program to inherit: the lock then lives as long as the program.
 func (o *Operation) Lock() *os.File { return o.lock }
 
@@ -106,6 +128,35 @@ func (l Ledger) Last() (begun, done Entry, err error) {
 	return begun, Entry{}, nil
 }
 
+// Lock waits for the lock of a file, which it creates where it is missing, until the context ends. The lock is held until
+// the file is closed, and by programs that inherit it until they have ended too.
+func Lock(ctx context.Context, path string) (*os.File, error) {
+	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, adg.Errorf(adg.Unavailable, "lock the target's directory: %w", err)
+	}
+	ticker := time.NewTicker(poll) // a lock that is waited for in the kernel cannot be given up when the context ends
+	defer ticker.Stop()
+	for {
+		if ctx.Err() != nil {
+			_ = lock.Close() // nothing was written to it
+			return nil, adg.Errorf(adg.Unavailable, "nothing was begun, another operation may still be running: %w", context.Cause(ctx))
+		}
+		taken, err := tryLock(lock)
+		if taken {
+			return lock, nil
+		}
+		if err != nil {
+			_ = lock.Close() // nothing was written to it
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
 // Private
 
 const (
@@ -128,32 +179,12 @@ func (l Ledger) load() (book, error) {
 
 func (l Ledger) save(b book) error { return Save(filepath.Join(l.dir, fileName), b) }
 
-// wait polls, because a lock that is waited for in the kernel cannot be given up when the context ends.
 func (l Ledger) wait(ctx context.Context) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(l.dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, adg.Errorf(adg.Unavailable, "lock the target's operations: %w", err)
+	lock, err := Lock(ctx, filepath.Join(l.dir, lockName))
+	if err != nil && ctx.Err() != nil {
+		return nil, adg.Errorf(adg.Unavailable, "%s: %w", l.waitedFor(), context.Cause(ctx))
 	}
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-	for {
-		if ctx.Err() != nil {
-			_ = lock.Close() // nothing was written to it
-			return nil, adg.Errorf(adg.Unavailable, "%s: %w", l.waitedFor(), context.Cause(ctx))
-		}
-		taken, err := tryLock(lock)
-		if taken {
-			return lock, nil
-		}
-		if err != nil {
-			_ = lock.Close() // nothing was written to it
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-		case <-ticker.C:
-		}
-	}
+	return lock, err
 }
 
 func (l Ledger) waitedFor() string {

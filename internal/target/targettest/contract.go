@@ -85,6 +85,33 @@ func stages(t *testing.T, c Case) {
 	c.live(t, f, 0)
 }
 
+// sizes has somebody save the servers of the last good release, and asks for the way back to it.
+func sizes(t *testing.T, c Case) {
+	if !c.Sizes {
+		return
+	}
+	f := c.Open(t)
+	w, counts := f.World.(Staffed)
+	if !counts {
+		t.Fatalf("a %T does not count servers", f.World)
+	}
+	apply(t, f.Target, Want("shop-v2-abc/1", 1, 100))
+	c.live(t, f, 100)
+	w.Shrink(t, "v1")
+	before := len(w.Moves(t))
+	apply(t, f.Target, Rollback("shop-v2-abc/2", 1))
+	c.live(t, f, 0)
+	moves := slices.DeleteFunc(w.Moves(t)[before:], func(m Move) bool { return m.To != "v1" })
+	if len(moves) == 0 {
+		t.Error("no traffic was seen on its way back")
+	}
+	for _, m := range moves {
+		if m.Ready < 100 {
+			t.Errorf("traffic went to v1 when %g %% of the servers that it needs were ready", m.Ready)
+		}
+	}
+}
+
 func once(t *testing.T, c Case) {
 	f := c.Open(t)
 	share := c.shares(f.Target.Can())[0]
@@ -110,6 +137,7 @@ func fenced(t *testing.T, c Case) {
 	f := c.Open(t)
 	share := c.shares(f.Target.Can())[0]
 	apply(t, f.Target, Want("shop-v2-abc/1", 2, share))
+	current(t, f.Target) // else what changes may still be this operation's
 	for name, target := range map[string]adg.Target{"same instance": f.Target, "after a restart": f.Reopen(t)} {
 		untouched(t, f.World, func() {
 			seen, err := target.Apply(t.Context(), Rollback("shop-v2-abc/2", 1))
@@ -205,6 +233,7 @@ func concurrent(t *testing.T, c Case) {
 				case <-done:
 					return
 				default:
+					pause(t)
 				}
 			}
 		})

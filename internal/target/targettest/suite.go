@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +47,21 @@ type World interface {
 	Break(t *testing.T, fault Fault) (mend func())
 }
 
+// Staffed is a World that knows how many servers each release has.
+type Staffed interface {
+	World
+	// Shrink is somebody who takes away the servers of a release that has no traffic, and waits until they are gone.
+	Shrink(t *testing.T, version string)
+	// Moves are the changes of where traffic goes, in the order in which the target asked for them.
+	Moves(t *testing.T) []Move
+}
+
+// Move is traffic that goes to a release from now on.
+type Move struct {
+	To    string  // the version
+	Ready float64 // percent of the servers that it needs for the traffic and had ready at that moment
+}
+
 // Fixture is a target with v1 of the service shop live at 100 %.
 type Fixture struct {
 	Target adg.Target
@@ -59,12 +75,23 @@ type Case struct {
 	Open   func(t *testing.T) Fixture
 	Faults []Fault // those that its world can have
 	Fences bool    // it refuses an older fence itself
+	Sizes  bool    // it brings releases to the size that they need; its worlds are Staffed
 	// Tolerance is how far a share may be from the wanted one, in points; zero: exact.
 	Tolerance float64
+	// Parallel runs the cases at the same time: no world gets into another one's way.
+	Parallel bool
 }
 
 // Run runs every case of the contract.
 func Run(t *testing.T, c Case) {
+	run := func(name string, test func(*testing.T, Case)) {
+		t.Run(name, func(t *testing.T) {
+			if c.Parallel {
+				t.Parallel()
+			}
+			test(t, c)
+		})
+	}
 	for name, test := range map[string]func(*testing.T, Case){
 		"follows every step, and every way back":            steps,
 		"reports the same after Apply and in Current":       agrees,
@@ -77,19 +104,20 @@ func Run(t *testing.T, c Case) {
 		"never writes to what it was lent":                  lent,
 		"can be read while it is changed":                   concurrent,
 		"runs operations of two processes one by one":       oneByOne,
+		"brings a release to size before its traffic":       sizes,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, c) })
+		run(name, test)
 	}
 	for _, f := range c.Faults {
 		switch f {
 		case Unreachable:
-			t.Run("says that it cannot be reached, and recovers", func(t *testing.T) { unreachable(t, c) })
+			run("says that it cannot be reached, and recovers", unreachable)
 		case Hang:
-			t.Run("gives up on a target that hangs when its time is over", func(t *testing.T) { hangs(t, c) })
+			run("gives up on a target that hangs when its time is over", hangs)
 		case Halfway:
-			t.Run("converges after an attempt that failed half-way", func(t *testing.T) { halfway(t, c) })
+			run("converges after an attempt that failed half-way", halfway)
 		case Lie:
-			t.Run("does not believe a target that changes nothing", func(t *testing.T) { lies(t, c) })
+			run("does not believe a target that changes nothing", lies)
 		}
 	}
 }
@@ -142,7 +170,7 @@ func apply(t *testing.T, target adg.Target, want adg.Desired) adg.Observed {
 	return seen
 }
 
-// current reads the state until it is done: a target may need some time after Apply.
+// current reads the state until it is done: a target may need some time after Apply, and the processors for that.
 func current(t *testing.T, target adg.Target) adg.Observed {
 	t.Helper()
 	for {
@@ -154,6 +182,7 @@ func current(t *testing.T, target adg.Target) adg.Observed {
 		if seen.Done || seen.Failed || t.Context().Err() != nil {
 			return seen
 		}
+		pause(t)
 	}
 }
 
@@ -175,6 +204,16 @@ func (c Case) live(t *testing.T, f Fixture, share float64) {
 	}
 	if !seen.Done || seen.Failed {
 		t.Errorf("not done: %+v", seen)
+	}
+}
+
+// pause keeps whoever asks again and again from taking the time that the target needs.
+func pause(t *testing.T) {
+	timer := time.NewTimer(20 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
 	}
 }
 

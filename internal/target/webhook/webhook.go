@@ -151,7 +151,7 @@ func (t *target) parse(body []byte) (adg.Observed, error) {
 	if err != nil {
 		return adg.Observed{}, errors.New(t.client.Scrub(err.Error()))
 	}
-	seen.Text = t.client.Scrub(seen.Text)
+	seen.Text, seen.Done = t.client.Scrub(seen.Text), seen.Done && !seen.Failed
 	return seen, nil
 }
 

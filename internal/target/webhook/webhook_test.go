@@ -151,6 +151,8 @@ func TestWhatTheEndpointAnswersIsAnErrorOfItsKind(t *testing.T) {
 		says      string
 	}{
 		{"wrong credentials", 401, "", "", adg.Unauthorized, true, "401"},
+		{"a right that is missing", 403, "", "", adg.Unauthorized, true, "403"},
+		{"a version that is not to be had", 404, "", "no image v2", adg.Invalid, true, "no image v2"},
 		{"not understood", 422, "", "no such field", adg.Invalid, true, "no such field"},
 		{"busy with another operation", 409, "", "", adg.Unavailable, false, "busy"},
 		{"broken", 500, "", "stack trace", adg.Unavailable, false, "500"},
@@ -184,6 +186,24 @@ func TestWhatTheEndpointAnswersIsAnErrorOfItsKind(t *testing.T) {
 				t.Errorf("throttled: %v, %s", throttled, wait)
 			}
 		})
+	}
+}
+
+func TestWhatIsSaidToHaveFailedHasFailed(t *testing.T) {
+	for _, done := range []string{"true", "false"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			_, _ = io.Copy(io.Discard, req.Body)
+			_, _ = io.WriteString(w, `{"releases":[{"release":{"version":"v2"},"share":100}],"failed":true,"text":"v1 does not start","done":`+done+`}`)
+		}))
+		defer server.Close()
+		for name, current := range map[string]string{"in the answer": "", "when it is asked": server.URL} {
+			o := Driver.Options.(Options)
+			o.URL, o.CurrentURL = server.URL, current
+			seen, err := openTarget(t, o).Apply(t.Context(), targettest.Rollback("d/1", 1))
+			if err != nil || !seen.Failed || seen.Done || seen.Text != "v1 does not start" {
+				t.Errorf("%s, done %s: %+v, %v", name, done, seen, err)
+			}
+		}
 	}
 }
 

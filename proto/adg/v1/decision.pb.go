@@ -803,7 +803,11 @@ type Observed struct {
 	// Whether it has given up converging.
 	Failed bool `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
 	// What it says about its progress.
-	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// What of others it keeps from undoing this state, such as automated sync; empty: nothing.
+	Suspended string `protobuf:"bytes,5,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// The tail of what a program or a pipeline wrote, untrusted text.
+	Log           string `protobuf:"bytes,6,opt,name=log,proto3" json:"log,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -862,6 +866,20 @@ func (x *Observed) GetFailed() bool {
 func (x *Observed) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *Observed) GetSuspended() string {
+	if x != nil {
+		return x.Suspended
+	}
+	return ""
+}
+
+func (x *Observed) GetLog() string {
+	if x != nil {
+		return x.Log
 	}
 	return ""
 }
@@ -1210,12 +1228,14 @@ const file_adg_v1_decision_proto_rawDesc = "" +
 	"\tPlacement\x12)\n" +
 	"\arelease\x18\x01 \x01(\v2\x0f.adg.v1.ReleaseR\arelease\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\x01R\x05share\x12 \n" +
-	"\x04role\x18\x03 \x01(\x0e2\f.adg.v1.RoleR\x04role\"y\n" +
+	"\x04role\x18\x03 \x01(\x0e2\f.adg.v1.RoleR\x04role\"\xa9\x01\n" +
 	"\bObserved\x12-\n" +
 	"\breleases\x18\x01 \x03(\v2\x11.adg.v1.PlacementR\breleases\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\bR\x04done\x12\x16\n" +
 	"\x06failed\x18\x03 \x01(\bR\x06failed\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\"\xfa\x02\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x1c\n" +
+	"\tsuspended\x18\x05 \x01(\tR\tsuspended\x12\x10\n" +
+	"\x03log\x18\x06 \x01(\tR\x03log\"\xfa\x02\n" +
 	"\x06Effect\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +

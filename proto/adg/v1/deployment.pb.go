@@ -572,6 +572,20 @@ type Status struct {
 	Permits []*Permit `protobuf:"bytes,33,rep,name=permits,proto3" json:"permits,omitempty"`
 	// The steps of the rollback, in order; empty: none was begun.
 	RollbackSteps []*RollbackStep `protobuf:"bytes,34,rep,name=rollback_steps,json=rollbackSteps,proto3" json:"rollback_steps,omitempty"`
+	// When the way back was rehearsed at the target last; not set: never.
+	RehearsedTime *timestamppb.Timestamp `protobuf:"bytes,35,opt,name=rehearsed_time,json=rehearsedTime,proto3" json:"rehearsed_time,omitempty"`
+	// What was in the way back then.
+	Obstacles []*Obstacle `protobuf:"bytes,36,rep,name=obstacles,proto3" json:"obstacles,omitempty"`
+	// Why it could not be rehearsed; empty: it could.
+	Doubt string `protobuf:"bytes,37,opt,name=doubt,proto3" json:"doubt,omitempty"`
+	// What the target keeps from undoing the rollback; empty: nothing.
+	Suspended string `protobuf:"bytes,38,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// Stage of a gradual rollback, from 1; 0: it goes back at once.
+	RollbackStage int32 `protobuf:"varint,39,opt,name=rollback_stage,json=rollbackStage,proto3" json:"rollback_stage,omitempty"`
+	// Percent that the release had when a gradual rollback began.
+	RollbackFrom float64 `protobuf:"fixed64,40,opt,name=rollback_from,json=rollbackFrom,proto3" json:"rollback_from,omitempty"`
+	// Whether the policy's fallback target has taken over.
+	Fallback      bool `protobuf:"varint,41,opt,name=fallback,proto3" json:"fallback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -844,6 +858,119 @@ func (x *Status) GetRollbackSteps() []*RollbackStep {
 	return nil
 }
 
+func (x *Status) GetRehearsedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RehearsedTime
+	}
+	return nil
+}
+
+func (x *Status) GetObstacles() []*Obstacle {
+	if x != nil {
+		return x.Obstacles
+	}
+	return nil
+}
+
+func (x *Status) GetDoubt() string {
+	if x != nil {
+		return x.Doubt
+	}
+	return ""
+}
+
+func (x *Status) GetSuspended() string {
+	if x != nil {
+		return x.Suspended
+	}
+	return ""
+}
+
+func (x *Status) GetRollbackStage() int32 {
+	if x != nil {
+		return x.RollbackStage
+	}
+	return 0
+}
+
+func (x *Status) GetRollbackFrom() float64 {
+	if x != nil {
+		return x.RollbackFrom
+	}
+	return 0
+}
+
+func (x *Status) GetFallback() bool {
+	if x != nil {
+		return x.Fallback
+	}
+	return false
+}
+
+// Obstacle is what would keep the target from bringing the last good release back.
+type Obstacle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What kind it is, in one word, such as release, schema, capacity, access or sync.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whether a rollback would fail; else it might.
+	Final bool `protobuf:"varint,2,opt,name=final,proto3" json:"final,omitempty"`
+	// What it is, with the way out.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Obstacle) Reset() {
+	*x = Obstacle{}
+	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Obstacle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Obstacle) ProtoMessage() {}
+
+func (x *Obstacle) ProtoReflect() protoreflect.Message {
+	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Obstacle.ProtoReflect.Descriptor instead.
+func (*Obstacle) Descriptor() ([]byte, []int) {
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Obstacle) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Obstacle) GetFinal() bool {
+	if x != nil {
+		return x.Final
+	}
+	return false
+}
+
+func (x *Obstacle) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // RollbackStep is one step of a rollback.
 type RollbackStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -863,7 +990,7 @@ type RollbackStep struct {
 
 func (x *RollbackStep) Reset() {
 	*x = RollbackStep{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	mi := &file_adg_v1_deployment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1002,7 @@ func (x *RollbackStep) String() string {
 func (*RollbackStep) ProtoMessage() {}
 
 func (x *RollbackStep) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[2]
+	mi := &file_adg_v1_deployment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1015,7 @@ func (x *RollbackStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackStep.ProtoReflect.Descriptor instead.
 func (*RollbackStep) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{2}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RollbackStep) GetName() string {
@@ -941,7 +1068,7 @@ type Watch struct {
 
 func (x *Watch) Reset() {
 	*x = Watch{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[3]
+	mi := &file_adg_v1_deployment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1080,7 @@ func (x *Watch) String() string {
 func (*Watch) ProtoMessage() {}
 
 func (x *Watch) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[3]
+	mi := &file_adg_v1_deployment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1093,7 @@ func (x *Watch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watch.ProtoReflect.Descriptor instead.
 func (*Watch) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{3}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Watch) GetCheck() string {
@@ -1005,7 +1132,7 @@ type Outlook struct {
 
 func (x *Outlook) Reset() {
 	*x = Outlook{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[4]
+	mi := &file_adg_v1_deployment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1144,7 @@ func (x *Outlook) String() string {
 func (*Outlook) ProtoMessage() {}
 
 func (x *Outlook) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[4]
+	mi := &file_adg_v1_deployment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1157,7 @@ func (x *Outlook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outlook.ProtoReflect.Descriptor instead.
 func (*Outlook) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{4}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Outlook) GetText() string {
@@ -1073,7 +1200,7 @@ type Permit struct {
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[5]
+	mi := &file_adg_v1_deployment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1212,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[5]
+	mi := &file_adg_v1_deployment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1225,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{5}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Permit) GetAction() Action {
@@ -1199,7 +1326,7 @@ type DeploymentSummary struct {
 
 func (x *DeploymentSummary) Reset() {
 	*x = DeploymentSummary{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[6]
+	mi := &file_adg_v1_deployment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1338,7 @@ func (x *DeploymentSummary) String() string {
 func (*DeploymentSummary) ProtoMessage() {}
 
 func (x *DeploymentSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[6]
+	mi := &file_adg_v1_deployment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1351,7 @@ func (x *DeploymentSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentSummary.ProtoReflect.Descriptor instead.
 func (*DeploymentSummary) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{6}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeploymentSummary) GetId() string {
@@ -1429,7 +1556,7 @@ type Headline struct {
 
 func (x *Headline) Reset() {
 	*x = Headline{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[7]
+	mi := &file_adg_v1_deployment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1568,7 @@ func (x *Headline) String() string {
 func (*Headline) ProtoMessage() {}
 
 func (x *Headline) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[7]
+	mi := &file_adg_v1_deployment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1581,7 @@ func (x *Headline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Headline.ProtoReflect.Descriptor instead.
 func (*Headline) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{7}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Headline) GetJudgement() *Judgement {
@@ -1502,7 +1629,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[8]
+	mi := &file_adg_v1_deployment_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1641,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[8]
+	mi := &file_adg_v1_deployment_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1654,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{8}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Plan) GetRelease() *Release {
@@ -1626,7 +1753,7 @@ type RollbackPlan struct {
 
 func (x *RollbackPlan) Reset() {
 	*x = RollbackPlan{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[9]
+	mi := &file_adg_v1_deployment_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1765,7 @@ func (x *RollbackPlan) String() string {
 func (*RollbackPlan) ProtoMessage() {}
 
 func (x *RollbackPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[9]
+	mi := &file_adg_v1_deployment_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1778,7 @@ func (x *RollbackPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPlan.ProtoReflect.Descriptor instead.
 func (*RollbackPlan) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{9}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RollbackPlan) GetPossible() bool {
@@ -1706,7 +1833,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_adg_v1_deployment_proto_msgTypes[10]
+	mi := &file_adg_v1_deployment_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1845,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_deployment_proto_msgTypes[10]
+	mi := &file_adg_v1_deployment_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1858,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{10}
+	return file_adg_v1_deployment_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Gate) GetName() string {
@@ -1791,8 +1918,7 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\x06status\x18\x10 \x01(\v2\x0e.adg.v1.StatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\n" +
-	"\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe0\f\n" +
 	"\x06Status\x12#\n" +
 	"\x05state\x18\x01 \x01(\x0e2\r.adg.v1.StateR\x05state\x129\n" +
 	"\n" +
@@ -1832,9 +1958,20 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\asuccess\x18\x1f \x01(\x01H\x00R\asuccess\x88\x01\x01\x12)\n" +
 	"\aoutlook\x18  \x01(\v2\x0f.adg.v1.OutlookR\aoutlook\x12(\n" +
 	"\apermits\x18! \x03(\v2\x0e.adg.v1.PermitR\apermits\x12;\n" +
-	"\x0erollback_steps\x18\" \x03(\v2\x14.adg.v1.RollbackStepR\rrollbackStepsB\n" +
+	"\x0erollback_steps\x18\" \x03(\v2\x14.adg.v1.RollbackStepR\rrollbackSteps\x12A\n" +
+	"\x0erehearsed_time\x18# \x01(\v2\x1a.google.protobuf.TimestampR\rrehearsedTime\x12.\n" +
+	"\tobstacles\x18$ \x03(\v2\x10.adg.v1.ObstacleR\tobstacles\x12\x14\n" +
+	"\x05doubt\x18% \x01(\tR\x05doubt\x12\x1c\n" +
+	"\tsuspended\x18& \x01(\tR\tsuspended\x12%\n" +
+	"\x0erollback_stage\x18' \x01(\x05R\rrollbackStage\x12#\n" +
+	"\rrollback_from\x18( \x01(\x01R\frollbackFrom\x12\x1a\n" +
+	"\bfallback\x18) \x01(\bR\bfallbackB\n" +
 	"\n" +
-	"\b_success\"\xd1\x01\n" +
+	"\b_success\"H\n" +
+	"\bObstacle\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05final\x18\x02 \x01(\bR\x05final\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\xd1\x01\n" +
 	"\fRollbackStep\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x11.adg.v1.StepStateR\x05state\x12\x12\n" +
@@ -1976,7 +2113,7 @@ func file_adg_v1_deployment_proto_rawDescGZIP() []byte {
 }
 
 var file_adg_v1_deployment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_adg_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_adg_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_adg_v1_deployment_proto_goTypes = []any{
 	(State)(0),                    // 0: adg.v1.State
 	(StepState)(0),                // 1: adg.v1.StepState
@@ -1984,81 +2121,84 @@ var file_adg_v1_deployment_proto_goTypes = []any{
 	(GateState)(0),                // 3: adg.v1.GateState
 	(*Deployment)(nil),            // 4: adg.v1.Deployment
 	(*Status)(nil),                // 5: adg.v1.Status
-	(*RollbackStep)(nil),          // 6: adg.v1.RollbackStep
-	(*Watch)(nil),                 // 7: adg.v1.Watch
-	(*Outlook)(nil),               // 8: adg.v1.Outlook
-	(*Permit)(nil),                // 9: adg.v1.Permit
-	(*DeploymentSummary)(nil),     // 10: adg.v1.DeploymentSummary
-	(*Headline)(nil),              // 11: adg.v1.Headline
-	(*Plan)(nil),                  // 12: adg.v1.Plan
-	(*RollbackPlan)(nil),          // 13: adg.v1.RollbackPlan
-	(*Gate)(nil),                  // 14: adg.v1.Gate
-	nil,                           // 15: adg.v1.Deployment.LabelsEntry
-	(*Release)(nil),               // 16: adg.v1.Release
-	(*Policy)(nil),                // 17: adg.v1.Policy
-	(*Prediction)(nil),            // 18: adg.v1.Prediction
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
-	(Health)(0),                   // 21: adg.v1.Health
-	(*Judgement)(nil),             // 22: adg.v1.Judgement
-	(StrategyKind)(0),             // 23: adg.v1.StrategyKind
+	(*Obstacle)(nil),              // 6: adg.v1.Obstacle
+	(*RollbackStep)(nil),          // 7: adg.v1.RollbackStep
+	(*Watch)(nil),                 // 8: adg.v1.Watch
+	(*Outlook)(nil),               // 9: adg.v1.Outlook
+	(*Permit)(nil),                // 10: adg.v1.Permit
+	(*DeploymentSummary)(nil),     // 11: adg.v1.DeploymentSummary
+	(*Headline)(nil),              // 12: adg.v1.Headline
+	(*Plan)(nil),                  // 13: adg.v1.Plan
+	(*RollbackPlan)(nil),          // 14: adg.v1.RollbackPlan
+	(*Gate)(nil),                  // 15: adg.v1.Gate
+	nil,                           // 16: adg.v1.Deployment.LabelsEntry
+	(*Release)(nil),               // 17: adg.v1.Release
+	(*Policy)(nil),                // 18: adg.v1.Policy
+	(*Prediction)(nil),            // 19: adg.v1.Prediction
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(Health)(0),                   // 22: adg.v1.Health
+	(*Judgement)(nil),             // 23: adg.v1.Judgement
+	(StrategyKind)(0),             // 24: adg.v1.StrategyKind
 }
 var file_adg_v1_deployment_proto_depIdxs = []int32{
-	16, // 0: adg.v1.Deployment.release:type_name -> adg.v1.Release
-	16, // 1: adg.v1.Deployment.last_good:type_name -> adg.v1.Release
-	17, // 2: adg.v1.Deployment.policy:type_name -> adg.v1.Policy
-	18, // 3: adg.v1.Deployment.prediction:type_name -> adg.v1.Prediction
-	15, // 4: adg.v1.Deployment.labels:type_name -> adg.v1.Deployment.LabelsEntry
-	19, // 5: adg.v1.Deployment.create_time:type_name -> google.protobuf.Timestamp
+	17, // 0: adg.v1.Deployment.release:type_name -> adg.v1.Release
+	17, // 1: adg.v1.Deployment.last_good:type_name -> adg.v1.Release
+	18, // 2: adg.v1.Deployment.policy:type_name -> adg.v1.Policy
+	19, // 3: adg.v1.Deployment.prediction:type_name -> adg.v1.Prediction
+	16, // 4: adg.v1.Deployment.labels:type_name -> adg.v1.Deployment.LabelsEntry
+	20, // 5: adg.v1.Deployment.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 6: adg.v1.Deployment.status:type_name -> adg.v1.Status
 	0,  // 7: adg.v1.Status.state:type_name -> adg.v1.State
-	19, // 8: adg.v1.Status.since_time:type_name -> google.protobuf.Timestamp
-	19, // 9: adg.v1.Status.due_time:type_name -> google.protobuf.Timestamp
-	19, // 10: adg.v1.Status.ticked_time:type_name -> google.protobuf.Timestamp
-	19, // 11: adg.v1.Status.deadline_time:type_name -> google.protobuf.Timestamp
-	19, // 12: adg.v1.Status.reached_time:type_name -> google.protobuf.Timestamp
-	19, // 13: adg.v1.Status.entered_time:type_name -> google.protobuf.Timestamp
+	20, // 8: adg.v1.Status.since_time:type_name -> google.protobuf.Timestamp
+	20, // 9: adg.v1.Status.due_time:type_name -> google.protobuf.Timestamp
+	20, // 10: adg.v1.Status.ticked_time:type_name -> google.protobuf.Timestamp
+	20, // 11: adg.v1.Status.deadline_time:type_name -> google.protobuf.Timestamp
+	20, // 12: adg.v1.Status.reached_time:type_name -> google.protobuf.Timestamp
+	20, // 13: adg.v1.Status.entered_time:type_name -> google.protobuf.Timestamp
 	0,  // 14: adg.v1.Status.resume:type_name -> adg.v1.State
-	20, // 15: adg.v1.Status.good:type_name -> google.protobuf.Duration
-	20, // 16: adg.v1.Status.bad:type_name -> google.protobuf.Duration
-	20, // 17: adg.v1.Status.blind:type_name -> google.protobuf.Duration
-	19, // 18: adg.v1.Status.condemned_time:type_name -> google.protobuf.Timestamp
-	19, // 19: adg.v1.Status.asked_time:type_name -> google.protobuf.Timestamp
-	21, // 20: adg.v1.Status.health:type_name -> adg.v1.Health
-	7,  // 21: adg.v1.Status.checks:type_name -> adg.v1.Watch
-	8,  // 22: adg.v1.Status.outlook:type_name -> adg.v1.Outlook
-	9,  // 23: adg.v1.Status.permits:type_name -> adg.v1.Permit
-	6,  // 24: adg.v1.Status.rollback_steps:type_name -> adg.v1.RollbackStep
-	1,  // 25: adg.v1.RollbackStep.state:type_name -> adg.v1.StepState
-	19, // 26: adg.v1.RollbackStep.begin_time:type_name -> google.protobuf.Timestamp
-	19, // 27: adg.v1.RollbackStep.end_time:type_name -> google.protobuf.Timestamp
-	19, // 28: adg.v1.Watch.due_time:type_name -> google.protobuf.Timestamp
-	22, // 29: adg.v1.Watch.last:type_name -> adg.v1.Judgement
-	19, // 30: adg.v1.Outlook.next_time:type_name -> google.protobuf.Timestamp
-	2,  // 31: adg.v1.Permit.action:type_name -> adg.v1.Action
-	23, // 32: adg.v1.DeploymentSummary.strategy:type_name -> adg.v1.StrategyKind
-	19, // 33: adg.v1.DeploymentSummary.create_time:type_name -> google.protobuf.Timestamp
-	19, // 34: adg.v1.DeploymentSummary.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 35: adg.v1.DeploymentSummary.state:type_name -> adg.v1.State
-	19, // 36: adg.v1.DeploymentSummary.since_time:type_name -> google.protobuf.Timestamp
-	19, // 37: adg.v1.DeploymentSummary.phase_end_time:type_name -> google.protobuf.Timestamp
-	21, // 38: adg.v1.DeploymentSummary.health:type_name -> adg.v1.Health
-	11, // 39: adg.v1.DeploymentSummary.headline:type_name -> adg.v1.Headline
-	22, // 40: adg.v1.Headline.judgement:type_name -> adg.v1.Judgement
-	16, // 41: adg.v1.Plan.release:type_name -> adg.v1.Release
-	17, // 42: adg.v1.Plan.policy:type_name -> adg.v1.Policy
-	14, // 43: adg.v1.Plan.gates:type_name -> adg.v1.Gate
-	18, // 44: adg.v1.Plan.prediction:type_name -> adg.v1.Prediction
-	13, // 45: adg.v1.Plan.rollback:type_name -> adg.v1.RollbackPlan
-	20, // 46: adg.v1.Plan.shortest:type_name -> google.protobuf.Duration
-	16, // 47: adg.v1.RollbackPlan.to:type_name -> adg.v1.Release
-	3,  // 48: adg.v1.Gate.state:type_name -> adg.v1.GateState
-	19, // 49: adg.v1.Gate.until_time:type_name -> google.protobuf.Timestamp
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	21, // 15: adg.v1.Status.good:type_name -> google.protobuf.Duration
+	21, // 16: adg.v1.Status.bad:type_name -> google.protobuf.Duration
+	21, // 17: adg.v1.Status.blind:type_name -> google.protobuf.Duration
+	20, // 18: adg.v1.Status.condemned_time:type_name -> google.protobuf.Timestamp
+	20, // 19: adg.v1.Status.asked_time:type_name -> google.protobuf.Timestamp
+	22, // 20: adg.v1.Status.health:type_name -> adg.v1.Health
+	8,  // 21: adg.v1.Status.checks:type_name -> adg.v1.Watch
+	9,  // 22: adg.v1.Status.outlook:type_name -> adg.v1.Outlook
+	10, // 23: adg.v1.Status.permits:type_name -> adg.v1.Permit
+	7,  // 24: adg.v1.Status.rollback_steps:type_name -> adg.v1.RollbackStep
+	20, // 25: adg.v1.Status.rehearsed_time:type_name -> google.protobuf.Timestamp
+	6,  // 26: adg.v1.Status.obstacles:type_name -> adg.v1.Obstacle
+	1,  // 27: adg.v1.RollbackStep.state:type_name -> adg.v1.StepState
+	20, // 28: adg.v1.RollbackStep.begin_time:type_name -> google.protobuf.Timestamp
+	20, // 29: adg.v1.RollbackStep.end_time:type_name -> google.protobuf.Timestamp
+	20, // 30: adg.v1.Watch.due_time:type_name -> google.protobuf.Timestamp
+	23, // 31: adg.v1.Watch.last:type_name -> adg.v1.Judgement
+	20, // 32: adg.v1.Outlook.next_time:type_name -> google.protobuf.Timestamp
+	2,  // 33: adg.v1.Permit.action:type_name -> adg.v1.Action
+	24, // 34: adg.v1.DeploymentSummary.strategy:type_name -> adg.v1.StrategyKind
+	20, // 35: adg.v1.DeploymentSummary.create_time:type_name -> google.protobuf.Timestamp
+	20, // 36: adg.v1.DeploymentSummary.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 37: adg.v1.DeploymentSummary.state:type_name -> adg.v1.State
+	20, // 38: adg.v1.DeploymentSummary.since_time:type_name -> google.protobuf.Timestamp
+	20, // 39: adg.v1.DeploymentSummary.phase_end_time:type_name -> google.protobuf.Timestamp
+	22, // 40: adg.v1.DeploymentSummary.health:type_name -> adg.v1.Health
+	12, // 41: adg.v1.DeploymentSummary.headline:type_name -> adg.v1.Headline
+	23, // 42: adg.v1.Headline.judgement:type_name -> adg.v1.Judgement
+	17, // 43: adg.v1.Plan.release:type_name -> adg.v1.Release
+	18, // 44: adg.v1.Plan.policy:type_name -> adg.v1.Policy
+	15, // 45: adg.v1.Plan.gates:type_name -> adg.v1.Gate
+	19, // 46: adg.v1.Plan.prediction:type_name -> adg.v1.Prediction
+	14, // 47: adg.v1.Plan.rollback:type_name -> adg.v1.RollbackPlan
+	21, // 48: adg.v1.Plan.shortest:type_name -> google.protobuf.Duration
+	17, // 49: adg.v1.RollbackPlan.to:type_name -> adg.v1.Release
+	3,  // 50: adg.v1.Gate.state:type_name -> adg.v1.GateState
+	20, // 51: adg.v1.Gate.until_time:type_name -> google.protobuf.Timestamp
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_deployment_proto_init() }
@@ -2071,14 +2211,14 @@ func file_adg_v1_deployment_proto_init() {
 	file_adg_v1_prediction_proto_init()
 	file_adg_v1_release_proto_init()
 	file_adg_v1_deployment_proto_msgTypes[1].OneofWrappers = []any{}
-	file_adg_v1_deployment_proto_msgTypes[6].OneofWrappers = []any{}
+	file_adg_v1_deployment_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adg_v1_deployment_proto_rawDesc), len(file_adg_v1_deployment_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,7 +29,7 @@ type DeploymentOrder int32
 const (
 	// The newest first.
 	DeploymentOrder_DEPLOYMENT_ORDER_UNSPECIFIED DeploymentOrder = 0
-	// What needs a human first, then by health, the worst first.
+	// What needs a human first, then by health, the worst first; what has ended comes after all others, the newest first.
 	DeploymentOrder_DEPLOYMENT_ORDER_WORST DeploymentOrder = 1
 	// The oldest first.
 	DeploymentOrder_DEPLOYMENT_ORDER_OLDEST DeploymentOrder = 2

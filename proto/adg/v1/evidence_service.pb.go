@@ -358,6 +358,8 @@ type ListAssessmentsResponse struct {
 	Assessments []*Assessment `protobuf:"bytes,1,rep,name=assessments,proto3" json:"assessments,omitempty"`
 	// For the next page; empty: there is none.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Whether some of that time were forgotten since.
+	Compacted     bool `protobuf:"varint,3,opt,name=compacted,proto3" json:"compacted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,6 +406,13 @@ func (x *ListAssessmentsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListAssessmentsResponse) GetCompacted() bool {
+	if x != nil {
+		return x.Compacted
+	}
+	return false
 }
 
 // GetEvidenceRequest names a decision.
@@ -1376,10 +1385,11 @@ const file_adg_v1_evidence_service_proto_rawDesc = "" +
 	"max_points\x18\x05 \x01(\x05R\tmaxPoints\x12\x1b\n" +
 	"\tpage_size\x18\x06 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\a \x01(\tR\tpageToken\"w\n" +
+	"page_token\x18\a \x01(\tR\tpageToken\"\x95\x01\n" +
 	"\x17ListAssessmentsResponse\x124\n" +
 	"\vassessments\x18\x01 \x03(\v2\x12.adg.v1.AssessmentR\vassessments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"F\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1c\n" +
+	"\tcompacted\x18\x03 \x01(\bR\tcompacted\"F\n" +
 	"\x12GetEvidenceRequest\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tR\n" +

@@ -1455,8 +1455,12 @@ type RollbackPolicy struct {
 	PerHour int32 `protobuf:"varint,11,opt,name=per_hour,json=perHour,proto3" json:"per_hour,omitempty"`
 	// Whether the schema change cannot be undone: never rolled back automatically.
 	SchemaIrreversible bool `protobuf:"varint,12,opt,name=schema_irreversible,json=schemaIrreversible,proto3" json:"schema_irreversible,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// How long the traffic takes to go back; 0: it goes back at once.
+	Over *durationpb.Duration `protobuf:"bytes,14,opt,name=over,proto3" json:"over,omitempty"`
+	// Another target, which is asked when the attempts at the first one are used up; empty: none.
+	Fallback      string `protobuf:"bytes,13,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RollbackPolicy) Reset() {
@@ -1571,6 +1575,20 @@ func (x *RollbackPolicy) GetSchemaIrreversible() bool {
 		return x.SchemaIrreversible
 	}
 	return false
+}
+
+func (x *RollbackPolicy) GetOver() *durationpb.Duration {
+	if x != nil {
+		return x.Over
+	}
+	return nil
+}
+
+func (x *RollbackPolicy) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
 }
 
 // RollbackRule says which health, lasting how long, leads to a rollback, and how soon.
@@ -2142,7 +2160,7 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x125\n" +
 	"\binterval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12\x16\n" +
-	"\x06checks\x18\x04 \x03(\tR\x06checks\"\xc5\x04\n" +
+	"\x06checks\x18\x04 \x03(\tR\x06checks\"\x90\x05\n" +
 	"\x0eRollbackPolicy\x12#\n" +
 	"\x05trust\x18\x01 \x01(\x0e2\r.adg.v1.TrustR\x05trust\x12*\n" +
 	"\x05rules\x18\x02 \x03(\v2\x14.adg.v1.RollbackRuleR\x05rules\x123\n" +
@@ -2159,7 +2177,9 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\bhold_for\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\aholdFor\x12\x19\n" +
 	"\bper_hour\x18\v \x01(\x05R\aperHour\x12/\n" +
-	"\x13schema_irreversible\x18\f \x01(\bR\x12schemaIrreversible\"\x98\x01\n" +
+	"\x13schema_irreversible\x18\f \x01(\bR\x12schemaIrreversible\x12-\n" +
+	"\x04over\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x04over\x12\x1a\n" +
+	"\bfallback\x18\r \x01(\tR\bfallback\"\x98\x01\n" +
 	"\fRollbackRule\x12\"\n" +
 	"\x04when\x18\x01 \x01(\x0e2\x0e.adg.v1.HealthR\x04when\x123\n" +
 	"\alasting\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\alasting\x12/\n" +
@@ -2340,17 +2360,18 @@ var file_adg_v1_policy_proto_depIdxs = []int32{
 	23, // 38: adg.v1.RollbackPolicy.verify_for:type_name -> google.protobuf.Duration
 	23, // 39: adg.v1.RollbackPolicy.verify_max:type_name -> google.protobuf.Duration
 	23, // 40: adg.v1.RollbackPolicy.hold_for:type_name -> google.protobuf.Duration
-	24, // 41: adg.v1.RollbackRule.when:type_name -> adg.v1.Health
-	23, // 42: adg.v1.RollbackRule.lasting:type_name -> google.protobuf.Duration
-	23, // 43: adg.v1.RollbackRule.after:type_name -> google.protobuf.Duration
-	8,  // 44: adg.v1.PolicyVersion.policy:type_name -> adg.v1.Policy
-	25, // 45: adg.v1.PolicyVersion.create_time:type_name -> google.protobuf.Timestamp
-	20, // 46: adg.v1.PolicyVersion.warnings:type_name -> adg.v1.PolicyProblem
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	23, // 41: adg.v1.RollbackPolicy.over:type_name -> google.protobuf.Duration
+	24, // 42: adg.v1.RollbackRule.when:type_name -> adg.v1.Health
+	23, // 43: adg.v1.RollbackRule.lasting:type_name -> google.protobuf.Duration
+	23, // 44: adg.v1.RollbackRule.after:type_name -> google.protobuf.Duration
+	8,  // 45: adg.v1.PolicyVersion.policy:type_name -> adg.v1.Policy
+	25, // 46: adg.v1.PolicyVersion.create_time:type_name -> google.protobuf.Timestamp
+	20, // 47: adg.v1.PolicyVersion.warnings:type_name -> adg.v1.PolicyProblem
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_policy_proto_init() }

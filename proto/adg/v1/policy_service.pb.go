@@ -1036,7 +1036,9 @@ type TestPolicyResponse struct {
 	// What is wrong or doubtful in the text.
 	Problems []*PolicyProblem `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
 	// One per check.
-	Checks        []*CheckTest `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []*CheckTest `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
+	// What a rollback of that release would do, and why it could not work.
+	Rollback      *RollbackPlan `protobuf:"bytes,3,opt,name=rollback,proto3" json:"rollback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1081,6 +1083,13 @@ func (x *TestPolicyResponse) GetProblems() []*PolicyProblem {
 func (x *TestPolicyResponse) GetChecks() []*CheckTest {
 	if x != nil {
 		return x.Checks
+	}
+	return nil
+}
+
+func (x *TestPolicyResponse) GetRollback() *RollbackPlan {
+	if x != nil {
+		return x.Rollback
 	}
 	return nil
 }
@@ -1766,10 +1775,11 @@ const file_adg_v1_policy_service_proto_rawDesc = "" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12)\n" +
 	"\arelease\x18\x04 \x01(\v2\x0f.adg.v1.ReleaseR\arelease\x12\x16\n" +
-	"\x06checks\x18\x05 \x03(\tR\x06checks\"r\n" +
+	"\x06checks\x18\x05 \x03(\tR\x06checks\"\xa4\x01\n" +
 	"\x12TestPolicyResponse\x121\n" +
 	"\bproblems\x18\x01 \x03(\v2\x15.adg.v1.PolicyProblemR\bproblems\x12)\n" +
-	"\x06checks\x18\x02 \x03(\v2\x11.adg.v1.CheckTestR\x06checks\"\x8b\x01\n" +
+	"\x06checks\x18\x02 \x03(\v2\x11.adg.v1.CheckTestR\x06checks\x120\n" +
+	"\brollback\x18\x03 \x01(\v2\x14.adg.v1.RollbackPlanR\brollback\"\x8b\x01\n" +
 	"\tCheckTest\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\tR\x05check\x127\n" +
 	"\fmeasurements\x18\x02 \x03(\v2\x13.adg.v1.MeasurementR\fmeasurements\x12/\n" +
@@ -1889,11 +1899,12 @@ var file_adg_v1_policy_service_proto_goTypes = []any{
 	(*Policy)(nil),                     // 24: adg.v1.Policy
 	(*structpb.Struct)(nil),            // 25: google.protobuf.Struct
 	(*Release)(nil),                    // 26: adg.v1.Release
-	(*Measurement)(nil),                // 27: adg.v1.Measurement
-	(*Judgement)(nil),                  // 28: adg.v1.Judgement
-	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
-	(State)(0),                         // 30: adg.v1.State
-	(*durationpb.Duration)(nil),        // 31: google.protobuf.Duration
+	(*RollbackPlan)(nil),               // 27: adg.v1.RollbackPlan
+	(*Measurement)(nil),                // 28: adg.v1.Measurement
+	(*Judgement)(nil),                  // 29: adg.v1.Judgement
+	(*timestamppb.Timestamp)(nil),      // 30: google.protobuf.Timestamp
+	(State)(0),                         // 31: adg.v1.State
+	(*durationpb.Duration)(nil),        // 32: google.protobuf.Duration
 }
 var file_adg_v1_policy_service_proto_depIdxs = []int32{
 	22, // 0: adg.v1.ListPoliciesResponse.policies:type_name -> adg.v1.PolicyVersion
@@ -1905,47 +1916,48 @@ var file_adg_v1_policy_service_proto_depIdxs = []int32{
 	26, // 6: adg.v1.TestPolicyRequest.release:type_name -> adg.v1.Release
 	23, // 7: adg.v1.TestPolicyResponse.problems:type_name -> adg.v1.PolicyProblem
 	16, // 8: adg.v1.TestPolicyResponse.checks:type_name -> adg.v1.CheckTest
-	27, // 9: adg.v1.CheckTest.measurements:type_name -> adg.v1.Measurement
-	28, // 10: adg.v1.CheckTest.judgement:type_name -> adg.v1.Judgement
-	29, // 11: adg.v1.BacktestPolicyRequest.from_time:type_name -> google.protobuf.Timestamp
-	29, // 12: adg.v1.BacktestPolicyRequest.to_time:type_name -> google.protobuf.Timestamp
-	19, // 13: adg.v1.BacktestPolicyResponse.case:type_name -> adg.v1.BacktestCase
-	20, // 14: adg.v1.BacktestPolicyResponse.summary:type_name -> adg.v1.BacktestSummary
-	29, // 15: adg.v1.BacktestCase.begin_time:type_name -> google.protobuf.Timestamp
-	30, // 16: adg.v1.BacktestCase.was:type_name -> adg.v1.State
-	31, // 17: adg.v1.BacktestCase.was_found:type_name -> google.protobuf.Duration
-	31, // 18: adg.v1.BacktestCase.found:type_name -> google.protobuf.Duration
-	31, // 19: adg.v1.BacktestCase.decided:type_name -> google.protobuf.Duration
-	21, // 20: adg.v1.BacktestSummary.false_rollbacks:type_name -> adg.v1.BacktestRate
-	21, // 21: adg.v1.BacktestSummary.detections:type_name -> adg.v1.BacktestRate
-	31, // 22: adg.v1.BacktestSummary.detect_median:type_name -> google.protobuf.Duration
-	31, // 23: adg.v1.BacktestSummary.detect_p95:type_name -> google.protobuf.Duration
-	31, // 24: adg.v1.BacktestSummary.was_median:type_name -> google.protobuf.Duration
-	0,  // 25: adg.v1.PolicyService.PutPolicy:input_type -> adg.v1.PutPolicyRequest
-	1,  // 26: adg.v1.PolicyService.ApprovePolicy:input_type -> adg.v1.ApprovePolicyRequest
-	2,  // 27: adg.v1.PolicyService.GetPolicy:input_type -> adg.v1.GetPolicyRequest
-	3,  // 28: adg.v1.PolicyService.ListPolicies:input_type -> adg.v1.ListPoliciesRequest
-	5,  // 29: adg.v1.PolicyService.ListPolicyVersions:input_type -> adg.v1.ListPolicyVersionsRequest
-	7,  // 30: adg.v1.PolicyService.DiffPolicy:input_type -> adg.v1.DiffPolicyRequest
-	10, // 31: adg.v1.PolicyService.LintPolicy:input_type -> adg.v1.LintPolicyRequest
-	12, // 32: adg.v1.PolicyService.GetPolicySchema:input_type -> adg.v1.GetPolicySchemaRequest
-	14, // 33: adg.v1.PolicyService.TestPolicy:input_type -> adg.v1.TestPolicyRequest
-	17, // 34: adg.v1.PolicyService.BacktestPolicy:input_type -> adg.v1.BacktestPolicyRequest
-	22, // 35: adg.v1.PolicyService.PutPolicy:output_type -> adg.v1.PolicyVersion
-	22, // 36: adg.v1.PolicyService.ApprovePolicy:output_type -> adg.v1.PolicyVersion
-	22, // 37: adg.v1.PolicyService.GetPolicy:output_type -> adg.v1.PolicyVersion
-	4,  // 38: adg.v1.PolicyService.ListPolicies:output_type -> adg.v1.ListPoliciesResponse
-	6,  // 39: adg.v1.PolicyService.ListPolicyVersions:output_type -> adg.v1.ListPolicyVersionsResponse
-	8,  // 40: adg.v1.PolicyService.DiffPolicy:output_type -> adg.v1.DiffPolicyResponse
-	11, // 41: adg.v1.PolicyService.LintPolicy:output_type -> adg.v1.LintPolicyResponse
-	13, // 42: adg.v1.PolicyService.GetPolicySchema:output_type -> adg.v1.GetPolicySchemaResponse
-	15, // 43: adg.v1.PolicyService.TestPolicy:output_type -> adg.v1.TestPolicyResponse
-	18, // 44: adg.v1.PolicyService.BacktestPolicy:output_type -> adg.v1.BacktestPolicyResponse
-	35, // [35:45] is the sub-list for method output_type
-	25, // [25:35] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	27, // 9: adg.v1.TestPolicyResponse.rollback:type_name -> adg.v1.RollbackPlan
+	28, // 10: adg.v1.CheckTest.measurements:type_name -> adg.v1.Measurement
+	29, // 11: adg.v1.CheckTest.judgement:type_name -> adg.v1.Judgement
+	30, // 12: adg.v1.BacktestPolicyRequest.from_time:type_name -> google.protobuf.Timestamp
+	30, // 13: adg.v1.BacktestPolicyRequest.to_time:type_name -> google.protobuf.Timestamp
+	19, // 14: adg.v1.BacktestPolicyResponse.case:type_name -> adg.v1.BacktestCase
+	20, // 15: adg.v1.BacktestPolicyResponse.summary:type_name -> adg.v1.BacktestSummary
+	30, // 16: adg.v1.BacktestCase.begin_time:type_name -> google.protobuf.Timestamp
+	31, // 17: adg.v1.BacktestCase.was:type_name -> adg.v1.State
+	32, // 18: adg.v1.BacktestCase.was_found:type_name -> google.protobuf.Duration
+	32, // 19: adg.v1.BacktestCase.found:type_name -> google.protobuf.Duration
+	32, // 20: adg.v1.BacktestCase.decided:type_name -> google.protobuf.Duration
+	21, // 21: adg.v1.BacktestSummary.false_rollbacks:type_name -> adg.v1.BacktestRate
+	21, // 22: adg.v1.BacktestSummary.detections:type_name -> adg.v1.BacktestRate
+	32, // 23: adg.v1.BacktestSummary.detect_median:type_name -> google.protobuf.Duration
+	32, // 24: adg.v1.BacktestSummary.detect_p95:type_name -> google.protobuf.Duration
+	32, // 25: adg.v1.BacktestSummary.was_median:type_name -> google.protobuf.Duration
+	0,  // 26: adg.v1.PolicyService.PutPolicy:input_type -> adg.v1.PutPolicyRequest
+	1,  // 27: adg.v1.PolicyService.ApprovePolicy:input_type -> adg.v1.ApprovePolicyRequest
+	2,  // 28: adg.v1.PolicyService.GetPolicy:input_type -> adg.v1.GetPolicyRequest
+	3,  // 29: adg.v1.PolicyService.ListPolicies:input_type -> adg.v1.ListPoliciesRequest
+	5,  // 30: adg.v1.PolicyService.ListPolicyVersions:input_type -> adg.v1.ListPolicyVersionsRequest
+	7,  // 31: adg.v1.PolicyService.DiffPolicy:input_type -> adg.v1.DiffPolicyRequest
+	10, // 32: adg.v1.PolicyService.LintPolicy:input_type -> adg.v1.LintPolicyRequest
+	12, // 33: adg.v1.PolicyService.GetPolicySchema:input_type -> adg.v1.GetPolicySchemaRequest
+	14, // 34: adg.v1.PolicyService.TestPolicy:input_type -> adg.v1.TestPolicyRequest
+	17, // 35: adg.v1.PolicyService.BacktestPolicy:input_type -> adg.v1.BacktestPolicyRequest
+	22, // 36: adg.v1.PolicyService.PutPolicy:output_type -> adg.v1.PolicyVersion
+	22, // 37: adg.v1.PolicyService.ApprovePolicy:output_type -> adg.v1.PolicyVersion
+	22, // 38: adg.v1.PolicyService.GetPolicy:output_type -> adg.v1.PolicyVersion
+	4,  // 39: adg.v1.PolicyService.ListPolicies:output_type -> adg.v1.ListPoliciesResponse
+	6,  // 40: adg.v1.PolicyService.ListPolicyVersions:output_type -> adg.v1.ListPolicyVersionsResponse
+	8,  // 41: adg.v1.PolicyService.DiffPolicy:output_type -> adg.v1.DiffPolicyResponse
+	11, // 42: adg.v1.PolicyService.LintPolicy:output_type -> adg.v1.LintPolicyResponse
+	13, // 43: adg.v1.PolicyService.GetPolicySchema:output_type -> adg.v1.GetPolicySchemaResponse
+	15, // 44: adg.v1.PolicyService.TestPolicy:output_type -> adg.v1.TestPolicyResponse
+	18, // 45: adg.v1.PolicyService.BacktestPolicy:output_type -> adg.v1.BacktestPolicyResponse
+	36, // [36:46] is the sub-list for method output_type
+	26, // [26:36] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_policy_service_proto_init() }

@@ -304,7 +304,11 @@ type ReleaseHold struct {
 	// When the hold expires; not set: a human has to lift it.
 	UntilTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`
 	// Changes with every change of the hold.
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Id of the deployment that put it; empty: a person did.
+	Deployment string `protobuf:"bytes,9,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// What its target kept from bringing the release back then, such as automated sync; empty: nothing.
+	Suspended     string `protobuf:"bytes,10,opt,name=suspended,proto3" json:"suspended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,6 +399,20 @@ func (x *ReleaseHold) GetEtag() string {
 	return ""
 }
 
+func (x *ReleaseHold) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ReleaseHold) GetSuspended() string {
+	if x != nil {
+		return x.Suspended
+	}
+	return ""
+}
+
 var File_adg_v1_release_proto protoreflect.FileDescriptor
 
 const file_adg_v1_release_proto_rawDesc = "" +
@@ -419,7 +437,7 @@ const file_adg_v1_release_proto_rawDesc = "" +
 	"deployment\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x1b\n" +
 	"\tlast_good\x18\a \x01(\bR\blastGood\x12'\n" +
-	"\x04hold\x18\b \x01(\v2\x13.adg.v1.ReleaseHoldR\x04hold\"\xa2\x02\n" +
+	"\x04hold\x18\b \x01(\v2\x13.adg.v1.ReleaseHoldR\x04hold\"\xea\x02\n" +
 	"\vReleaseHold\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x1a\n" +
@@ -430,7 +448,12 @@ const file_adg_v1_release_proto_rawDesc = "" +
 	"since_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x129\n" +
 	"\n" +
 	"until_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\x12\x17\n" +
-	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag*M\n" +
+	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag\x12#\n" +
+	"\n" +
+	"deployment\x18\t \x01(\tB\x03\xe0A\x03R\n" +
+	"deployment\x12!\n" +
+	"\tsuspended\x18\n" +
+	" \x01(\tB\x03\xe0A\x03R\tsuspended*M\n" +
 	"\bStanding\x12\x14\n" +
 	"\x10STANDING_UNKNOWN\x10\x00\x12\x11\n" +
 	"\rSTANDING_GOOD\x10\x01\x12\x18\n" +

@@ -35,6 +35,8 @@ const (
 	ReportFormat_REPORT_FORMAT_HTML ReportFormat = 2
 	// The same content, for programs.
 	ReportFormat_REPORT_FORMAT_JSON ReportFormat = 3
+	// The draft of a post-mortem, in CommonMark with tables.
+	ReportFormat_REPORT_FORMAT_POST_MORTEM ReportFormat = 4
 )
 
 // Enum value maps for ReportFormat.
@@ -44,12 +46,14 @@ var (
 		1: "REPORT_FORMAT_MARKDOWN",
 		2: "REPORT_FORMAT_HTML",
 		3: "REPORT_FORMAT_JSON",
+		4: "REPORT_FORMAT_POST_MORTEM",
 	}
 	ReportFormat_value = map[string]int32{
 		"REPORT_FORMAT_UNSPECIFIED": 0,
 		"REPORT_FORMAT_MARKDOWN":    1,
 		"REPORT_FORMAT_HTML":        2,
 		"REPORT_FORMAT_JSON":        3,
+		"REPORT_FORMAT_POST_MORTEM": 4,
 	}
 )
 
@@ -144,12 +148,13 @@ const file_adg_v1_report_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tR\n" +
 	"deployment\x12,\n" +
-	"\x06format\x18\x02 \x01(\x0e2\x14.adg.v1.ReportFormatR\x06format*y\n" +
+	"\x06format\x18\x02 \x01(\x0e2\x14.adg.v1.ReportFormatR\x06format*\x98\x01\n" +
 	"\fReportFormat\x12\x1d\n" +
 	"\x19REPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REPORT_FORMAT_MARKDOWN\x10\x01\x12\x16\n" +
 	"\x12REPORT_FORMAT_HTML\x10\x02\x12\x16\n" +
-	"\x12REPORT_FORMAT_JSON\x10\x032|\n" +
+	"\x12REPORT_FORMAT_JSON\x10\x03\x12\x1d\n" +
+	"\x19REPORT_FORMAT_POST_MORTEM\x10\x042|\n" +
 	"\rReportService\x12k\n" +
 	"\tGetReport\x12\x18.adg.v1.GetReportRequest\x1a\x14.google.api.HttpBody\".\x82\xd3\xe4\x93\x02%\x12#/v1/deployments/{deployment}/report\x90\x02\x01B2Z0github.com/deployguardian/adg/proto/adg/v1;adgv1b\x06proto3"
 

@@ -2305,7 +2305,7 @@ export interface components {
          * @description DeploymentOrder is the order of a list.
          *
          *     * `DEPLOYMENT_ORDER_UNSPECIFIED`: The newest first.
-         *     * `DEPLOYMENT_ORDER_WORST`: What needs a human first, then by health, the worst first.
+         *     * `DEPLOYMENT_ORDER_WORST`: What needs a human first, then by health, the worst first; what has ended comes after all others, the newest first.
          *     * `DEPLOYMENT_ORDER_OLDEST`: The oldest first.
          * @enum {string}
          */
@@ -3000,6 +3000,8 @@ export interface components {
         "adg.v1.ListAssessmentsResponse": {
             /** @description The assessments. */
             assessments: components["schemas"]["adg.v1.Assessment"][];
+            /** @description Whether some of that time were forgotten since. */
+            compacted: boolean;
             /** @description For the next page; empty: there is none. */
             nextPageToken: string;
         };
@@ -3384,9 +3386,22 @@ export interface components {
             done: boolean;
             /** @description Whether it has given up converging. */
             failed: boolean;
+            /** @description The tail of what a program or a pipeline wrote, untrusted text. */
+            log: string;
             /** @description The releases with their parts. */
             releases: components["schemas"]["adg.v1.Placement"][];
+            /** @description What of others it keeps from undoing this state, such as automated sync; empty: nothing. */
+            suspended: string;
             /** @description What it says about its progress. */
+            text: string;
+        };
+        /** @description Obstacle is what would keep the target from bringing the last good release back. */
+        "adg.v1.Obstacle": {
+            /** @description Whether a rollback would fail; else it might. */
+            final: boolean;
+            /** @description What kind it is, in one word, such as release, schema, capacity, access or sync. */
+            name: string;
+            /** @description What it is, with the way out. */
             text: string;
         };
         /**
@@ -3774,6 +3789,8 @@ export interface components {
         "adg.v1.ReleaseHold": {
             /** @description Who put the hold: a person, or adg after a rollback. */
             actor: string;
+            /** @description Id of the deployment that put it; empty: a person did. */
+            readonly deployment: string;
             /** @description Name of the environment. */
             environment: string;
             /** @description Changes with every change of the hold. */
@@ -3789,6 +3806,8 @@ export interface components {
              * @description Since when it is on hold.
              */
             sinceTime?: string;
+            /** @description What its target kept from bringing the release back then, such as automated sync; empty: nothing. */
+            readonly suspended: string;
             /**
              * Format: date-time
              * @description When the hold expires; not set: a human has to lift it.
@@ -3862,9 +3881,10 @@ export interface components {
          *     * `REPORT_FORMAT_MARKDOWN`: CommonMark with tables.
          *     * `REPORT_FORMAT_HTML`: One HTML file that opens without a network.
          *     * `REPORT_FORMAT_JSON`: The same content, for programs.
+         *     * `REPORT_FORMAT_POST_MORTEM`: The draft of a post-mortem, in CommonMark with tables.
          * @enum {string}
          */
-        "adg.v1.ReportFormat": "REPORT_FORMAT_UNSPECIFIED" | "REPORT_FORMAT_MARKDOWN" | "REPORT_FORMAT_HTML" | "REPORT_FORMAT_JSON";
+        "adg.v1.ReportFormat": "REPORT_FORMAT_UNSPECIFIED" | "REPORT_FORMAT_MARKDOWN" | "REPORT_FORMAT_HTML" | "REPORT_FORMAT_JSON" | "REPORT_FORMAT_POST_MORTEM";
         /** @description ResumeLineResponse says that the stop has ended. */
         "adg.v1.ResumeLineResponse": {
             /** @description The stop as it was. */
@@ -3963,8 +3983,12 @@ export interface components {
              * @description Tries at the target before the rollback has failed.
              */
             attempts: number;
+            /** @description Another target, which is asked when the attempts at the first one are used up; empty: none. */
+            fallback: string;
             /** @description How long the bad release stays on hold; 0: until lifted. */
             holdFor?: string;
+            /** @description How long the traffic takes to go back; 0: it goes back at once. */
+            over?: string;
             /**
              * Format: int32
              * @description Automatic rollbacks over all services in an hour, at most.
@@ -4334,6 +4358,8 @@ export interface components {
              * @description When it ends, whatever happens.
              */
             deadlineTime?: string;
+            /** @description Why it could not be rehearsed; empty: it could. */
+            doubt: string;
             /**
              * Format: date-time
              * @description When it is looked at next.
@@ -4344,12 +4370,16 @@ export interface components {
              * @description When the step or the phase was entered.
              */
             enteredTime?: string;
+            /** @description Whether the policy's fallback target has taken over. */
+            fallback: boolean;
             /** @description Healthy without interruption, in this step or phase. */
             good?: string;
             /** @description How it is doing. */
             health: components["schemas"]["adg.v1.Health"];
             /** @description Who holds it: a person, or adg with the reason. */
             heldBy: string;
+            /** @description What was in the way back then. */
+            obstacles: components["schemas"]["adg.v1.Obstacle"][];
             /** @description Id of the effect in flight; empty: none. */
             operation: string;
             /** @description What will happen next. */
@@ -4372,13 +4402,28 @@ export interface components {
             reachedTime?: string;
             /** @description Why the state is what it is, for people. */
             reasons: string[];
+            /**
+             * Format: date-time
+             * @description When the way back was rehearsed at the target last; not set: never.
+             */
+            rehearsedTime?: string;
             /** @description Where a held deployment goes on. */
             resume: components["schemas"]["adg.v1.State"];
+            /**
+             * Format: double
+             * @description Percent that the release had when a gradual rollback began.
+             */
+            rollbackFrom: number;
             /**
              * Format: int32
              * @description Rollbacks begun, never more than one.
              */
             rollbacks: number;
+            /**
+             * Format: int32
+             * @description Stage of a gradual rollback, from 1; 0: it goes back at once.
+             */
+            rollbackStage: number;
             /** @description The steps of the rollback, in order; empty: none was begun. */
             rollbackSteps: components["schemas"]["adg.v1.RollbackStep"][];
             /**
@@ -4415,6 +4460,8 @@ export interface components {
             success?: number;
             /** @description Whether a rollback was suggested. */
             suggested: boolean;
+            /** @description What the target keeps from undoing the rollback; empty: nothing. */
+            suspended: string;
             /**
              * Format: date-time
              * @description When it was looked at last.
@@ -4533,6 +4580,8 @@ export interface components {
             checks: components["schemas"]["adg.v1.CheckTest"][];
             /** @description What is wrong or doubtful in the text. */
             problems: components["schemas"]["adg.v1.PolicyProblem"][];
+            /** @description What a rollback of that release would do, and why it could not work. */
+            rollback?: components["schemas"]["adg.v1.RollbackPlan"];
         };
         /** @description Token is an API token without its secret. */
         "adg.v1.Token": {

@@ -1,6 +1,9 @@
 package pgtest
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +30,24 @@ func TestLoopbackWantsThePassword(t *testing.T) {
 	if conn, err := pgx.ConnectConfig(t.Context(), c); err == nil {
 		_ = conn.Close(t.Context())
 		t.Error("let in with a wrong password")
+	}
+}
+
+func TestFilesHoldWhatWasStored(t *testing.T) {
+	dsn := Database(t)
+	Exec(t, dsn, "CREATE TABLE a (n text)", "INSERT INTO a VALUES ('needle' || '-in-a-haystack')")
+	found := map[string]bool{}
+	for _, path := range Files(t, dsn) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "needle-in-a-haystack") {
+			found[filepath.Base(filepath.Dir(filepath.Dir(path)))] = true
+		}
+	}
+	if !found["base"] || !found["data"] {
+		t.Errorf("it is found in %v, and not in a table and in the write-ahead log", found)
 	}
 }
 

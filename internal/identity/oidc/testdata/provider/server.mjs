@@ -1,4 +1,4 @@
-// An OpenID provider for the tests, on the port of its argument or a free one of this machine; run in the folder that holds node_modules.
+// An OpenID provider for the tests, on the port of its first argument or a free one of this machine, that sends people back to the addresses of the others, too; run in the folder that holds node_modules.
 // POST /control changes it: {"accounts": {...}} who there is, {"rotate": true} new keys.
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -6,8 +6,8 @@ import { pathToFileURL } from 'node:url';
 
 const { Provider } = await import(pathToFileURL(`${process.cwd()}/node_modules/oidc-provider/lib/index.js`));
 
-const redirect = 'http://127.0.0.1:1/callback';
-const client = (client_id, more) => ({ client_id, client_secret: `${client_id}-secret`, redirect_uris: [redirect], ...more });
+const redirects = ['http://127.0.0.1:1/callback', ...process.argv.slice(3)];
+const client = (client_id, more) => ({ client_id, client_secret: `${client_id}-secret`, redirect_uris: redirects, ...more });
 let accounts = {};
 
 function keys() {

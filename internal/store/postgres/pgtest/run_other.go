@@ -1,5 +1,0 @@
-//go:build !unix
-
-package pgtest
-
-func (s *server) run(string) error { return errMissing }

@@ -1,0 +1,155 @@
+package flux
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/target/gitops"
+)
+
+// Private
+
+var (
+	helmReleases    = kube.Resource{Group: "helm.toolkit.fluxcd.io", Version: "v2", Plural: "helmreleases"}
+	kustomizations  = kube.Resource{Group: kustomizeGroup, Version: "v1", Plural: "kustomizations"}
+	gitRepositories = kube.Resource{Group: "source.toolkit.fluxcd.io", Version: "v1", Plural: "gitrepositories"}
+	podResource     = kube.Resource{Version: "v1", Plural: "pods"}
+)
+
+// The labels by which the kustomize-controller marks what it applies.
+const (
+	kustomizationName      = kustomizeGroup + "/name"
+	kustomizationNamespace = kustomizeGroup + "/namespace"
+	kustomizeGroup         = "kustomize.toolkit.fluxcd.io"
+)
+
+// requestedAt asks a controller of Flux to reconcile now; any new value does.
+const requestedAt = "reconcile.fluxcd.io/requestedAt"
+
+// note is what adg keeps in an annotation: of the operation at the HelmRelease, of the suspension at the Kustomization.
+type note struct {
+	OpID     string        `json:"op_id,omitempty"`
+	Rollback bool          `json:"rollback,omitempty"`
+	Version  string        `json:"version,omitempty"`  // what is to be live
+	Followed bool          `json:"followed,omitempty"` // the repository has it: its Kustomization brings it
+	Holds    []string      `json:"holds,omitempty"`    // the HelmReleases for which adg has suspended this Kustomization
+	Fences   gitops.Fences `json:"fences,omitempty"`
+}
+
+// noteOf is empty where there is none, or none that can be read: whoever wrote it was not adg.
+func noteOf(object *unstructured.Unstructured) note {
+	var n note
+	if text := object.GetAnnotations()[gitops.Annotation]; text != "" && json.Unmarshal([]byte(text), &n) != nil {
+		return note{}
+	}
+	return n
+}
+
+func (n note) put(object *unstructured.Unstructured) error {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return adg.Permanent(adg.Errorf(adg.Internal, "note of %s: %w", object.GetName(), err))
+	}
+	annotate(object, gitops.Annotation, string(text))
+	return nil
+}
+
+func annotate(object *unstructured.Unstructured, name, value string) {
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[name] = value
+	object.SetAnnotations(annotations)
+}
+
+func suspended(object *unstructured.Unstructured) bool {
+	is, _, _ := unstructured.NestedBool(object.Object, "spec", "suspend")
+	return is
+}
+
+func textOf(object *unstructured.Unstructured, fields ...string) string {
+	text, _, _ := unstructured.NestedString(object.Object, fields...)
+	return text
+}
+
+// parent is the Kustomization that applies the HelmRelease; nil: none does, or it is gone.
+func (t *target) parent(ctx context.Context, release *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	name := release.GetLabels()[kustomizationName]
+	if name == "" || kube.ValidName("kustomization", name) != nil {
+		return nil, nil
+	}
+	client, err := t.in(release.GetLabels()[kustomizationNamespace])
+	if err != nil {
+		return nil, err
+	}
+	object := &unstructured.Unstructured{}
+	switch err := client.Get(ctx, kustomizations, name, object); {
+	case adg.CodeOf(err) == adg.NotFound:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the Kustomization %s: %w", name, err)
+	}
+	return object, nil
+}
+
+// in is the client for a namespace; empty: that of the HelmRelease.
+func (t *target) in(namespace string) (*kube.Client, error) {
+	return t.client.In(cmp.Or(namespace, t.client.Namespace()))
+}
+
+// tries bounds how often an object is read again because somebody else has written it meanwhile.
+const tries = 16
+
+// change is made to an object that was just read, and to its note.
+type change func(object *unstructured.Unstructured, n *note) error
+
+// operate is write for an operation: an owner of the deployment whose time is over is refused.
+func (t *target) operate(ctx context.Context, want adg.Desired, r kube.Resource, object *unstructured.Unstructured, do change) error {
+	return t.write(ctx, r, object, func(object *unstructured.Unstructured, n *note) error {
+		if n.Fences.Refuse(want) {
+			return adg.ErrFenced
+		}
+		n.Fences = n.Fences.With(want)
+		return do(object, n)
+	})
+}
+
+// write reads an object, has it changed with its note, and writes it back, unless that changes nothing. Its
+// resourceVersion is compared, and after a conflict all begins anew.
+func (t *target) write(ctx context.Context, r kube.Resource, which *unstructured.Unstructured, do change) error {
+	client, err := t.in(which.GetNamespace())
+	if err != nil {
+		return err
+	}
+	var conflict error
+	for range tries {
+		object := &unstructured.Unstructured{}
+		if err := client.Get(ctx, r, which.GetName(), object); err != nil {
+			return err
+		}
+		before, n := object.DeepCopy(), noteOf(object)
+		if err := do(object, &n); err != nil {
+			return err
+		}
+		if err := n.put(object); err != nil {
+			return err
+		}
+		if reflect.DeepEqual(before.Object, object.Object) {
+			return nil
+		}
+		err := client.Replace(ctx, r, which.GetName(), object, nil)
+		if err == nil || adg.CodeOf(err) != adg.Conflict {
+			return err
+		}
+		conflict = err
+	}
+	return adg.Errorf(adg.Unavailable, "%d times in a row: %w", tries, conflict)
+}

@@ -1,0 +1,124 @@
+package helm
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/kube"
+)
+
+var configMaps = kube.Resource{Version: "v1", Plural: "configmaps"}
+
+// noteKey is where the ConfigMap of a target keeps its note.
+const noteKey = "state"
+
+// note is what adg knows about a release of helm, kept in a ConfigMap beside it: any replica of adg finds it there, and no
+// write of an owner whose time is over gets past it, because the object's resourceVersion is compared.
+type note struct {
+	OpID       string   `json:"op_id"`
+	Deployment string   `json:"deployment"`
+	Version    string   `json:"version"`           // that was wanted
+	After      int      `json:"after"`             // the newest revision when helm was started
+	Runs       int      `json:"runs"`              // how often it was to be started
+	Running    *running `json:"running,omitempty"` // the run of helm that is under way; it was broken off if its time is over
+	Fences     []fence  `json:"fences"`            // the latest first
+}
+
+// running is a run of helm: there is one at a time.
+type running struct {
+	OpID  string    `json:"op_id"`
+	Fence int64     `json:"fence"`
+	Until time.Time `json:"until"` // it is over then, whatever happened
+}
+
+// fence is the newest one that was seen for a deployment.
+type fence struct {
+	Deployment string `json:"deployment"`
+	Fence      int64  `json:"fence"`
+}
+
+// maxFences bounds the deployments whose fences are remembered.
+const maxFences = 8
+
+func (n note) fenced(want adg.Desired) bool {
+	return slices.ContainsFunc(n.Fences, func(f fence) bool { return f.Deployment == want.Deployment && f.Fence > want.Fence })
+}
+
+// made tells whether a revision is of the last operation's making.
+func (n note) made(number int) bool { return number > n.After && number <= n.After+n.Runs }
+
+// claimed is the note with the fence of want.
+func (n note) claimed(want adg.Desired) note {
+	others := slices.DeleteFunc(slices.Clone(n.Fences), func(f fence) bool { return f.Deployment == want.Deployment })
+	n.Fences = append([]fence{{want.Deployment, want.Fence}}, others...)
+	n.Fences = n.Fences[:min(len(n.Fences), maxFences)]
+	return n
+}
+
+func (t *target) noteName() string { return "adg-helm-" + t.o.Release }
+
+// readNote reads the note and the ConfigMap that it is in; nil: there is none yet.
+func (t *target) readNote(ctx context.Context) (note, *unstructured.Unstructured, error) {
+	var n note
+	object := &unstructured.Unstructured{}
+	err := t.client.Get(ctx, configMaps, t.noteName(), object)
+	if adg.CodeOf(err) == adg.NotFound {
+		return n, nil, nil
+	}
+	if err != nil {
+		return n, nil, err
+	}
+	if n, err = parseNote(object); err != nil {
+		return n, nil, adg.Permanent(adg.Errorf(adg.Invalid, "the ConfigMap %s, which adg keeps its state in, is damaged (%w): see what is live, then delete it", t.noteName(), err))
+	}
+	return n, object, nil
+}
+
+func parseNote(object *unstructured.Unstructured) (note, error) {
+	var n note
+	text, _, _ := unstructured.NestedString(object.Object, "data", noteKey)
+	if text == "" {
+		return n, nil
+	}
+	err := json.Unmarshal([]byte(text), &n)
+	return n, err
+}
+
+// maxConflicts is how often the note is read again because somebody else has written it meanwhile.
+const maxConflicts = 8
+
+// swap changes the note; after a conflict all begins anew. Nothing is written where change returns false.
+func (t *target) swap(ctx context.Context, change func(n *note) (bool, error)) error {
+	var conflict error
+	for range maxConflicts {
+		n, object, err := t.readNote(ctx)
+		if err != nil {
+			return err
+		}
+		if write, err := change(&n); err != nil || !write {
+			return err
+		}
+		text, err := json.Marshal(n)
+		if err != nil {
+			return adg.Permanent(adg.Errorf(adg.Internal, "the note of %s: %w", t.o.Release, err))
+		}
+		data := map[string]any{noteKey: string(text)}
+		if object == nil {
+			err = t.client.Create(ctx, configMaps, map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": data, "metadata": map[string]any{
+				"name": t.noteName(), "labels": map[string]any{"app.kubernetes.io/managed-by": "adg"}}}, nil)
+		} else {
+			object.Object["data"] = data
+			err = t.client.Replace(ctx, configMaps, t.noteName(), object, nil)
+		}
+		if err == nil || adg.CodeOf(err) != adg.Conflict {
+			return err
+		}
+		conflict = err
+	}
+	return adg.Errorf(adg.Unavailable, "%d times in a row: %w", maxConflicts, conflict)
+}
