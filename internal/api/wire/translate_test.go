@@ -36,7 +36,9 @@ var translations = []translation{
 	translates("Policy", wire.Policy),
 	translates("Check", wire.Check),
 	translates("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion { return wire.PolicyVersion(p, &adg.Policy{}, nil) }),
-	derives("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion { return wire.PolicyVersion(p, nil, adg.Errorf(adg.Conflict, "no")) }),
+	derives("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion {
+		return wire.PolicyVersion(p, nil, adg.Errorf(adg.Conflict, "no"))
+	}),
 	translates("Judgement", func(j adg.Judgement) *adgv1.Judgement { return wire.Judgement(counting(j.Check), j) }),
 	translates("Assessment", func(a adg.Assessment) *adgv1.Assessment {
 		return wire.Assessment(counting(a.Judgements[0].Check), a)
