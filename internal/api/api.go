@@ -93,7 +93,7 @@ func New(o Options) (*API, error) {
 	o.Again = orElse(o.Again, 10*time.Second)
 	o.Heartbeat = orElse(o.Heartbeat, 15*time.Second)
 	a := &API{o: o, health: health.NewServer(), inside: bufconn.Listen(1 << 20), serving: make(chan struct{}), streams: newStreams(o.Watchers)}
-	a.happens, a.rows = live.NewEvents(o.Store, 0), live.NewTable(o.Store, 0, a.ofTeam, wire.SameRow)
+	a.happens, a.rows = live.NewEvents(o.Store, 0), live.NewTable(o.Store, 0, a.drawn, wire.SameRow)
 	a.server = grpc.NewServer(grpc.MaxRecvMsgSize(int(o.Body)), grpc.ChainUnaryInterceptor(a.unary), grpc.ChainStreamInterceptor(a.stream))
 	a.register()
 	var err error
