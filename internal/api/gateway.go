@@ -53,7 +53,9 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		runtime.WithForwardResponseOption(a.setLoginCookie),
 		runtime.WithForwardResponseOption(setEtag),
 		runtime.WithDisablePathLengthFallback(),
-		runtime.WithMiddlewares(a.strictly(func(w http.ResponseWriter, r *http.Request, err error) { answerError(r.Context(), mux, plain, w, r, err) })),
+		runtime.WithMiddlewares(a.strictly(func(w http.ResponseWriter, r *http.Request, err error) {
+			answerError(r.Context(), mux, plain, w, r, err)
+		})),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		adgv1.RegisterDeploymentServiceHandler, adgv1.RegisterEventServiceHandler, adgv1.RegisterSystemServiceHandler,
