@@ -68,7 +68,7 @@ func (a *API) stream(server any, s grpc.ServerStream, info *grpc.StreamServerInf
 	}
 	whose, most := "everybody", a.o.Watchers/100+1
 	if who := caller(ctx); who.Subject != "" {
-		whose, most = orElse(who.Person, who.Subject), a.o.Watchers/2+1
+		whose, most = orElse(who.Person, who.Subject), a.o.PerCaller
 	}
 	end, err := a.streams.begin(whose, most)
 	if err != nil {
