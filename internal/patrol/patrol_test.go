@@ -29,6 +29,8 @@ func (p *platform) Current(context.Context) (adg.Observed, error) {
 	return adg.Observed{Releases: []adg.Placement{{Release: adg.Release{Version: "v2"}, Share: p.share}}, Done: true, Suspended: p.suspended}, p.err
 }
 
+func (p *platform) Suspends(context.Context, adg.Desired) (string, error) { return p.suspended, p.err }
+
 func (p *platform) Resume(_ context.Context, held []adg.Release) (adg.Observed, error) {
 	if slices.ContainsFunc(held, func(r adg.Release) bool { return r.Version == p.wanted }) {
 		return adg.Observed{Suspended: p.suspended, Text: p.wanted + " is on hold, and wanted there"}, nil

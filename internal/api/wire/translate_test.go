@@ -183,6 +183,7 @@ var unread = map[string]string{
 	"adg.Input.Now":             "is the decision's time",
 	"adg.ReleaseHold.Release":   "is the deployment's",
 	"adg.Input.Rehearsal":       "stands in the status after it",
+	"adg.Input.Suspends":        "stands in the status after it",
 	"adg.Rehearsal.Err":         "stands in the status after it",
 	"adg.Rehearsal.Obstacles":   "stand in the status after it",
 	"adg.Input.Watches":         "are those of the status after",
