@@ -173,7 +173,7 @@ func (l *life) cancel() string {
 		case l.first():
 			return l.second()
 		}
-		why += ": the rollback to " + l.spec.LastGood.Version + " stops as it is, unverified, and " + l.spec.Release.Version + " stays on hold"
+		why += ": the rollback to " + l.spec.LastGood.Version + " stops as it is, unverified, and " + l.spec.Release.Version + " stays on hold" + l.suspension()
 	case adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending:
 		if !l.live() && l.obstacle() == "" {
 			l.goBack(causeCancel, why)

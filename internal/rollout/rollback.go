@@ -192,7 +192,7 @@ func (l *life) rolledBack(proof string) {
 	if l.s.Rule == causeCancel {
 		l.enter(adg.Cancelled)
 		l.because("back on %s, verified: %s", spec.LastGood.Version, proof)
-		l.tell(adg.FactCancelled, "cancelled and back on "+spec.LastGood.Version)
+		l.tell(adg.FactCancelled, "cancelled and back on "+spec.LastGood.Version+l.suspension())
 		return
 	}
 	l.enter(adg.RolledBack)
@@ -202,11 +202,18 @@ func (l *life) rolledBack(proof string) {
 	l.dec.Standing = &adg.ReleaseRecord{
 		Environment: spec.Policy.Environment, Release: spec.Release, Standing: adg.StandingRolledBack, Since: l.now, Deployment: l.d.ID, Why: why,
 	}
-	text := "rolled back: " + spec.LastGood.Version + " is live and verified"
-	if l.s.Suspended != "" {
-		text += "; " + l.s.Suspended + " stays suspended until another release is wanted there, or the hold is lifted"
+	l.tell(adg.FactRolledBack, "rolled back: "+spec.LastGood.Version+" is live and verified"+l.suspension())
+}
+
+// suspension is the end of a sentence about what stays suspended.
+func (l *life) suspension() string {
+	switch {
+	case l.s.Suspended == "":
+		return ""
+	case l.s.Rule == causeCancel:
+		return "; " + l.s.Suspended + " is suspended until the target gives it back"
 	}
-	l.tell(adg.FactRolledBack, text)
+	return "; " + l.s.Suspended + " stays suspended until another release is wanted there, or the hold is lifted"
 }
 
 // blame puts the release on hold, unless it was merely cancelled.
