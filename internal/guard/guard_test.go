@@ -485,6 +485,24 @@ type target struct {
 	fault   func(adg.Desired) error
 	before  func(context.Context, adg.Desired)
 	after   func(adg.Desired)
+
+	suspends func() (string, error) // nil: it suspends nothing
+}
+
+// Suspends is what the test says.
+func (t *target) Suspends(context.Context, adg.Desired) (string, error) {
+	if t.suspends == nil {
+		return "", nil
+	}
+	return t.suspends()
+}
+
+// Resume gives back what the test has suspended.
+func (t *target) Resume(context.Context, []adg.Release) (adg.Observed, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.Suspended = ""
+	return t.now, nil
 }
 
 func newTarget() *target {

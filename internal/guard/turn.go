@@ -150,6 +150,11 @@ func (g *Guard) commit(ctx context.Context, lease adg.Lease, d adg.Deployment, i
 		in.Fleet = fleet
 		decision = rollout.Step(d, in)
 	}
+	if decision.Kind == adg.RollBack {
+		if in.Suspends = g.suspends(ctx, d, *decision.Apply); in.Suspends != "" {
+			decision = rollout.Step(d, in)
+		}
+	}
 	g.reached(pointDecided)
 	tick := tickOf(lease, d, in, ev, decision)
 	stored, err := g.store.Commit(ctx, tick)
@@ -217,8 +222,50 @@ func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (ad
 	outcome := adg.Outcome{OpID: want.OpID, At: at, Took: time.Since(begin), Observed: seen} //nolint:forbidigo // see above
 	if err != nil {
 		outcome.Err, outcome.Final = err.Error(), adg.IsPermanent(err)
+		if want.Rollback && outcome.Observed.Suspended == "" { // it may have come as far as that
+			outcome.Observed.Suspended = g.suspended(ctx, target)
+		}
 	}
 	return outcome, nil
+}
+
+// asideTimeout bounds a question about what is suspended: the rollback waits for the answer.
+const asideTimeout = 5 * time.Second
+
+// suspends is what a rollback is about to suspend, as far as its target can tell.
+func (g *Guard) suspends(ctx context.Context, d adg.Deployment, want adg.Desired) string {
+	target, err := g.world.Target(ctx, d)
+	if err != nil {
+		return "" // the attempt will say so
+	}
+	suspender, can := adg.PowerOf[adg.Suspender](target)
+	if !can {
+		return ""
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
+	defer cancel()
+	what, err := suspender.Suspends(ctx, want)
+	if err != nil {
+		g.o.Log.Warn("what the rollback will suspend could not be found out", "deployment", d.ID, "error", err)
+	}
+	return what
+}
+
+// suspended is what a target has suspended; empty: nothing, or it does not say.
+func (g *Guard) suspended(ctx context.Context, target adg.Target) string {
+	if target == nil {
+		return ""
+	}
+	if _, can := adg.PowerOf[adg.Suspender](target); !can {
+		return ""
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
+	defer cancel()
+	seen, err := target.Current(ctx)
+	if err != nil {
+		return "" // the next look says
+	}
+	return seen.Suspended
 }
 
 // settle closes an effect that was begun and whose outcome nobody wrote. The target's real state comes first: an

@@ -309,6 +309,10 @@ func (w *world) settle() {
 
 func (w *world) step(in adg.Input) {
 	dec := rollout.Step(w.d, in)
+	if dec.Kind == adg.RollBack && !w.target.silent {
+		in.Suspends = w.target.suspends
+		dec = rollout.Step(w.d, in)
+	}
 	w.note(dec)
 	w.d.Status = dec.Next
 	w.d.Version++
@@ -329,7 +333,7 @@ func (t *target) apply(now time.Duration, want adg.Desired) *adg.Outcome {
 	t.runs = append(t.runs, want.OpID)
 	if t.fails > 0 {
 		t.fails--
-		return &adg.Outcome{OpID: want.OpID, Err: "connection refused", Final: t.final}
+		return &adg.Outcome{OpID: want.OpID, Err: "connection refused", Final: t.final, Observed: adg.Observed{Suspended: t.suspends}}
 	}
 	if t.want == nil || t.want.OpID != want.OpID {
 		t.others = ""

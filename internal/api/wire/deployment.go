@@ -130,8 +130,11 @@ const (
 	heldStuck = "adg: no way back" // it is bad and must not be rolled back automatically
 )
 
-// causeCancel is Status.Rule of a release that goes back without blame.
-const causeCancel = -3
+// Status.Rule of a release that a human sends back: with blame, and without.
+const (
+	causeHuman  = 0
+	causeCancel = -3
+)
 
 // resume is where a deployment that waits goes on; of others nothing is known.
 func resume(s adg.Status) adgv1.State {

@@ -187,6 +187,7 @@ var unread = map[string]string{
 	"adg.Entry.Quiet":           "quiet entries are no decisions",
 	"adg.Input.Now":             "is the decision's time",
 	"adg.Input.Rehearsal":       "stands in the status after it",
+	"adg.Input.Suspends":        "stands in the status after it",
 	"adg.Rehearsal.Err":         "stands in the status after it",
 	"adg.Rehearsal.Obstacles":   "stand in the status after it",
 	"adg.Input.Watches":         "are those of the status after",
