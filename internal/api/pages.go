@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/dashboard"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
@@ -39,6 +40,7 @@ func (a *API) servePages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /login/oidc/{provider}/callback", p.completeOIDC)
 	mux.HandleFunc("GET /device", p.device)
 	mux.HandleFunc("POST /device", p.answerDevice)
+	mux.Handle("/", p.known(dashboard.Handler()))
 }
 
 // page is what a page shows.
@@ -50,6 +52,25 @@ type page struct {
 	Next, Name string
 
 	Code, Client, Address, Since string
+}
+
+// known sends whoever wants a page of the dashboard and is not logged in to the login, and from there back. What pages
+// are made of is no secret.
+func (p pages) known(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if dashboard.IsPage(r.URL.Path) {
+			_, err := adgv1.NewIdentityServiceClient(p.conn).WhoAmI(p.asking(r), &adgv1.WhoAmIRequest{})
+			if status.Code(err) == codes.Unauthenticated {
+				toLogin(w, r, r.URL.RequestURI())
+				return
+			}
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+func toLogin(w http.ResponseWriter, r *http.Request, back string) {
+	http.Redirect(w, r, "/login?"+url.Values{"return_to": {back}}.Encode(), http.StatusSeeOther)
 }
 
 func (p pages) login(w http.ResponseWriter, r *http.Request) {
@@ -155,7 +176,7 @@ func (p pages) deviceFailed(w http.ResponseWriter, r *http.Request, err error, a
 		if at.Code != "" {
 			back += "?" + url.Values{"user_code": {at.Code}}.Encode()
 		}
-		http.Redirect(w, r, "/login?"+url.Values{"return_to": {back}}.Encode(), http.StatusSeeOther)
+		toLogin(w, r, back)
 		return
 	}
 	at.Error = sentence(err)

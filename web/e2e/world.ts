@@ -1,0 +1,133 @@
+// What the stories have in common: a browser, a person who is logged in, and a look at a page that finds what is wrong
+// with it, in both schemes, on a phone and on a laptop.
+import {mkdirSync} from "node:fs";
+import {createRequire} from "node:module";
+import {join} from "node:path";
+import {type Browser, type BrowserContext, type Page, chromium} from "playwright-core";
+import {afterAll, afterEach, beforeAll, expect, inject} from "vitest";
+import {connect} from "../src/api/client";
+import type {Served} from "./server";
+
+export const phone = {width: 360, height: 740};
+export const laptop = {width: 1280, height: 800};
+
+/** The server's API, as the person that all stories share. */
+export function api(served: Served = inject("served")) {
+  return connect({url: served.url, token: served.token});
+}
+
+/** The world of one file of stories: call it at its top. */
+export function world(): {open: (path: string, options?: OpenOptions) => Promise<Page>} {
+  let browser: Browser;
+  let session: BrowserContext | undefined;
+  const open: {page: Page; complaints: string[]}[] = [];
+  beforeAll(async () => {
+    browser = await chromium.launch({executablePath: process.env["ADG_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"]});
+  });
+  afterAll(async () => {
+    await browser.close();
+  });
+  afterEach(async () => {
+    const all = open.splice(0);
+    for (const {page} of all) {
+      if (page.context() !== session) {
+        await page.context().close();
+      } else {
+        await page.close();
+      }
+    }
+    expect(all.flatMap(({complaints}) => complaints)).toEqual([]);
+  });
+  return {
+    async open(path, {served, viewport = laptop, as, allow = []} = {}) {
+      const server = served ?? inject("served");
+      let context: BrowserContext;
+      if (served === undefined && as === undefined) {
+        session ??= await loggedIn(browser, server);
+        context = session;
+      } else {
+        context = await loggedIn(browser, server, as);
+      }
+      const page = await context.newPage();
+      page.setDefaultTimeout(15_000);
+      await page.setViewportSize(viewport);
+      const complaints: string[] = [];
+      const complain = (text: string) => {
+        if (!allow.some((pattern) => pattern.test(text))) {
+          complaints.push(text);
+        }
+      };
+      // What breaks the policy of content is an error of the console, too.
+      page.on("console", (message) => ["error", "warning"].includes(message.type()) && complain(`${message.type()}: ${message.text()} (${message.location().url})`));
+      page.on("pageerror", (error) => complain(`error: ${error.message}`));
+      open.push({page, complaints});
+      await page.goto(server.url + path);
+      return page;
+    },
+  };
+}
+
+export interface OpenOptions {
+  served?: Served; // another server than the shared one
+  viewport?: {width: number; height: number};
+  as?: {name: string; password: string}; // somebody else
+  allow?: RegExp[]; // what the console may say, such as that a server that was stopped does not answer
+}
+
+/** Looks at a page in light and in dark, on a phone and on a laptop: axe finds nothing, nothing is wider than the screen,
+ * and a picture of it is kept where ADG_SCREENSHOTS says, such as docs/dashboard. Give what tells that the page is there. */
+export async function look(page: Page, name: string): Promise<void> {
+  const before = page.viewportSize();
+  for (const scheme of ["light", "dark"] as const) {
+    await page.emulateMedia({colorScheme: scheme, reducedMotion: "reduce"});
+    await page.waitForSelector(`html[data-mantine-color-scheme=${scheme}]`);
+    for (const [size, viewport] of Object.entries({phone, laptop})) {
+      await page.setViewportSize(viewport);
+      expect(await violations(page), `${name}, ${scheme}, on a ${size}`).toEqual([]);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      expect(wide, `${name} on a ${size}: pixels that one has to scroll sideways`).toBeLessThanOrEqual(0);
+      const folder = process.env["ADG_SCREENSHOTS"];
+      if (folder !== undefined) {
+        mkdirSync(folder, {recursive: true});
+        await page.screenshot({path: join(folder, `${name}-${scheme}${size === "phone" ? "-phone" : ""}.png`), animations: "disabled"});
+      }
+    }
+  }
+  await page.emulateMedia({colorScheme: "light"});
+  if (before !== null) {
+    await page.setViewportSize(before);
+  }
+}
+
+// Private
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+interface Axe {
+  run: (root: Document, options: object) => Promise<{violations: {id: string; help: string; nodes: {target: unknown[]; failureSummary?: string}[]}[]}>;
+}
+
+async function violations(page: Page): Promise<string[]> {
+  // The policy of content allows no script within the page; what is evaluated by the debugger is none.
+  if (!(await page.evaluate(() => "axe" in window))) {
+    const {readFileSync} = await import("node:fs");
+    await page.evaluate(readFileSync(axePath, "utf8"));
+  }
+  return page.evaluate(async () => {
+    const axe = (window as unknown as {axe: Axe}).axe;
+    const {violations} = await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]});
+    return violations.flatMap((v) => v.nodes.map((node) => `${v.id}: ${v.help}: ${node.target.join(" ")}: ${node.failureSummary ?? ""}`));
+  });
+}
+
+async function loggedIn(browser: Browser, served: Served, as: {name: string; password: string} = served): Promise<BrowserContext> {
+  const context = await browser.newContext({viewport: laptop, locale: "en-GB", timezoneId: "Europe/Berlin"});
+  const page = await context.newPage();
+  await page.goto(`${served.url}/login`);
+  await page.getByLabel("Name").fill(as.name);
+  await page.getByLabel("Password").fill(as.password);
+  await page.getByRole("button", {name: "Log in"}).click();
+  await page.waitForURL((url) => url.pathname === "/");
+  await page.close();
+  return context;
+}

@@ -1,0 +1,77 @@
+// Figures as words: every number has its unit, and as many digits as tell something.
+
+/** A stretch of time in seconds, in its two largest units: "45 s", "3 m 20 s", "2 h 5 m", "4 d 3 h". */
+export function span(seconds: number): string {
+  if (!Number.isFinite(seconds)) {
+    return "?";
+  }
+  if (seconds > 0 && seconds < 1) {
+    return `${Math.max(1, Math.round(seconds * 1000))} ms`;
+  }
+  let rest = Math.round(Math.abs(seconds));
+  if (rest < 60) {
+    return `${rest} s`;
+  }
+  const parts: string[] = [];
+  for (const [unit, size] of [["d", 86_400], ["h", 3600], ["m", 60], ["s", 1]] as const) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) {
+      parts.push(`${count} ${unit}`);
+    } else if (parts.length > 0) {
+      break;
+    }
+    if (parts.length === 2) {
+      break;
+    }
+  }
+  return parts.join(" ");
+}
+
+/** A duration of the API, such as "90s" or "0.250s", in seconds; undefined where there is none. */
+export function seconds(duration: string | undefined): number | undefined {
+  const found = /^(-?\d+(?:\.\d+)?)s$/.exec(duration ?? "");
+  return found?.[1] === undefined ? undefined : Number(found[1]);
+}
+
+/** A share of one as percent: 0.0213 is "2.13 %". */
+export function percent(share: number | undefined): string {
+  return share === undefined ? "?" : `${digits(share * 100)} %`;
+}
+
+/** A number with three significant digits, more where it is large: "0.0213", "412", "12,345". */
+export function digits(value: number): string {
+  if (!Number.isFinite(value)) {
+    return "?";
+  }
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 0.001 || size >= 1e9)) {
+    return value.toExponential(2).replace("e+", "e");
+  }
+  return new Intl.NumberFormat("en", {maximumFractionDigits: size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4}).format(value);
+}
+
+/** A value in the unit of its check; the units are those of the policy. Seconds and shares are shown as people say them. */
+export function quantity(value: number | undefined, unit = ""): string {
+  if (value === undefined) {
+    return "?";
+  }
+  switch (unit) {
+    case "s":
+    case "seconds":
+      return Math.abs(value) < 1 ? `${digits(value * 1000)} ms` : value < 60 ? `${digits(value)} s` : span(value);
+    case "%":
+    case "percent":
+      return `${digits(value)} %`;
+    case "ratio":
+    case "share":
+      return percent(value);
+    default:
+      return unit === "" ? digits(value) : `${digits(value)} ${unit}`;
+  }
+}
+
+/** "1 deployment", "3 deployments". */
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${new Intl.NumberFormat("en").format(n)} ${n === 1 ? one : many}`;
+}

@@ -1,0 +1,11 @@
+import "@mantine/core/styles.css";
+import "./style.css";
+import {StrictMode} from "react";
+import {createRoot} from "react-dom/client";
+import {App} from "./app";
+
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

@@ -1,0 +1,13 @@
+import {Title} from "@mantine/core";
+import {Loading} from "../../ask/state";
+
+export default function Page() {
+  return (
+    <>
+      <Title order={1} mb="md">
+        Policies
+      </Title>
+      <Loading what="policies" />
+    </>
+  );
+}
