@@ -101,6 +101,19 @@ func TestTargetThatFailsDuringARollbackIsTriedAgainAndThenAHumanIsCalled(t *test
 	})
 }
 
+func TestTargetThatRefusesEverythingAndHasTheLastGoodReleaseLiveNeedsNoHuman(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.target.fault = func(adg.Desired) error {
+			return adg.Permanent(adg.Errorf(adg.Unauthorized, "the credentials have expired"))
+		}
+		d := s.start(policy())
+		s.until(d.ID, adg.RolledBack)
+		if len(s.target.applied) > 0 {
+			t.Errorf("the target did %v", s.target.applied)
+		}
+	})
+}
+
 func TestHumansCommandIsObeyedAtOnceAndOnRecord(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		p := policy()

@@ -222,14 +222,14 @@ func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (ad
 	outcome := adg.Outcome{OpID: want.OpID, At: at, Took: time.Since(begin), Observed: seen} //nolint:forbidigo // see above
 	if err != nil {
 		outcome.Err, outcome.Final = err.Error(), adg.IsPermanent(err)
-		if want.Rollback && outcome.Observed.Suspended == "" { // it may have come as far as that
-			outcome.Observed.Suspended = g.suspended(ctx, target)
+		if want.Rollback && target != nil && len(seen.Releases) == 0 { // it may have come some of the way, or had none to go
+			outcome.Observed = after(ctx, target)
 		}
 	}
 	return outcome, nil
 }
 
-// asideTimeout bounds a question about what is suspended: the rollback waits for the answer.
+// asideTimeout bounds a question beside a rollback, which waits for the answer.
 const asideTimeout = 5 * time.Second
 
 // suspends is what a rollback is about to suspend, as far as its target can tell.
@@ -251,21 +251,15 @@ func (g *Guard) suspends(ctx context.Context, d adg.Deployment, want adg.Desired
 	return what
 }
 
-// suspended is what a target has suspended; empty: nothing, or it does not say.
-func (g *Guard) suspended(ctx context.Context, target adg.Target) string {
-	if target == nil {
-		return ""
-	}
-	if _, can := adg.PowerOf[adg.Suspender](target); !can {
-		return ""
-	}
+// after is what a target reports after a failed attempt; nothing where it does not answer: the next look will say.
+func after(ctx context.Context, target adg.Target) adg.Observed {
 	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
 	defer cancel()
 	seen, err := target.Current(ctx)
 	if err != nil {
-		return "" // the next look says
+		return adg.Observed{}
 	}
-	return seen.Suspended
+	return seen
 }
 
 // settle closes an effect that was begun and whose outcome nobody wrote. The target's real state comes first: an

@@ -122,6 +122,9 @@ func (l *life) failed(why string) {
 	s, r := &l.s, l.p.Rollback
 	s.Reached, s.Entered = false, l.now
 	switch {
+	case (l.final || s.Attempt >= r.Attempts) && len(l.left.Releases) > 0 && l.back(l.left):
+		l.because("attempt %d of %d failed: %s", s.Attempt, r.Attempts, why)
+		l.restoredAt() // it did not do it, and it need not: what is live counts, and whether it is good
 	case (l.final || s.Attempt >= r.Attempts) && l.spare():
 		l.fallBack(fmt.Sprintf("attempt %d of %d failed: %s", s.Attempt, r.Attempts, why))
 	case l.final:

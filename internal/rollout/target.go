@@ -21,7 +21,7 @@ func (l *life) hear() {
 	if o := l.in.Outcome; o != nil && s.Op != "" && o.OpID == s.Op {
 		s.Op = ""
 		if o.Err != "" {
-			l.failure, l.final, l.left = o.Err, o.Final, o.Observed.Suspended
+			l.failure, l.final, l.left = o.Err, o.Final, o.Observed
 		} else {
 			l.seen = &o.Observed
 		}
@@ -44,7 +44,7 @@ func (l *life) suspended() {
 	if s.Op != "" || s.Fallback || s.State != adg.RollingBack && s.State != adg.VerifyingRollback {
 		return // a fallback knows nothing of what the first target has suspended
 	}
-	what := l.left
+	what := l.left.Suspended
 	if l.seen != nil {
 		what = l.seen.Suspended
 	} else if what == "" {
