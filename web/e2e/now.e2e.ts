@@ -20,11 +20,16 @@ describe("while the demo deploys a good release and a bad one", () => {
     await good.getByText(/left if it stays healthy|due now/).waitFor();
     await look(page, "now-healthy");
     const bad = page.getByRole("article", {name: "shop v3 in demo"});
-    await bad.getByText(/^Unhealthy \d+$/).waitFor({timeout: 240_000});
-    await bad.getByText("v2 →").waitFor(); // from where it came
-    await page.getByRole("status").filter({hasText: "1 unhealthy"}).waitFor();
-    await bad.getByText(/Rolling back|Verifying rollback/).waitFor({timeout: 60_000});
-    await page.screenshot(); // it is drawn while it changes
+    // Each of these is seen for a moment only, so all are waited for from the beginning.
+    await Promise.all(
+      [
+        bad.getByText(/^Unhealthy \d+$/),
+        bad.getByText("v2 →"),
+        page.getByRole("status").filter({hasText: "1 unhealthy"}),
+        bad.getByText("Rolling back", {exact: true}),
+        bad.getByText("Verifying rollback", {exact: true}),
+      ].map((seen) => seen.waitFor({timeout: 240_000})),
+    );
     const ended = page.getByRole("region", {name: "Ended lately"});
     await ended.getByRole("row", {name: /shop v3.*Rolled back/}).waitFor({timeout: 60_000});
     await ended.getByRole("row", {name: /shop v2.*Succeeded/}).waitFor();
@@ -50,7 +55,7 @@ describe("while the demo deploys a good release and a bad one", () => {
 });
 
 test("a person who may see nothing is told who could let him", async () => {
-  const as = {name: "nobody", password: "four or five words"};
+  const as = {name: "erin", password: "four or five words"};
   await api().POST("/v1/users", {body: {...as, displayName: "", email: "", idempotencyKey: "", reason: "a story"}});
   const page = await open("/", {as, allow: [/403/]});
   await page.getByText(/You may not see/).first().waitFor();
