@@ -1,5 +1,5 @@
 // What is shown of the running deployments. All of it stands in the address.
-import {Button, Checkbox, Collapse, Group, MultiSelect, SegmentedControl, TextInput} from "@mantine/core";
+import {Button, Checkbox, Collapse, Group, MultiSelect, NativeSelect, TextInput} from "@mantine/core";
 import {useState} from "react";
 import {Icon} from "../../frame/icon";
 import {type Row} from "../../live/deployments";
@@ -27,7 +27,12 @@ export function Choose({rows, choice, change}: ChooseProps) {
           className={classes.text}
           data-search
         />
-        <SegmentedControl aria-label="Group by" value={choice.group} onChange={(value) => change({group: value === "none" ? undefined : value})} data={groups.map((value) => ({value, label: value === "none" ? "No groups" : `By ${value}`}))} className={classes.groups} />
+        <NativeSelect
+          aria-label="Group by"
+          value={choice.group}
+          onChange={(event) => change({group: event.currentTarget.value === "none" ? undefined : event.currentTarget.value})}
+          data={groups.map((value) => ({value, label: value === "none" ? "No groups" : `By ${value}`}))}
+        />
         <Button variant="default" aria-expanded={opened} onClick={() => setOpened(!opened)}>
           Filters{set > 0 && ` (${set})`}
         </Button>
