@@ -99,7 +99,7 @@ type OIDC struct {
 // Login is about users with a password.
 type Login struct {
 	Local    bool          `yaml:"local" default:"true" doc:"Whether users with a password of their own here may log in."`
-	Attempts int           `yaml:"attempts" default:"10" need:"positive" doc:"Wrong passwords in a row, for one user, until the next are refused for a while; from one address four times as many."`
+	Attempts int           `yaml:"attempts" default:"10" need:"positive" doc:"Wrong passwords for one user from one network (/24, /64) until the next from there are refused for a while; from one address four times as many. After ten times as many from all networks together, those that he has not logged in from for 90 days wait, too, up to five minutes."`
 	Lockout  time.Duration `yaml:"lockout" default:"1m" need:"positive" doc:"How long they are refused the first time; each further time it doubles, up to an hour."`
 }
 
