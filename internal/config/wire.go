@@ -194,7 +194,7 @@ type ask struct {
 
 type verify struct {
 	For    time.Duration `yaml:"for" default:"1m" need:"positive" doc:"How long the restored release must have been good."`
-	Within time.Duration `yaml:"within" default:"10m" need:"positive" doc:"How long that may take before a human is called."`
+	Within time.Duration `yaml:"within" default:"10m" need:"positive" doc:"How long that may take before the fallback is asked, or the rollback has failed."`
 }
 
 type scoring struct {
