@@ -1,16 +1,17 @@
 // Buttons that do something which others notice: first they say what exactly will happen, and ask why.
-import {Button, type ButtonProps, Group, Stack, Text, TextInput, Textarea, VisuallyHidden} from "@mantine/core";
+import {Button, Group, Stack, Text, TextInput, Textarea, VisuallyHidden} from "@mantine/core";
 import {type FormEvent, type ReactNode, useState} from "react";
 import {Dialog} from "../frame/dialog";
 import {useAct} from "./act";
 import {type Permission, Permitted} from "./permission";
 import {Failed} from "./state";
 
-interface DoingProps<O> extends Omit<ButtonProps, "children"> {
+interface DoingProps<O> {
   name: string; // a verb: "Lift"; it stands on both buttons
   about?: string; // to what, where the button stands in a row of others: "the hold on v3"
   does: ReactNode; // what exactly will happen
   by: Permission;
+  color?: string; // red: it takes something away
   why?: "needed" | "welcome" | "none"; // whether a reason is asked for
   sure?: string; // what has to be typed before something dangerous
   ready?: boolean; // whether the form is filled in
@@ -25,7 +26,7 @@ interface DoingProps<O> extends Omit<ButtonProps, "children"> {
 
 /** A button, and the dialog behind it. */
 export function Doing<O>(props: DoingProps<O>) {
-  const {name, about, does: _does, by, why: _why, sure: _sure, ready: _ready, input: _input, run: _run, after: _after, opened, keep: _keep, width, children: _children, ...button} = props;
+  const {name, about, by, opened, width} = props;
   const [open, setOpen] = useState(false);
   const title = about === undefined ? name : `${name} ${about}`;
   return (
@@ -33,7 +34,7 @@ export function Doing<O>(props: DoingProps<O>) {
       <Permitted
         size="xs"
         variant="default"
-        {...button}
+        color={props.color}
         by={by}
         onClick={() => {
           opened?.();

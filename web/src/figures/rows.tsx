@@ -19,7 +19,7 @@ interface RowsProps<T> {
 
 export function Rows<T>({label, rows, columns, id}: RowsProps<T>) {
   // The roles are said because browsers forget them where a table is not laid out as one.
-  /* eslint-disable jsx-a11y/no-redundant-roles */
+  /* eslint-disable jsx-a11y/no-redundant-roles, jsx-a11y/no-interactive-element-to-noninteractive-role */
   return (
     <table className={classes.table} aria-label={label} role="table">
       <thead role="rowgroup">
@@ -47,7 +47,7 @@ export function Rows<T>({label, rows, columns, id}: RowsProps<T>) {
       </tbody>
     </table>
   );
-  /* eslint-enable jsx-a11y/no-redundant-roles */
+  /* eslint-enable jsx-a11y/no-redundant-roles, jsx-a11y/no-interactive-element-to-noninteractive-role */
 }
 
 /** What stands below a list that has more than is shown. */

@@ -204,8 +204,8 @@ function MarkOther({service, environments}: {service: string; environments: read
 }
 
 // The identity is the server's to say.
-function unset({identity: _identity, ...release}: Schemas["adg.v1.Release"]): Schemas["adg.v1.Release"] {
-  return release;
+function unset({service, version, artifact, config, commit, schema}: Schemas["adg.v1.Release"]): Schemas["adg.v1.Release"] {
+  return {service, version, artifact, config, commit, schema};
 }
 
 function told(): void {
