@@ -1,10 +1,11 @@
 // Follows a stream of the API for as long as it is wanted: one that was lost is opened again, later each time.
 import {ApiError, stream, type Streams, type Told} from "../api/client";
 import {server, toLogin} from "../ask/api";
+import {serverNow} from "../frame/clock";
 
 export interface Connection {
   state: "connecting" | "connected" | "lost" | "refused" | "ended";
-  since: number; // since when it is so, in ms
+  since: number; // since when it is so, in ms by the server's clock
   nextTry: number | undefined; // when it is tried again, in ms
   error: unknown; // why it was lost or refused
 }
@@ -34,7 +35,7 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
   let hide: ReturnType<typeof setTimeout> | undefined;
   let open: AbortController | undefined;
 
-  const say = (state: Connection["state"], more: Partial<Connection> = {}) => f.connection({state, since: Date.now(), nextTry: undefined, error: undefined, ...more});
+  const say = (state: Connection["state"], more: Partial<Connection> = {}) => f.connection({state, since: serverNow(), nextTry: undefined, error: undefined, ...more});
 
   const begin = async () => {
     clearTimeout(timer);
@@ -79,10 +80,10 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
     if (error instanceof ApiError && error.status === 401) {
       toLogin();
     }
-    lost ??= Date.now();
+    lost ??= serverNow();
     const after = wait * (0.75 + Math.random() / 2); // many pages do not come back in the same instant
     wait = Math.min(2 * wait, latest);
-    say("lost", {since: lost, nextTry: Date.now() + after, error});
+    say("lost", {since: lost, nextTry: serverNow() + after, error});
     timer = setTimeout(() => void begin(), after);
   };
 
