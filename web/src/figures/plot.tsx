@@ -7,7 +7,7 @@ import {absolute, timeOfDay} from "../frame/time";
 import {zone} from "../frame/zone";
 import {type ChartProps, type Line} from "./chart";
 import classes from "./plot.module.css";
-import {quantity} from "./words";
+import {quantity, unitWord} from "./words";
 import {useZoom} from "./zoom";
 
 export default function Plot(props: ChartProps) {
@@ -22,7 +22,7 @@ export default function Plot(props: ChartProps) {
       <Group justify="space-between" gap="xs" mb={4}>
         <figcaption id={`${id}-title`} className={classes.title}>
           {title}
-          {unit !== "" && <span className="quiet"> ({unit})</span>}
+          {unitWord(unit) !== "" && <span className="quiet"> ({unitWord(unit)})</span>}
         </figcaption>
         <Group gap={4}>
           {span !== undefined && (
@@ -108,7 +108,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
     bands: band === undefined ? [] : [{series: [lines.length + 1, lines.length + 2], fill: colour("--adg-band")}],
     axes: [
       {...axis, values: (_, ticks) => ticks.map((tick) => timeOfDay(tick * 1000, chosen))},
-      {...axis, size: 64, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
+      {...axis, ...(unit === "odds" ? {incrs: [1, 2, 5, 10, 20, 50, 100]} : {}), size: (_, labels) => 7 * Math.max(5, ...(labels ?? []).map((label) => label?.length ?? 0)) + 16, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
     ],
     scales: {y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
     cursor: {drag: {x: true, y: false, setScale: false}},
