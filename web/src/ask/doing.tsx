@@ -86,7 +86,7 @@ function Form<O>({name, does, why = "needed", sure, ready = true, input, run, af
         </Text>
         {children?.(act.field)}
         {why !== "none" && (
-          <Textarea label="Why" description={why === "needed" ? "It stands on record, and whoever is concerned reads it." : "It stands on record. You may leave it empty."} required={why === "needed"} withAsterisk={false} autosize minRows={2} maxLength={2000} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={act.field("reason")} />
+          <Textarea label="Why" description={why === "needed" ? "It stands on record, and whoever is concerned reads it." : "It stands on record. You may leave it empty."} required={why === "needed"} withAsterisk={false} rows={3} maxLength={2000} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={act.field("reason")} />
         )}
         {sure !== undefined && <TextInput label={`Type ${sure} to confirm`} value={typed} autoComplete="off" onChange={(event) => setTyped(event.currentTarget.value)} />}
         {act.error !== undefined && <Failed error={act.error} />}

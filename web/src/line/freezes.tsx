@@ -130,7 +130,7 @@ function FreezeForm({form, set, chosen, field}: {form: typeof blank; set: (news:
           <NativeSelect label="By the clock of" value={form.zone} data={["UTC", ...zones().filter((name) => name !== "UTC")]} onChange={(event) => set({zone: event.currentTarget.value})} error={field("freeze.weekly.zone")} />
         </>
       )}
-      <Textarea label="Why" description="Whoever is kept waiting reads it." value={form.reason} autosize minRows={2} maxLength={2000} onChange={(event) => set({reason: event.currentTarget.value})} error={field("freeze.reason")} />
+      <Textarea label="Why" description="Whoever is kept waiting reads it." value={form.reason} rows={3} maxLength={2000} onChange={(event) => set({reason: event.currentTarget.value})} error={field("freeze.reason")} />
     </>
   );
 }

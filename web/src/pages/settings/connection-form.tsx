@@ -171,9 +171,9 @@ function Option({option, value, set, kept, error}: {option: Field; value: string
     case "flag":
       return <Checkbox label={option.path} description={option.text} error={error} checked={(value || option.otherwise) === "true"} onChange={(event) => set(String(event.currentTarget.checked))} />;
     case "lines":
-      return <Textarea {...common} description={`${option.text} One a line.`} autosize minRows={2} value={value} onChange={changed} />;
+      return <Textarea {...common} description={`${option.text} One a line.`} rows={3} value={value} onChange={changed} />;
     case "json":
-      return <Textarea {...common} description={`${option.text} As JSON.`} autosize minRows={2} value={value} onChange={changed} styles={{input: {fontFamily: "var(--mantine-font-family-monospace)"}}} />;
+      return <Textarea {...common} description={`${option.text} As JSON.`} rows={3} value={value} onChange={changed} styles={{input: {fontFamily: "var(--mantine-font-family-monospace)"}}} />;
     case "secret":
       return <PasswordInput {...common} placeholder={kept ? "is known; empty: it stays" : ""} autoComplete="off" value={value} onChange={changed} />;
     case "number":
