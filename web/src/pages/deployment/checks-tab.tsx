@@ -132,7 +132,8 @@ function Before({frozen, check}: {frozen: Schemas["adg.v1.Baseline"] | undefined
     return null;
   }
   const unit = unitOf(check);
-  const range = frozen.values.length === 0 ? "" : frozen.values.length === 1 ? quantity(frozen.values[0], unit) : `${quantity(Math.min(...frozen.values), unit)} to ${quantity(Math.max(...frozen.values), unit)}`;
+  const [low, high] = [Math.min(...frozen.values), Math.max(...frozen.values)].map((value) => quantity(value, unit));
+  const range = frozen.values.length === 0 ? "" : low === high ? low : `${low} to ${high}`;
   return (
     <Text size="sm" className="wrap">
       <b>Before the deployment:</b> {frozen.error !== "" ? sentence(`nothing is known: ${frozen.error}`) : `${range === "" ? "no values" : range}${frozen.total > 0 ? ` (${count(frozen.total, "request")})` : ""}.`}

@@ -115,19 +115,18 @@ function edge(check: Check, j: Judgement, end: number | undefined): number | und
   if (end === undefined || j.baseline === undefined) {
     return undefined;
   }
-  return check.compare === "COMPARISON_SEQUENTIAL" && check.histogram === "" ? j.baseline * end : j.baseline + end;
+  return check.compare === "COMPARISON_SEQUENTIAL" && check.histogram === "" ? Math.min(1, j.baseline * end) : j.baseline + end;
 }
 
 function evidenceOf(all: readonly Point[]): Drawn | undefined {
-  const judged = all.filter(({j}) => j.logE !== undefined);
-  const limit = judged.findLast(({j}) => j.logLimit !== undefined)?.j.logLimit;
-  if (judged.length === 0) {
+  const limit = all.findLast(({j}) => j.logLimit !== undefined)?.j.logLimit;
+  if (all.every(({j}) => j.logE === undefined)) {
     return undefined;
   }
   return {
-    times: judged.map(({at}) => at),
+    times: all.map(({at}) => at), // all of them, so that it lies below the values of the same time
     unit: "odds",
-    lines: [{name: "evidence against it", values: judged.map(({j}) => j.logE! / Math.LN10), tone: "info"}],
+    lines: [{name: "evidence against it", values: all.map(({j}) => (j.logE === undefined ? null : j.logE / Math.LN10)), tone: "info"}],
     ...(limit === undefined ? {} : {limits: [{name: "decides", value: limit / Math.LN10, tone: "bad" as const}]}),
   };
 }
