@@ -80,13 +80,14 @@ function One({view, course, deployment, decisions, backAt, zoom, frozen, first}:
         </Title>
         <VerdictBadge verdict={last?.verdict ?? "VERDICT_UNKNOWN"} />
         {last !== undefined && proofs[last.proof] !== "" && <Badge tone="info">{proofs[last.proof]}</Badge>}
-        {check.critical && <span className="quiet">critical</span>}
-        <span className="quiet">weight {quantity(check.weight)}</span>
+        {check === undefined && <span className="quiet">what several checks say together</span>}
+        {check?.critical === true && <span className="quiet">critical</span>}
+        {check !== undefined && <span className="quiet">weight {quantity(check.weight)}</span>}
       </Group>
       {backAt !== undefined && condemning !== undefined && (
         <Said title={`${version}, before the rollback`} judgement={condemning} badge />
       )}
-      <Said title={backAt === undefined ? "" : restored} judgement={last} />
+      {(check !== undefined || last !== undefined) && <Said title={backAt === undefined ? "" : restored} judgement={last} />}
       {last?.weak === true && (
         <Text size="sm" className="wrap">
           What is promised about false alarms holds for independent requests only, which these may not be.
@@ -100,9 +101,11 @@ function One({view, course, deployment, decisions, backAt, zoom, frozen, first}:
           Show the chart of {name}
         </Button>
       )}
-      <Text size="sm" className="quiet wrap" mt="xs">
-        {asks(check)}
-      </Text>
+      {check !== undefined && (
+        <Text size="sm" className="quiet wrap" mt="xs">
+          {asks(check)}
+        </Text>
+      )}
     </section>
   );
 }
@@ -127,12 +130,13 @@ function Said({title, judgement, badge = false}: {title: string; judgement: Sche
 }
 
 // The frozen baseline, in words.
-function Before({frozen, check}: {frozen: Schemas["adg.v1.Baseline"] | undefined; check: Schemas["adg.v1.Check"]}) {
+function Before({frozen, check}: {frozen: Schemas["adg.v1.Baseline"] | undefined; check: Schemas["adg.v1.Check"] | undefined}) {
   if (frozen === undefined) {
     return null;
   }
   const unit = unitOf(check);
-  const range = frozen.values.length === 0 ? "" : frozen.values.length === 1 ? quantity(frozen.values[0], unit) : `${quantity(Math.min(...frozen.values), unit)} to ${quantity(Math.max(...frozen.values), unit)}`;
+  const [low, high] = [Math.min(...frozen.values), Math.max(...frozen.values)].map((value) => quantity(value, unit));
+  const range = frozen.values.length === 0 ? "" : low === high ? low : `${low} to ${high}`;
   return (
     <Text size="sm" className="wrap">
       <b>Before the deployment:</b> {frozen.error !== "" ? sentence(`nothing is known: ${frozen.error}`) : `${range === "" ? "no values" : range}${frozen.total > 0 ? ` (${count(frozen.total, "request")})` : ""}.`}

@@ -7,7 +7,7 @@ const errors = check("errors", {compare: "COMPARISON_SEQUENTIAL", bad: "bad_tota
 const latency = check("latency", {compare: "COMPARISON_SEQUENTIAL", histogram: "seconds_bucket"});
 const memory = check("memory", {query: "heap"});
 
-function view(of: typeof errors) {
+function view(of: ReturnType<typeof check>) {
   return {name: of.name, check: of, last: undefined, condemning: undefined};
 }
 
@@ -22,6 +22,15 @@ test("after a rollback the check that condemned the release still comes first, a
   const watches = [judgement("memory"), judgement("errors")].map((last) => ({check: last.check, last}));
   const [first] = checksOf(deployment({checks: [memory, errors], status: {checks: watches}}), course, t0 + 20_000);
   expect(first).toMatchObject({name: "errors", condemning: {text: "worse"}, last: {verdict: "VERDICT_PASS"}});
+});
+
+test("what several checks say together is shown, though it is no check of the policy", () => {
+  const course = [assessment(10, [judgement("memory"), judgement("combined", {verdict: "VERDICT_FAIL", text: "worse by what 2 checks say together"})])];
+  const views = checksOf(deployment({checks: [memory], status: {checks: [{check: "memory", last: judgement("memory")}]}}), course, undefined);
+  expect(views.map(({name, check: of, last}) => [name, of?.name, last?.verdict])).toEqual([
+    ["combined", undefined, "VERDICT_FAIL"],
+    ["memory", "memory", "VERDICT_PASS"],
+  ]);
 });
 
 test("the interval of a ratio is drawn around the baseline in the check's own unit", () => {

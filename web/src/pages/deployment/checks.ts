@@ -10,7 +10,7 @@ type Judgement = Schemas["adg.v1.Judgement"];
 /** A check with all that is shown of it. */
 export interface CheckView {
   name: string;
-  check: Check;
+  check: Check | undefined; // not set: it is no check of the policy, but what several of them say together
   last: Judgement | undefined; // what it says now
   condemning: Judgement | undefined; // what it said last before the rollback; not set: there was none
 }
@@ -18,14 +18,22 @@ export interface CheckView {
 /** The checks of a deployment, those that are worst first. */
 export function checksOf(d: Deployment, course: readonly Assessment[], backAt: number | undefined): CheckView[] {
   const before = backAt === undefined ? undefined : course.findLast((a) => timeOf(a) <= backAt);
-  const views = (d.policy?.checks ?? []).map((check): CheckView => {
+  const views: CheckView[] = (d.policy?.checks ?? []).map((check) => {
     const last = d.status?.checks.find((w) => w.check === check.name)?.last;
     const condemning = before?.judgements.find((j) => j.check === check.name);
     return {name: check.name, check, last, condemning};
   });
+  // Such as what all sequential checks say together.
+  const now = d.status?.checks.map((w) => w.last).filter((j) => j !== undefined) ?? [];
+  for (const {check: name} of [...(course.at(-1)?.judgements ?? []), ...(before?.judgements ?? []), ...now]) {
+    if (!views.some((view) => view.name === name)) {
+      const all = backAt === undefined ? course.at(-1) : undefined;
+      views.push({name, check: undefined, last: now.find((j) => j.check === name) ?? all?.judgements.find((j) => j.check === name), condemning: before?.judgements.find((j) => j.check === name)});
+    }
+  }
   return views
     .map((view, i) => ({view, i}))
-    .sort((a, b) => badness(b.view) - badness(a.view) || Number(b.view.check.critical) - Number(a.view.check.critical) || b.view.check.weight - a.view.check.weight || a.i - b.i)
+    .sort((a, b) => badness(b.view) - badness(a.view) || Number(b.view.check?.critical ?? false) - Number(a.view.check?.critical ?? false) || (b.view.check?.weight ?? 0) - (a.view.check?.weight ?? 0) || a.i - b.i)
     .map(({view}) => view);
 }
 
@@ -36,12 +44,12 @@ export function backSince(decisions: readonly Decision[]): number | undefined {
 }
 
 /** The unit of what a check measures: as the server says, else of those whose unit is known by how they count. */
-export function unitOf(check: Check, judgement?: Judgement): string {
-  const said = (judgement as {unit?: string} | undefined)?.unit || (check as {unit?: string}).unit;
+export function unitOf(check: Check | undefined, judgement?: Judgement): string {
+  const said = (judgement as {unit?: string} | undefined)?.unit || (check as {unit?: string} | undefined)?.unit;
   if (said !== undefined && said !== "") {
     return said;
   }
-  return check.bad !== "" && check.total !== "" ? "ratio" : "";
+  return check !== undefined && check.bad !== "" && check.total !== "" ? "ratio" : "";
 }
 
 /** The marks of all charts: what was decided, but for going on as before. */
@@ -85,7 +93,7 @@ function judgementsOf(name: string, course: readonly Assessment[]): Point[] {
   return all;
 }
 
-function valuesOf(check: Check, all: readonly Point[], unit: string, names: {candidate: string; restored: string}, backAt: number | undefined): Drawn | undefined {
+function valuesOf(check: Check | undefined, all: readonly Point[], unit: string, names: {candidate: string; restored: string}, backAt: number | undefined): Drawn | undefined {
   if (all.every(({j}) => j.value === undefined && j.baseline === undefined)) {
     return undefined;
   }
@@ -111,23 +119,22 @@ function valuesOf(check: Check, all: readonly Point[], unit: string, names: {can
 }
 
 // The interval is that of a ratio to the baseline where events are counted, and that of a distance from it elsewhere.
-function edge(check: Check, j: Judgement, end: number | undefined): number | undefined {
+function edge(check: Check | undefined, j: Judgement, end: number | undefined): number | undefined {
   if (end === undefined || j.baseline === undefined) {
     return undefined;
   }
-  return check.compare === "COMPARISON_SEQUENTIAL" && check.histogram === "" ? j.baseline * end : j.baseline + end;
+  return check?.compare === "COMPARISON_SEQUENTIAL" && check.histogram === "" ? Math.min(1, j.baseline * end) : j.baseline + end;
 }
 
 function evidenceOf(all: readonly Point[]): Drawn | undefined {
-  const judged = all.filter(({j}) => j.logE !== undefined);
-  const limit = judged.findLast(({j}) => j.logLimit !== undefined)?.j.logLimit;
-  if (judged.length === 0) {
+  const limit = all.findLast(({j}) => j.logLimit !== undefined)?.j.logLimit;
+  if (all.every(({j}) => j.logE === undefined)) {
     return undefined;
   }
   return {
-    times: judged.map(({at}) => at),
+    times: all.map(({at}) => at), // all of them, so that it lies below the values of the same time
     unit: "odds",
-    lines: [{name: "evidence against it", values: judged.map(({j}) => j.logE! / Math.LN10), tone: "info"}],
+    lines: [{name: "evidence against it", values: all.map(({j}) => (j.logE === undefined ? null : j.logE / Math.LN10)), tone: "info"}],
     ...(limit === undefined ? {} : {limits: [{name: "decides", value: limit / Math.LN10, tone: "bad" as const}]}),
   };
 }

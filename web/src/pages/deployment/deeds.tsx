@@ -33,7 +33,7 @@ export function Deeds({deployment}: {deployment: Deployment}) {
     <>
       <Group gap="xs" role="group" aria-label="What you can do">
         {permits.map((one) => (
-          <Permitted key={one.action} by={{allowed: one.allowed, whyNot: sentence(one.whyNot)}} variant={looks[one.action].main ? "filled" : "default"} color={looks[one.action].bad ? "red" : "blue"} leftSection={<Icon name={looks[one.action].icon} />} onClick={() => open(one.action)}>
+          <Permitted key={one.action} by={{allowed: one.allowed, whyNot: sentence(one.whyNot)}} {...look(one.action, deployment)} leftSection={<Icon name={looks[one.action].icon} />} onClick={() => open(one.action)}>
             {actionWord[one.action]}
           </Permitted>
         ))}
@@ -77,14 +77,21 @@ export function offered(deployment: Deployment): Permit[] {
 
 const keys: Partial<Record<Action, string>> = {ACTION_PROMOTE: "p", ACTION_HOLD: "h", ACTION_RESUME: "u", ACTION_ROLL_BACK: "b", ACTION_CANCEL: "c", ACTION_APPROVE: "y", ACTION_REJECT: "n"};
 
-const looks: Record<Action, {icon: IconName; bad?: boolean; main?: boolean}> = {
+// A rollback stands out where there is reason for one.
+function look(action: Action, {status}: Deployment): {variant: string; color: string} {
+  const sick = status?.health === "HEALTH_UNHEALTHY" || status?.health === "HEALTH_DEGRADED";
+  const main = action === "ACTION_APPROVE" || (action === "ACTION_ROLL_BACK" && sick);
+  return {variant: main ? "filled" : "default", color: action === "ACTION_ROLL_BACK" ? "red" : "blue"};
+}
+
+const looks: Record<Action, {icon: IconName}> = {
   ACTION_UNSPECIFIED: {icon: "unknown"},
   ACTION_PROMOTE: {icon: "up"},
   ACTION_HOLD: {icon: "hold"},
   ACTION_RESUME: {icon: "rocket"},
-  ACTION_ROLL_BACK: {icon: "back", bad: true, main: true},
+  ACTION_ROLL_BACK: {icon: "back"},
   ACTION_CANCEL: {icon: "stop"},
-  ACTION_APPROVE: {icon: "good", main: true},
+  ACTION_APPROVE: {icon: "good"},
   ACTION_REJECT: {icon: "bad"},
 };
 

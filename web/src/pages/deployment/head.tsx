@@ -28,7 +28,7 @@ export function Head({deployment}: {deployment: Deployment}) {
         {status !== undefined && <StateBadge state={status.state} />}
         {status !== undefined && <HealthBadge health={status.health} score={status.score} />}
       </Group>
-      <Group gap="md" mb="sm" className="quiet">
+      <Group gap="0 1rem" mb="sm" className="quiet">
         <span>
           <Anchor component={Link} href={to.service(service)} underline="always">
             {service}

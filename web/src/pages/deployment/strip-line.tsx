@@ -49,7 +49,7 @@ function Stay({station: {entered, left, how}}: {station: Station}) {
 
 function Decided({deployment, station}: {deployment: Deployment; station: Station}) {
   return (
-    <div className={classes.decided} aria-live="off">
+    <div className={classes.decided}>
       <Text fw={650}>
         {station.title} <span className="quiet">({station.about})</span>
       </Text>

@@ -20,8 +20,8 @@ export const howWord: Record<Station["how"], {word: string; tone: Tone}> = {
   done: {word: "done", tone: "good"},
   now: {word: "now", tone: "info"},
   ahead: {word: "to come", tone: "unknown"},
-  never: {word: "not reached", tone: "unknown"},
-  bad: {word: "turned bad", tone: "bad"},
+  never: {word: "not run", tone: "unknown"},
+  bad: {word: "bad", tone: "bad"},
 };
 
 /** The stations in order, and which one the deployment is at. */

@@ -88,6 +88,11 @@ export function useDecisions(id: string): Asked<readonly Decision[]> {
   );
 }
 
+/** Asks once for a list or a thing that belongs to a deployment. */
+export function usePart<T>(id: string, name: string, ask: (signal: AbortSignal) => Promise<{data?: T}>, every?: number): Asked<T> {
+  return useAsk(`deployment/${id}/${name}`, (signal) => answer(ask(signal)), {every});
+}
+
 /** Two courses as one, oldest first; of two at the same time that of the second counts. */
 export function joined(one: readonly Assessment[], other: readonly Assessment[]): readonly Assessment[] {
   if (other.length === 0) {
@@ -132,9 +137,4 @@ function at(a: Assessment): number {
 
 function iso(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-/** Asks once for a list or a thing that belongs to a deployment. */
-export function usePart<T>(id: string, name: string, ask: (signal: AbortSignal) => Promise<{data?: T}>, every?: number): Asked<T> {
-  return useAsk(`deployment/${id}/${name}`, (signal) => answer(ask(signal)), {every});
 }
