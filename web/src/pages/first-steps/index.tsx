@@ -5,7 +5,6 @@ import {useAsk} from "../../ask/ask";
 import {State} from "../../ask/state";
 import {count} from "../../figures/words";
 import {Icon} from "../../frame/icon";
-import {useLive} from "../../live/deployments";
 import {Demo} from "./demo";
 import classes from "./first-steps.module.css";
 
@@ -14,7 +13,6 @@ type Setup = Schemas["adg.v1.Setup"];
 export default function FirstSteps() {
   // A step is done elsewhere, most often in a terminal beside this page: it is asked for again all the time.
   const setup = useAsk("setup", (signal) => answer(api.GET("/v1/system/setup", {signal})), {every: 5_000});
-  useLive(); // a deployment that begins is the last of the steps
   return (
     <>
       <Title order={1} mb="md">
