@@ -27,7 +27,7 @@ func TestDashboard(t *testing.T) {
 	}
 	story := exec.CommandContext(t.Context(), filepath.Join("node_modules", ".bin", "vitest"), "run", "--config", "vitest.e2e.config.ts")
 	story.Dir = dashboard(t)
-	story.Env = append(os.Environ(), "ADG_BINARY="+adg, "ADG_CHROMIUM="+browser, "ADG_MANY="+many(t, 10_000))
+	story.Env = append(os.Environ(), "ADG_BINARY="+adg, "ADG_CHROMIUM="+browser, "ADG_MANY="+many(t, 10_000), "ADG_PAST="+past(t))
 	if out, err := story.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

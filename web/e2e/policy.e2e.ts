@@ -239,7 +239,7 @@ describe("saving", () => {
 
   test("what somebody else saved meanwhile is not overwritten", async () => {
     const before = await newest();
-    const page = await opened();
+    const page = await opened({allow: [/409/]});
     await retype(page, "history: 30s", "history: 40s");
     await page.getByText("It can be saved").waitFor();
     await page.getByRole("button", {name: "Save …"}).click();

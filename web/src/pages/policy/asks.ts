@@ -1,5 +1,5 @@
 // What the pages of policies ask the server.
-import {type Schemas, answer, all, api, isNotFound} from "../../ask/api";
+import {type Schemas, answer, all, api} from "../../ask/api";
 import {useAsk} from "../../ask/ask";
 import {type Schema} from "./complete";
 
@@ -48,27 +48,23 @@ export function useDraftDiff(place: Place, fromVersion: string | undefined, toTe
   return useAsk(key, (signal) => answer(api.POST("/v1/policies/{service}/{environment}:diff", {params: {path: {...place}}, body: {fromVersion, toText}, signal})));
 }
 
+/** The number of the version that is in force: the newest that does not guard less, or that somebody approved. */
+export function inForceOf(versions: readonly Pick<Version, "version" | "weakens" | "approver">[]): string | undefined {
+  return versions.find((version) => version.weakens.length === 0 || version.approver !== "")?.version;
+}
+
 // Private
 
 async function known(place: Place, signal: AbortSignal): Promise<Known> {
   const path = {...place};
-  let versions: Version[];
-  try {
-    versions = await all((pageToken) => api.GET("/v1/policies/{service}/{environment}/versions", {params: {path, query: {pageSize: 1000, pageToken}}, signal}), (page) => page.versions);
-  } catch (error) {
-    if (isNotFound(error)) {
-      return {versions: [], newest: undefined, inForce: undefined};
-    }
-    throw error;
+  const query = {services: [place.service], environments: [place.environment]};
+  const [row] = (await answer(api.GET("/v1/policies", {params: {query}, signal}))).policies;
+  if (row === undefined) {
+    return {versions: [], newest: undefined, inForce: undefined};
   }
-  const get = (version: string | undefined) => answer(api.GET("/v1/policies/{service}/{environment}", {params: {path, query: {version}}, signal}));
-  const [newest, force] = await Promise.all([get(versions[0]?.version), get(undefined).catch(ifNone)]);
-  return {versions, newest, inForce: force?.version};
-}
-
-// A policy whose only version waits for its approval has none in force.
-function ifNone(error: unknown): undefined {
-  if (!isNotFound(error)) {
-    throw error;
-  }
+  const [newest, versions] = await Promise.all([
+    answer(api.GET("/v1/policies/{service}/{environment}", {params: {path, query: {version: row.version}}, signal})),
+    all((pageToken) => api.GET("/v1/policies/{service}/{environment}/versions", {params: {path, query: {pageSize: 1000, pageToken}}, signal}), (page) => page.versions),
+  ]);
+  return {versions, newest, inForce: inForceOf(versions)};
 }

@@ -71,7 +71,7 @@ export default function Editor({label, hint, text, change, problems, schema, rea
 type Latest = {readonly current: {change: (text: string) => void; schema: Schema | undefined}};
 
 function may(readOnly: boolean): Extension {
-  return readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({tabindex: "0"})] : [];
+  return readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : [];
 }
 
 function extensions(label: string, hint: string, latest: Latest): Extension {
@@ -93,7 +93,7 @@ function extensions(label: string, hint: string, latest: Latest): Extension {
     look,
     keymap.of([{key: "Tab", run: acceptCompletion}, ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({"aria-label": label, "aria-describedby": hint, spellcheck: "false", autocorrect: "off", autocapitalize: "off"}),
+    EditorView.contentAttributes.of({tabindex: "0", "aria-label": label, "aria-describedby": hint, spellcheck: "false", autocorrect: "off", autocapitalize: "off"}),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) {
         latest.current.change(update.state.doc.toString());

@@ -127,7 +127,6 @@ function Head({place, known: {versions, inForce}}: {place: Place; known: Known})
     <Stack gap="xs">
       <Text className="wrap">
         {versions.length === 0 && "There is no policy yet: this is the least that guards. Deployments need one that is saved."}
-        {versions.length > 0 && force === undefined && "No version is in force yet, so nothing can be deployed."}
         {force !== undefined && (
           <>
             Version {force.version} is in force, since <Time at={force.createTime} both />, by {force.author}

@@ -71,7 +71,7 @@ function Check({check: {check, judgement, measurements}}: {check: Schemas["adg.v
   return (
     <section className={classes.check} aria-label={`Check ${check}`}>
       <Group gap="xs" mb={4}>
-        <Title order={3} size="h4">
+        <Title order={2} size="h4">
           {check}
         </Title>
         {judgement !== undefined && <VerdictBadge verdict={judgement.verdict} />}
@@ -130,7 +130,7 @@ function WayBack({plan}: {plan: Schemas["adg.v1.RollbackPlan"]}) {
   return (
     <section className={classes.check} aria-label="The way back">
       <Group gap="xs" mb={4}>
-        <Title order={3} size="h4">
+        <Title order={2} size="h4">
           The way back
         </Title>
         <Badge tone={!plan.possible ? "bad" : plan.obstacles.length > 0 ? "warn" : "good"}>{plan.possible ? (plan.automatic ? "ADG may go it alone" : "A person decides") : "There is none now"}</Badge>

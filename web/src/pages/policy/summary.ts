@@ -1,6 +1,6 @@
 // What a policy does, in sentences: whoever reads them need not know the file's fields.
 import {type Schemas} from "../../ask/api";
-import {digits, percent, seconds, span} from "../../figures/words";
+import {digits, seconds, span} from "../../figures/words";
 import {type Policy} from "./asks";
 
 /** What the policy does with a release, from its first step to the way back. */
@@ -41,9 +41,9 @@ function checks(policy: Policy): string {
   if (policy.checks.length === 0) {
     return "Nothing is measured, so nothing is known of a release.";
   }
-  const alone = critical.length === 0 ? "" : `${listed(critical)} ${critical.length === 1 ? "makes" : "make"} it unhealthy alone`;
+  const alone = critical.length === 0 ? "" : `The ${critical.length === 1 ? "check" : "checks"} ${listed(critical)} can make it unhealthy alone`;
   const counted = others.length === 0 ? "" : `${listed(others)} ${others.length === 1 ? "counts" : "count"} towards its score`;
-  return `${capital([alone, counted].filter((part) => part !== "").join("; "))}.`;
+  return `${[alone, counted].filter((part) => part !== "").join("; ")}.`;
 }
 
 function rules({rollback}: Policy): string[] {
@@ -82,9 +82,6 @@ function humans(policy: Policy): string[] {
   if (warn !== "") {
     all.push(`With a predicted ${warn} people are warned.`);
   }
-  if (policy.alpha > 0 && policy.checks.some((check) => check.compare === "COMPARISON_SEQUENTIAL")) {
-    all.push(`At most ${percent(policy.alpha)} of the releases that are no worse are called worse by checks that compare counts.`);
-  }
   if (policy.deadline !== undefined) {
     all.push(`After ${lasting(policy.deadline)} ${deadlines[policy.atDeadline]}.`);
   }
@@ -97,7 +94,3 @@ const deadlines: Record<Schemas["adg.v1.AtDeadline"], string> = {
   AT_DEADLINE_KEEP: "a deployment that has not ended stays as it is",
   AT_DEADLINE_PAGE: "a deployment that has not ended stays as it is, and a person is called",
 };
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}

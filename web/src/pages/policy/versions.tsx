@@ -57,7 +57,7 @@ export function Versions({place, known, draft}: VersionsProps) {
       </div>
       {versions.length > 1 && (
         <section aria-label="Compare versions">
-          <Title order={3} size="h4" mb="xs">
+          <Title order={2} size="h4" mb="xs">
             Compare
           </Title>
           <Group gap="sm" mb="sm">
