@@ -1,1 +1,0 @@
-import{o as e,r as t}from"./state-DrAYNuBs.js";import{t as n}from"./jsx-runtime-Wy9s6hX0.js";var r=n();function i(){return(0,r.jsxs)(r.Fragment,{children:[(0,r.jsx)(e,{order:1,mb:`md`,children:`Predictions`}),(0,r.jsx)(t,{what:`predictions`})]})}export{i as default};
