@@ -1,4 +1,5 @@
 import {expect, inject, test} from "vitest";
+import {Server} from "./server";
 import {api, look, world} from "./world";
 
 const {open} = world();
@@ -28,3 +29,18 @@ test("who may not change settings is told so, and who could let him", async () =
   await page.getByRole("alert").getByText("You may not see what is left to do.").waitFor();
   await look(page, "first-steps-forbidden");
 });
+
+test("on a server with nothing in it the first thing to do is said first, and no demo is promised that it has not", async () => {
+  const server = await Server.empty();
+  try {
+    const page = await open("/", {served: server.served});
+    await page.getByRole("link", {name: "the first steps"}).click();
+    const next = page.getByRole("listitem").filter({hasText: "This is next."});
+    await next.getByText("Register where measurements come from").waitFor();
+    expect(await page.getByRole("button", {name: "Start the demo"}).count()).toBe(0);
+    await look(page, "first-steps-empty");
+    await page.close();
+  } finally {
+    await server.stop();
+  }
+}, 120_000);

@@ -105,6 +105,7 @@ function Navigation({path, leave}: {path: string; leave: () => void}) {
           aria-current={here === place ? "page" : undefined}
           onClick={leave}
           className={classes.place}
+          classNames={{description: classes.why}}
         />
       );
     });
