@@ -256,6 +256,7 @@ test("who may only look sees every button, disabled, and why", {timeout: long}, 
   await page.getByRole("button", {name: "Approve"}).click({force: true});
   expect(await page.getByRole("dialog").count()).toBe(0);
   await approve.blur();
+  await page.mouse.move(0, 0); // what is pointed at says why, too
   await page.getByRole("tooltip").waitFor({state: "detached"});
   await look(page, "deployment-viewer");
   await connect({url: server.served.url, token: server.served.token}).POST("/v1/deployments/{id}:cancel", {params: {path: {id}}, body: {reason: "seen"}});

@@ -38,6 +38,11 @@ test("the interval of a ratio is drawn around the baseline in the check's own un
   expect(chartsOf(view(errors), course, names, undefined).values?.band).toMatchObject({low: [0.04], high: [0.1]});
 });
 
+test("a share whose upper end is not known yet may be all of it", () => {
+  const course = [assessment(1, [judgement("errors", {value: 0.5, baseline: 0.02, low: 2})])];
+  expect(chartsOf(view(errors), course, names, undefined).values?.band).toMatchObject({low: [0.04], high: [1]});
+});
+
 test("the interval of a shift is a distance from the baseline, and one without an end is not drawn", () => {
   const course = [assessment(1, [judgement("latency", {value: 0.5, baseline: 0.25, low: 0.125, high: 0.5})]), assessment(2, [judgement("latency", {value: 0.5, baseline: 0.25, low: 0.125})])];
   expect(chartsOf(view(latency), course, names, undefined).values?.band).toMatchObject({low: [0.375, null], high: [0.75, null]});

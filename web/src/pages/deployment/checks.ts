@@ -102,8 +102,8 @@ function valuesOf(check: Check | undefined, all: readonly Point[], unit: string,
     const values = all.map((p) => pick(p) ?? null);
     return values.every((value) => value === null) ? [] : [{name, values, ...more}];
   };
-  const low = all.map(({j}) => edge(check, j, j.low) ?? null);
-  const high = all.map(({j}) => edge(check, j, j.high) ?? null);
+  const low = all.map(({j}) => edge(check, j, j.low, j.high, 0) ?? null);
+  const high = all.map(({j}) => edge(check, j, j.high, j.low, 1) ?? null);
   const banded = low.some((value, i) => value !== null && high[i] !== null);
   return {
     times: all.map(({at}) => at),
@@ -118,12 +118,16 @@ function valuesOf(check: Check | undefined, all: readonly Point[], unit: string,
   };
 }
 
-// The interval is that of a ratio to the baseline where events are counted, and that of a distance from it elsewhere.
-function edge(check: Check | undefined, j: Judgement, end: number | undefined): number | undefined {
-  if (end === undefined || j.baseline === undefined) {
+// The interval is that of a ratio to the baseline where events are counted, and that of a distance from it elsewhere. A
+// share whose one end is not known yet goes as far as shares do.
+function edge(check: Check | undefined, j: Judgement, end: number | undefined, other: number | undefined, furthest: number): number | undefined {
+  if (j.baseline === undefined || (end === undefined && other === undefined)) {
     return undefined;
   }
-  return check?.compare === "COMPARISON_SEQUENTIAL" && check.histogram === "" ? Math.min(1, j.baseline * end) : j.baseline + end;
+  if (check?.compare === "COMPARISON_SEQUENTIAL" && check.histogram === "") {
+    return end === undefined ? furthest : Math.min(1, j.baseline * end);
+  }
+  return end === undefined ? undefined : j.baseline + end;
 }
 
 function evidenceOf(all: readonly Point[]): Drawn | undefined {

@@ -1,5 +1,6 @@
 // How a deployment stands, in the words that one needs first, and the buttons.
 import {Anchor, Group, Stack, Text, Title} from "@mantine/core";
+import {useEffect} from "react";
 import {HealthBadge, StateBadge} from "../../figures/badge";
 import {percent} from "../../figures/words";
 import {Icon} from "../../frame/icon";
@@ -15,6 +16,10 @@ export function Head({deployment}: {deployment: Deployment}) {
   const {release, lastGood, environment, status} = deployment;
   const service = release?.service ?? "";
   const ended = hasEnded(deployment);
+  const title = `${service} ${release?.version ?? ""} in ${environment} – ADG`;
+  useEffect(() => {
+    document.title = title; // whoever has several open finds it again
+  }, [title]);
   return (
     <section className="card" aria-labelledby="deployment">
       <Group gap="xs" mb={4}>
