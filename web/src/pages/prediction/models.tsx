@@ -55,7 +55,7 @@ export function Train() {
     },
   );
   return (
-    <>
+    <Stack gap={4} align="flex-end">
       <Permitted
         by={by}
         onClick={() => {
@@ -81,7 +81,7 @@ export function Train() {
           </div>
         )}
       </Because>
-    </>
+    </Stack>
   );
 }
 
@@ -104,7 +104,7 @@ function One({model}: {model: Model}) {
         </Text>
       </Group>
       <Text size="sm" className="wrap">
-        {model.standing}. Learned from {count(Number(model.outcomes), "outcome")}, {count(Number(model.failed), "failure")} among them
+        {capital(model.standing)}. Learned from {count(Number(model.outcomes), "outcome")}, {count(Number(model.failed), "failure")} among them
         {score?.logLoss === undefined ? "" : `; log-loss ${digits(score.logLoss)} nats, ${digits(Math.abs(model.gain))} ${model.gain >= 0 ? "less" : "more"} than the base rate`}
         {score?.auc === undefined ? "" : `; order ${digits(score.auc)}`}.
       </Text>
@@ -119,6 +119,10 @@ function One({model}: {model: Model}) {
       <Pin model={model} />
     </div>
   );
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function Pin({model}: {model: Model}) {
