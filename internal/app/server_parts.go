@@ -94,7 +94,9 @@ func (s *server) prepare() (err error) {
 func (s *server) committed(d adg.Deployment, t adg.Tick) {
 	s.metrics.Committed(d, t)
 	s.patrol.Ticked(d)
-	s.dog.Ticked(d, time.Now()) //nolint:forbidigo // the watchdog goes by this process's clock
+	now := time.Now() //nolint:forbidigo // it is about this process
+	s.late.committed(t, now)
+	s.dog.Ticked(d, now) //nolint:forbidigo // the watchdog goes by this process's clock
 	if !t.Decision.Changed() {
 		return
 	}

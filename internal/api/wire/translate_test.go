@@ -109,6 +109,7 @@ var translations = []translation{
 	translates("DiffPolicyResponse", wire.Difference),
 	translates("BacktestCase", wire.BacktestCase, func(c *backtest.Case) { c.Was = "rolled back" }),
 	translates("BacktestSummary", wire.BacktestSummary),
+	translates("Replica", wire.Replica),
 	translates("Identity", wire.Identity),
 	translates("User", wire.User),
 	translates("Token", wire.Token),

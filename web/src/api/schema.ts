@@ -1498,6 +1498,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/system/replicas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListReplicas lists the servers that share the store, by their names, with how they are. One that was not seen for a
+         *     while is left out.
+         */
+        get: operations["SystemService_ListReplicas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/system/settings": {
         parameters: {
             query?: never;
@@ -3171,6 +3191,18 @@ export interface components {
             nextPageToken: string;
             /** @description The releases. */
             releases: components["schemas"]["adg.v1.ReleaseRecord"][];
+        };
+        /** @description ListReplicasResponse is a page of replicas. */
+        "adg.v1.ListReplicasResponse": {
+            /** @description For the next page; empty: there is none. */
+            nextPageToken: string;
+            /** @description The replicas. */
+            replicas: components["schemas"]["adg.v1.Replica"][];
+            /**
+             * Format: date-time
+             * @description The store's time.
+             */
+            time?: string;
         };
         /** @description ListRoleBindingsResponse is a page of role bindings. */
         "adg.v1.ListRoleBindingsResponse": {
@@ -8023,6 +8055,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["adg.v1.SystemHealth"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    SystemService_ListReplicas: {
+        parameters: {
+            query?: {
+                /** @description At most 1,000; 0: 100. */
+                pageSize?: number;
+                /** @description The next_page_token of the page before; empty: the first page. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ListReplicasResponse is a page of replicas. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["adg.v1.ListReplicasResponse"];
                 };
             };
             default: components["responses"]["Error"];
