@@ -81,8 +81,8 @@ func dashboard(t *testing.T) string {
 	return dir
 }
 
-// many is the folder of a server with so many deployments that have not ended. They are put into its database: none of
-// them is due before the test is over.
+// many is the folder of a server with so many deployments that have not ended. They are put into its database,
+// and another replica has them all, so that they stay as they are.
 func many(t *testing.T, deployments int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -102,6 +102,7 @@ func many(t *testing.T, deployments int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const leased = 24 * time.Hour
 	now := time.Now()
 	for i := range deployments {
 		d := oneOf(i, now)
@@ -114,8 +115,8 @@ func many(t *testing.T, deployments int) string {
 			t.Fatal(err)
 		}
 		for statement, values := range map[string][]any{
-			"INSERT INTO deployments (n, id, service, environment, version, state, live, due) VALUES (?, ?, ?, ?, 1, ?, 1, ?)": {
-				i + 1, d.ID, d.Spec.Policy.Service, d.Spec.Policy.Environment, d.Status.State.String(), now.Add(24 * time.Hour).UnixNano(),
+			"INSERT INTO deployments (n, id, service, environment, version, state, live, due, owner, until, ttl) VALUES (?, ?, ?, ?, 1, ?, 1, 0, 'another', ?, ?)": {
+				i + 1, d.ID, d.Spec.Policy.Service, d.Spec.Policy.Environment, d.Status.State.String(), now.Add(leased).UnixNano(), leased,
 			},
 			"INSERT INTO specs (deployment, spec) VALUES (?, ?)":       {i + 1, spec},
 			"INSERT INTO statuses (deployment, status) VALUES (?, ?)": {i + 1, status},

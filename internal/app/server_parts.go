@@ -149,7 +149,7 @@ func (s *server) door() (*api.API, error) {
 	o := api.Options{
 		Control: s.control, World: s.world, Directory: s.directory, Devices: device.New(s.store), Providers: s.providers, Store: s.store, Metrics: s.metrics, Log: s.log, Version: s.app.version,
 		BaseURL: s.set.BaseURL, Local: s.set.Login.Local, Secure: !s.set.InsecureHTTP, Proxies: s.proxies,
-		Rate: s.rate, Logins: serve.NewRate(float64(l.Logins)/60, l.Logins), Body: int64(l.Body), Request: l.Request, Watchers: l.Watchers,
+		Rate: s.rate, Logins: serve.NewRate(float64(l.Logins)/60, l.Logins), Body: int64(l.Body), Request: l.Request, Watchers: l.Watchers, PerCaller: l.PerCaller,
 	}
 	if s.demo != nil {
 		o.Demo = s.demo
@@ -158,7 +158,11 @@ func (s *server) door() (*api.API, error) {
 }
 
 func (s *server) listen(ctx context.Context) (*serve.Server, error) {
-	o := serve.Options{Listen: s.set.Listen, Drain: s.set.Drain, Log: s.log}
+	l := s.set.Limits
+	o := serve.Options{
+		Listen: s.set.Listen, Drain: s.set.Drain, Log: s.log,
+		Connections: l.Connections, PerNetwork: l.PerAddress, Proxies: s.proxies, Reading: l.Reading,
+	}
 	if s.set.TLS != nil {
 		secure, err := s.set.TLS.Config(s.log)
 		if err != nil {

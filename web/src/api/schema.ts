@@ -2019,6 +2019,8 @@ export interface components {
             source: string;
             /** @description Selector of the counter of all events. */
             total: string;
+            /** @description What its values are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said. */
+            unit: string;
             /** @description Condition of a warning, as in the policy: "> baseline + 10%". */
             warn: string;
             /**
@@ -2970,6 +2972,8 @@ export interface components {
              * @description When the judgement was made.
              */
             time?: string;
+            /** @description What value, baseline and limit are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said. */
+            unit: string;
             /**
              * Format: double
              * @description The candidate's value, in the check's own unit.
@@ -3593,6 +3597,8 @@ export interface components {
         };
         /** @description PolicyVersion is a policy as it was written at one time. Versions are never changed. */
         "adg.v1.PolicyVersion": {
+            /** @description Whether it waits for an approval and the caller may give it. */
+            readonly approvable: boolean;
             /** @description Who approved that it weakens the guard; empty where it does not. */
             approver: string;
             /** @description Who put it. */
@@ -3627,6 +3633,8 @@ export interface components {
             warnings: components["schemas"]["adg.v1.PolicyProblem"][];
             /** @description What it weakens, in words. */
             weakens: string[];
+            /** @description Why the caller may not, as a sentence; empty where he may. */
+            readonly whyNot: string;
         };
         /** @description PollDeviceLoginResponse is where it stands. */
         "adg.v1.PollDeviceLoginResponse": {
@@ -3813,6 +3821,8 @@ export interface components {
              * @description When the hold expires; not set: a human has to lift it.
              */
             untilTime?: string;
+            /** @description Version of the release on hold; empty: nothing is known of it but its identity. */
+            readonly version: string;
         };
         /** @description ReleaseRecord is a release's standing in one environment. */
         "adg.v1.ReleaseRecord": {

@@ -43,6 +43,21 @@ test("an answer is asked for once for all who want it, and again after its time"
   expect(ask).toHaveBeenCalledTimes(2);
 });
 
+test("who comes a moment later gets the answer that there is, and who comes much later a new one", async () => {
+  const ask = vi.fn().mockResolvedValueOnce(["one"]).mockResolvedValue(["two"]);
+  await shown(ask);
+  await act(() => vi.advanceTimersByTimeAsync(1900));
+  await shown(ask);
+  expect(ask).toHaveBeenCalledTimes(1);
+  expect(screen.getAllByText("one")).toHaveLength(2);
+  await act(() => vi.advanceTimersByTimeAsync(200));
+  await shown(ask);
+  expect(ask).toHaveBeenCalledTimes(2);
+  expect(screen.getAllByText("two")).toHaveLength(3);
+  await act(() => vi.advanceTimersByTimeAsync(10_000));
+  expect(ask).toHaveBeenCalledTimes(3); // all of them together
+});
+
 test("while it is loading, that is said; nothing is said to be nothing", async () => {
   let answer: (names: string[]) => void = () => undefined;
   await shown(() => new Promise((resolve) => (answer = resolve)));

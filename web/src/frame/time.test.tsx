@@ -29,7 +29,9 @@ test("people choose how times are shown, and the other way is in the title", () 
   expect(shown.getAttribute("title")).toBe("2026-03-04 05:06:07 UTC");
   act(() => manner.set("absolute"));
   expect(shown.textContent).toBe("05:06:07");
-  act(() => vi.advanceTimersByTime(2000));
+  act(() => {
+    vi.advanceTimersByTime(2000);
+  });
   expect(shown.getAttribute("title")).toBe("7 s ago");
   vi.useRealTimers();
 });

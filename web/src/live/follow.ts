@@ -28,7 +28,8 @@ const unseen = 60_000;
 
 /** Follows; tryNow tries at once when the stream is lost. */
 export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void; end: () => void} {
-  let ended = false;
+  let ended = false; // nobody wants it any more
+  let over = false; // there is nothing more to tell, or not to us
   let wait = soonest;
   let lost: number | undefined; // since when
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -70,10 +71,12 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
     }
     open = undefined;
     if (error === undefined && f.ends === true && !mine.signal.aborted) {
+      over = true;
       say("ended");
       return;
     }
     if (error instanceof ApiError && [400, 403, 404].includes(error.status)) {
+      over = true;
       say("refused", {error});
       return;
     }
@@ -96,7 +99,7 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
         open = undefined;
         mine?.abort();
       }, unseen);
-    } else if (open === undefined) {
+    } else if (open === undefined && !over) {
       wait = soonest;
       void begin();
     }
@@ -106,6 +109,7 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
   void begin();
   return {
     tryNow: () => {
+      over = false;
       wait = soonest;
       void begin();
     },

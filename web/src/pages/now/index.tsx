@@ -4,7 +4,7 @@ import {useDeferredValue, useMemo} from "react";
 import {isForbidden} from "../../ask/api";
 import {Empty, Failed, Loading} from "../../ask/state";
 import {useAnywhere, useMe} from "../../ask/permission";
-import {count} from "../../figures/words";
+import {count, whole} from "../../figures/words";
 import {Link, useQuery} from "../../frame/router";
 import {type Row, useLive} from "../../live/deployments";
 import {Choose} from "./choose";
@@ -50,7 +50,7 @@ function Sum({rows, complete}: {rows: ReadonlyMap<string, Row>; complete: boolea
       [of("HEALTH_HEALTHY"), "healthy"],
     ] as const;
     const running = `${count(all.length, "deployment")} running`;
-    const told = parts.filter(([n]) => n > 0).map(([n, word]) => `${n} ${n === 1 ? word.replace("need a", "needs a") : word}`);
+    const told = parts.filter(([n]) => n > 0).map(([n, word]) => `${whole(n)} ${n === 1 ? word.replace("need a", "needs a") : word}`);
     return told.length === 0 ? running : `${running}: ${told.join(", ")}`;
   }, [rows]);
   const bad = useMemo(() => [...rows.values()].some(isBad), [rows]);

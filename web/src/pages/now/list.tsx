@@ -2,7 +2,7 @@
 import {Text} from "@mantine/core";
 import {useWindowVirtualizer} from "@tanstack/react-virtual";
 import {useCallback, useEffect, useLayoutEffect, useRef, useState} from "react";
-import {count} from "../../figures/words";
+import {count, whole} from "../../figures/words";
 import {useKeys} from "../../frame/keys";
 import {go} from "../../frame/router";
 import {to} from "../../places";
@@ -86,7 +86,7 @@ function GroupHead({name, rows, bad}: {name: string; rows: number; bad: number})
       </Text>{" "}
       <span className="quiet">
         {count(rows, "deployment")}
-        {bad > 0 && `, ${bad} in trouble`}
+        {bad > 0 && `, ${whole(bad)} in trouble`}
       </span>
     </div>
   );

@@ -1,13 +1,8 @@
-import {Title} from "@mantine/core";
-import {Loading} from "../../ask/state";
+import {useParams} from "../../frame/router";
+import {One} from "./one";
+import {Services} from "./services";
 
 export default function Page() {
-  return (
-    <>
-      <Title order={1} mb="md">
-        Services
-      </Title>
-      <Loading what="services" />
-    </>
-  );
+  const {service} = useParams();
+  return service === undefined ? <Services /> : <One key={service} name={service} />;
 }

@@ -1,0 +1,52 @@
+import {beforeAll, expect, test} from "vitest";
+import {demoEnded} from "./ended";
+import {api, look, world} from "./world";
+
+const {open} = world();
+beforeAll(demoEnded);
+
+test("events are live: what happens now is in front at once", async () => {
+  const page = await open("/events");
+  await page.getByText("shop v3 in demo: rolled back: v2 is live and verified").waitFor();
+  await page.getByText("Live", {exact: true}).waitFor();
+  await look(page, "events");
+  const started = await api().POST("/v1/deployments", {body: {environment: "demo", release: {service: "shop", version: "v3"}, reason: "to see it here"}});
+  const first = page.getByRole("listitem").first();
+  await expect.poll(() => first.textContent(), {timeout: 20_000}).toContain("shop v3 in demo");
+  await expect.poll(async () => (await api().GET("/v1/deployments", {params: {query: {live: true}}})).data?.deployments.length, {timeout: 60_000}).toBe(0);
+  expect(started.data?.id).toBeTruthy();
+});
+
+test("filters stand in the address, and hold for what was and what comes", async () => {
+  const page = await open("/events?kind=rolled_back");
+  await page.getByText("rolled back: v2 is live").first().waitFor();
+  expect(await page.getByText("deployment started by").count()).toBe(0);
+  await page.getByLabel("Only what wakes people").check();
+  await page.getByText("Nothing has happened yet that is like that.").waitFor();
+  expect(new URL(page.url()).searchParams.get("urgent")).toBe("yes");
+});
+
+test("from a cursor on everything is shown that came after it, and nothing before", async () => {
+  const events = (await api().GET("/v1/events", {params: {query: {pageSize: 1000}}})).data?.events ?? [];
+  const [, second] = events;
+  const page = await open(`/events?after=${second!.cursor}`);
+  await page.getByText(`event ${events[2]!.cursor}`, {exact: true}).waitFor();
+  expect(await page.getByText(`event ${second!.cursor}`, {exact: true}).count()).toBe(0);
+  await page.getByText("Go on from here elsewhere").click();
+  await expect.poll(() => page.getByLabel("The same on the command line").inputValue()).toMatch(/adg events --follow --after \d+/);
+});
+
+test("whoever pauses misses nothing", async () => {
+  const page = await open("/events");
+  await page.getByText("Live", {exact: true}).waitFor();
+  await page.getByRole("button", {name: "Pause"}).click();
+  await page.getByText("Paused: what happens is shown when you go on").waitFor();
+  await page.getByRole("button", {name: "Go on"}).click();
+  await page.getByText("Live", {exact: true}).waitFor();
+});
+
+test("a delivery that was given up is listed with why, or it is said that there is none", async () => {
+  const page = await open("/events?part=dead");
+  await page.getByText("Every event was told to everybody who wanted to know, or is on its way.").waitFor();
+  await look(page, "events-dead");
+});

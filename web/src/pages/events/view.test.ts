@@ -1,0 +1,41 @@
+import {expect, test} from "vitest";
+import {type Event, afterOf, merged, streamQuery, wantedOf} from "./view";
+
+const event = (cursor: number) => ({cursor: String(cursor)}) as Event;
+const cursors = (events: readonly Event[]) => events.map((one) => Number(one.cursor));
+
+test("what came is in front of what was there, the newest first", () => {
+  expect(cursors(merged([event(3), event(1)], [event(5), event(9)], 10))).toEqual([9, 5, 3, 1]);
+});
+
+test("an event that comes again after an interruption is shown once", () => {
+  expect(cursors(merged([event(3), event(1)], [event(3), event(4), event(4)], 10))).toEqual([4, 3, 1]);
+});
+
+test("when nothing is new nothing is drawn again", () => {
+  const before = [event(3)];
+  expect(merged(before, [event(2), event(3)], 10)).toBe(before);
+});
+
+test("cursors are compared as numbers, however long they are", () => {
+  const long = {cursor: "9007199254740993"} as Event;
+  const before = {cursor: "9007199254740992"} as Event;
+  expect(merged([before], [long], 10)[0]).toBe(long);
+  expect(cursors(merged([event(9)], [event(10)], 10))).toEqual([10, 9]);
+});
+
+test("a page that is open for a day holds no more than so many", () => {
+  expect(merged([event(1)], Array.from({length: 50}, (_, i) => event(i + 2)), 20)).toHaveLength(20);
+});
+
+test("what stands in the address is asked for, of the list and of the stream", () => {
+  const wanted = wantedOf(new URLSearchParams("service=shop,cart&kind=rolled_back,nonsense&urgent=yes"));
+  expect(wanted).toMatchObject({services: ["shop", "cart"], kinds: ["FACT_KIND_ROLLED_BACK"], urgent: true});
+  expect(streamQuery(wanted, "7")).toEqual({after: "7", services: ["shop", "cart"], kinds: ["FACT_KIND_ROLLED_BACK"], urgent: true});
+});
+
+test("a cursor that is none is none", () => {
+  expect(afterOf(new URLSearchParams("after=12"))).toBe("12");
+  expect(afterOf(new URLSearchParams("after=-1"))).toBeUndefined();
+  expect(afterOf(new URLSearchParams(""))).toBeUndefined();
+});
