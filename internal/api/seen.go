@@ -99,7 +99,7 @@ func (a *API) drawn(ctx context.Context, found []adg.Deployment, was map[string]
 	rows, anew := make([]wire.Row, len(found)), []int{}
 	for i, d := range found {
 		rows[i] = a.ofTeam(d)
-		if before, known := was[d.ID]; rows[i].Summary.GetHeadline() != nil && !(known && rows[i].GoOn(before)) {
+		if before, known := was[d.ID]; rows[i].Summary.GetHeadline() != nil && (!known || !rows[i].GoOn(before)) {
 			anew = append(anew, i)
 		}
 	}
