@@ -56,14 +56,13 @@ async function opened(options: object = {}, query = ""): Promise<Page> {
   return page;
 }
 
-/** Puts another text in the place of one, as a person who types does. */
+/** Puts another text in the place of one, in the line that has it. */
 async function retype(page: Page, before: string, after: string): Promise<void> {
-  await editor(page).focus();
   const line = page.locator(".cm-line", {hasText: before}).first();
   await line.click();
-  await page.keyboard.press("Home");
-  await page.keyboard.press("Shift+End");
-  await page.keyboard.type((await line.innerText()).replace(before, after));
+  const text = await line.innerText();
+  await page.keyboard.press("Alt+l"); // the whole line, however often it is wrapped
+  await page.keyboard.insertText(`${text.replace(before, after)}\n`);
 }
 
 test("the list says which version is in force, and finds a service", async () => {
@@ -110,8 +109,7 @@ describe("the editor", () => {
     await line.click();
     await page.keyboard.press("End");
     await page.keyboard.type("\nat_dead");
-    await page.getByRole("option", {name: /^at_deadline/}).waitFor();
-    await page.keyboard.press("Enter");
+    await page.getByRole("option", {name: /^at_deadline/}).click();
     await page.keyboard.type("pa");
     await page.getByRole("option", {name: /^page/}).waitFor();
     await look(page, "policy-completion");
@@ -203,7 +201,7 @@ describe("saving", () => {
     await page.getByText("Version 3 by user:demo waits for a second person.").waitFor();
     const mine = page.getByRole("button", {name: "Approve version 3"}).first();
     expect(await mine.getAttribute("aria-disabled")).toBe("true");
-    await mine.focus();
+    await mine.hover();
     await page.getByRole("tooltip", {name: /somebody else has to approve it/}).waitFor();
     expect((await newest()).pendingApproval).toBe(true);
 
