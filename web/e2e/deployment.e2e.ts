@@ -6,7 +6,8 @@ import {Server} from "./server";
 import {api, look, world} from "./world";
 
 const {open} = world();
-const long = 240_000; // a demo takes a minute, on a machine that has other things to do as well
+const long = 300_000; // a demo takes a minute, and more on a machine that has other things to do as well
+const patience = 150_000;
 
 let server: Server;
 beforeAll(async () => {
@@ -17,11 +18,17 @@ afterAll(() => server.stop());
 /** The row of the first deployment that is as it is wanted. */
 async function until(wanted: (row: Schemas["adg.v1.DeploymentSummary"]) => boolean): Promise<Schemas["adg.v1.DeploymentSummary"]> {
   const {url, token} = server.served;
-  for await (const {changed} of stream({url, token}, "/v1/deployments:watch")) {
-    const found = changed.find(wanted);
-    if (found !== undefined) {
-      return found;
+  const seen = new Map<string, string>(); // the state of each, to say what there was instead
+  try {
+    for await (const {changed} of stream({url, token}, "/v1/deployments:watch", {}, AbortSignal.timeout(patience))) {
+      const found = changed.find(wanted);
+      if (found !== undefined) {
+        return found;
+      }
+      changed.forEach((row) => seen.set(row.id, row.state));
     }
+  } catch (error) {
+    throw new Error(`no deployment is as it is wanted: ${JSON.stringify([...seen])}`, {cause: error});
   }
   throw new Error("the watch ended");
 }
