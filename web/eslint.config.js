@@ -9,7 +9,7 @@ export default defineConfig(
   a11y.flatConfigs.strict,
   hooks.configs.flat.recommended,
   {
-    languageOptions: {parserOptions: {projectService: true, tsconfigRootDir: import.meta.dirname}},
+    languageOptions: {parserOptions: {project: "tsconfig.app.json", tsconfigRootDir: import.meta.dirname}},
     rules: {
       "@typescript-eslint/no-floating-promises": "error",
       "@typescript-eslint/no-non-null-assertion": "off",

@@ -50,8 +50,8 @@ test("the keys are listed, and lead from page to page", async () => {
   await page.getByRole("heading", {level: 1, name: "Now"}).waitFor();
 });
 
-test("the palette finds pages by a few letters", async () => {
-  const page = await open("/");
+test("the palette finds pages and actions by a few letters", async () => {
+  const page = await open("/", {as: inject("served")});
   await page.getByRole("heading", {level: 1, name: "Now"}).waitFor();
   await page.keyboard.press("Control+k");
   const field = page.getByRole("combobox", {name: "Go to or do"});
@@ -60,6 +60,10 @@ test("the palette finds pages by a few letters", async () => {
   await look(page, "palette");
   await field.press("Enter");
   await page.getByRole("heading", {level: 1, name: "Predictions"}).waitFor();
+  await page.keyboard.press("Control+k");
+  await field.fill("dark");
+  await field.press("Enter"); // an action
+  await page.waitForSelector("html[data-mantine-color-scheme=dark]");
 });
 
 test("on a phone the pages are behind a button", async () => {

@@ -1,7 +1,7 @@
 // The server that the stories are told of: the real program, with the demo in it, on SQLite. ADG_BINARY says where the
 // program is.
-import {type ChildProcess, spawn} from "node:child_process";
-import {mkdtempSync, rmSync} from "node:fs";
+import {type ChildProcess, execFileSync, spawn} from "node:child_process";
+import {existsSync, mkdtempSync, rmSync} from "node:fs";
 import {tmpdir} from "node:os";
 import {join} from "node:path";
 import type {TestProject} from "vitest/node";
@@ -28,17 +28,37 @@ export class Server {
     private readonly keep: boolean,
   ) {}
 
-  /** Starts the program with the demo in it, and waits until it serves. One that was stopped goes on in its folder, at
-   * its address. */
+  /** Starts the program with the demo in it, and waits until it serves. In a folder that it is given it leaves what it
+   * has made. */
   static async demo({dir, listen = "127.0.0.1:0", fault = "errors"}: {dir?: string; listen?: string; fault?: string} = {}): Promise<Server> {
     const data = dir ?? mkdtempSync(join(tmpdir(), "adg-e2e-"));
-    const binary = process.env["ADG_BINARY"];
-    if (binary === undefined) {
-      throw new Error("ADG_BINARY does not say where adg is");
-    }
-    const program = spawn(binary, ["demo", "--serve", "--fault", fault, "--listen", listen, "--data-dir", data], {stdio: ["ignore", "pipe", "pipe"]});
-    const served = await said(program);
+    const program = spawn(binary(), ["demo", "--serve", "--fault", fault, "--listen", listen, "--data-dir", data], {stdio: ["ignore", "pipe", "pipe"]});
+    const [, url = "", name = "", password = "", token = ""] = await said(program, greeting);
+    const served = {url, name, password, token};
     return new Server(program, served, data, dir !== undefined);
+  }
+
+  /** Starts the program with nothing in it, and makes its first admin. */
+  static async empty(): Promise<Server> {
+    const data = mkdtempSync(join(tmpdir(), "adg-e2e-"));
+    execFileSync(binary(), ["key", "new", "--out", join(data, "seal.key")]);
+    const {program, url, first} = await plain(data, "127.0.0.1:0");
+    const served = {url, name: "ann", password: "four or five words", token: first};
+    const ask = async (path: string, body: object) => {
+      const answer = await fetch(url + path, {method: "POST", headers: {authorization: `Bearer ${first}`}, body: JSON.stringify({...body, reason: "a story"})});
+      if (!answer.ok) {
+        throw new Error(`${path}: ${await answer.text()}`);
+      }
+    };
+    await ask("/v1/users", {name: served.name, password: served.password});
+    await ask("/v1/bindings", {subject: `user:${served.name}`, role: "admin", service: "*", environment: "*"});
+    return new Server(program, served, data, false);
+  }
+
+  /** Starts what empty has made again, once it was stopped, at that address: whoever was logged in still is. */
+  async again(listen: string): Promise<Server> {
+    const {program} = await plain(this.dir, listen);
+    return new Server(program, this.served, this.dir, false);
   }
 
   /** Ends the program, as an interrupt does, and waits until it has ended. */
@@ -67,18 +87,35 @@ export default async function setup(project: TestProject): Promise<() => Promise
 // Private
 
 const greeting = /Log in at (\S+)\/login as (\S+) with the password (\S+),[\s\S]*ADG_TOKEN=(\S+)/;
+const serving = /"msg":"serving".*?"address":"([^"]+)"/;
+const firstToken = /(adgfirst_\S+)/;
 
-function said(program: ChildProcess): Promise<Served> {
+function binary(): string {
+  const found = process.env["ADG_BINARY"];
+  if (found === undefined) {
+    throw new Error("ADG_BINARY does not say where adg is");
+  }
+  return found;
+}
+
+async function plain(data: string, listen: string): Promise<{program: ChildProcess; url: string; first: string}> {
+  const fresh = !existsSync(join(data, "adg.db"));
+  const program = spawn(binary(), ["server", "--listen", listen, "--insecure-http", "--data", data, "--seal-active-file", join(data, "seal.key")], {stdio: ["ignore", "pipe", "pipe"]});
+  const [[, url = ""], [, first = ""]] = await Promise.all([said(program, serving), fresh ? said(program, firstToken) : [""]]);
+  return {program, url, first};
+}
+
+// said waits until a program has said something.
+function said(program: ChildProcess, what: RegExp): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {
     let text = "";
     const late = setTimeout(() => reject(new Error(`the server did not come up: ${text}`)), 60_000);
     const read = (chunk: Buffer) => {
       text += chunk.toString();
-      const found = greeting.exec(text);
+      const found = what.exec(text);
       if (found !== null) {
         clearTimeout(late);
-        const [, url = "", name = "", password = "", token = ""] = found;
-        resolve({url, name, password, token});
+        resolve(found);
       }
     };
     program.stdout?.on("data", read);

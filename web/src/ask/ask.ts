@@ -59,6 +59,7 @@ interface Member {
 }
 
 const kept = 200; // answers that nobody looks at now
+const fresh = 2_000; // ms for which whoever comes gets the answer that there is
 const soonest = 2_000;
 const latest = 30_000;
 
@@ -78,7 +79,11 @@ class Question {
   join(member: Member): () => void {
     this.members.add(member);
     if (this.busy === undefined) {
-      this.ask();
+      if (this.known.error === undefined && this.known.at !== undefined && Date.now() - this.known.at < fresh) {
+        this.later(this.every());
+      } else {
+        this.ask();
+      }
     }
     return () => {
       this.members.delete(member);
@@ -116,8 +121,7 @@ class Question {
         if (this.busy === mine) {
           this.wait = soonest;
           this.become({data, at: Date.now(), error: undefined, failing: undefined});
-          const every = Math.min(...[...this.members].map((one) => one.every ?? Infinity));
-          this.later(every);
+          this.later(this.every());
         }
       },
       (error: unknown) => {
@@ -140,7 +144,12 @@ class Question {
     }
   }
 
+  private every(): number {
+    return Math.min(...[...this.members].map((one) => one.every ?? Infinity));
+  }
+
   private later(ms: number): void {
+    clearTimeout(this.timer);
     if (ms === Infinity) {
       return;
     }

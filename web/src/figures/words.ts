@@ -73,5 +73,10 @@ export function quantity(value: number | undefined, unit = ""): string {
 
 /** "1 deployment", "3 deployments". */
 export function count(n: number, one: string, many = `${one}s`): string {
-  return `${new Intl.NumberFormat("en").format(n)} ${n === 1 ? one : many}`;
+  return `${whole(n)} ${n === 1 ? one : many}`;
+}
+
+/** "12,345". */
+export function whole(n: number): string {
+  return new Intl.NumberFormat("en").format(n);
 }

@@ -12,7 +12,7 @@ import classes from "./frame.module.css";
 export function ConnectionBar() {
   const connection = useConnection();
   const chosen = zone.use();
-  useNow();
+  const now = useNow();
   if (connection.state === "refused") {
     return (
       <div role="alert" className={classes.lost}>
@@ -23,14 +23,14 @@ export function ConnectionBar() {
   }
   const {nextTry} = connection;
   // A connection that is back within a second or two is nobody's business.
-  if (connection.state !== "lost" || nextTry === undefined || Date.now() - connection.since < 1500) {
+  if (connection.state !== "lost" || nextTry === undefined || now - connection.since < 1000) {
     return <div role="status" />;
   }
   return (
     <div role="status" className={classes.lost} data-state="lost">
       <Icon name="lost" />
       <Text size="sm" style={{flex: 1}}>
-        Not connected since {timeOfDay(connection.since, chosen)}. <span aria-hidden="true">Trying again {nextTry > Date.now() ? `in ${span(Math.max(1, (nextTry - Date.now()) / 1000))}` : "now"}.</span>
+        Not connected since {timeOfDay(connection.since, chosen)}. <span aria-hidden="true">Trying again {nextTry > now ? `in ${span(Math.max(1, (nextTry - now) / 1000))}` : "now"}.</span>
       </Text>
       <Button size="compact-sm" variant="default" onClick={tryNow}>
         Try now

@@ -1,5 +1,5 @@
 // The frame around every page: where one can go, who one is, and whether what is shown still holds.
-import {ActionIcon, AppShell, Badge, Burger, Group, NavLink, Text, Tooltip} from "@mantine/core";
+import {ActionIcon, AppShell, Badge, Burger, Group, NavLink, Text, Tooltip, useMantineColorScheme} from "@mantine/core";
 import {type ReactNode, useEffect, useState} from "react";
 import {useMe} from "../ask/permission";
 import {useLive} from "../live/deployments";
@@ -7,9 +7,10 @@ import {placeOf, places} from "../places";
 import {ConnectionBar} from "./connection";
 import {Icon} from "./icon";
 import {KeyList, useKeys} from "./keys";
-import {Palette} from "./palette";
+import {Palette, offer} from "./palette";
 import {Person} from "./person";
 import {Link, go, useLocation} from "./router";
+import {zone} from "./zone";
 import classes from "./frame.module.css";
 
 export function Frame({children}: {children: ReactNode}) {
@@ -26,6 +27,19 @@ export function Frame({children}: {children: ReactNode}) {
     {keys: "mod+k", does: "Go to a page, a deployment or a service, or do something", run: () => setShown((was) => (was === "palette" ? undefined : "palette"))},
     ...places.filter((place) => place.key !== undefined).map((place) => ({keys: `g ${place.key}`, does: `Go to ${place.title}`, run: () => go(place.menu!)})),
   ]);
+  const {setColorScheme} = useMantineColorScheme();
+  useEffect(
+    () =>
+      offer([
+        {name: "Show the keys", kind: "Action", icon: "keys", run: () => setShown("keys")},
+        {name: "Dark colours", kind: "Action", icon: "sun", run: () => setColorScheme("dark")},
+        {name: "Light colours", kind: "Action", icon: "sun", run: () => setColorScheme("light")},
+        {name: "The system's colours", kind: "Action", icon: "sun", run: () => setColorScheme("auto")},
+        {name: "Times in UTC", kind: "Action", icon: "clock", run: () => zone.set("UTC")},
+        {name: "Times in this browser's zone", kind: "Action", icon: "clock", run: () => zone.set("local")},
+      ]),
+    [setColorScheme],
+  );
   return (
     <AppShell header={{height: 52}} navbar={{width: 200, breakpoint: "sm", collapsed: {mobile: !opened}}} padding={{base: "xs", sm: "md"}} withBorder>
       <a href="#page" className="skip">
@@ -91,6 +105,7 @@ function Navigation({path, leave}: {path: string; leave: () => void}) {
           aria-current={here === place ? "page" : undefined}
           onClick={leave}
           className={classes.place}
+          classNames={{description: classes.why}}
         />
       );
     });

@@ -77,6 +77,9 @@ function pressed(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.altKey || event.isComposing) {
     return;
   }
+  if ((event.key === "Enter" || event.key === " ") && event.target !== document.body) {
+    return; // it presses what has the focus
+  }
   const name = (mod ? "mod+" : "") + (event.key.length === 1 ? event.key.toLowerCase() : event.key);
   if (!mod && (typing(event.target) || document.querySelector("[role=dialog]") !== null)) {
     return;

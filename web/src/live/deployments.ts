@@ -1,8 +1,9 @@
 // All deployments that have not ended, as they are now: one connection for the whole dashboard.
 import {useSyncExternalStore} from "react";
 import {changed} from "../ask/ask";
-import {type Schemas} from "../ask/api";
-import {serverTime} from "../frame/clock";
+import {answer, api, type Schemas} from "../ask/api";
+import {serverNow, serverTime} from "../frame/clock";
+import {Courses} from "./courses";
 import {type Connection, follow} from "./follow";
 
 export type Row = Schemas["adg.v1.DeploymentSummary"];
@@ -23,6 +24,11 @@ export function useConnection(): Connection {
   return useSyncExternalStore(subscribe, () => live.connection);
 }
 
+/** The last values of a deployment's headline, oldest first. */
+export function courseOf(row: Row): readonly number[] {
+  return courses.of(row);
+}
+
 /** Tries at once to find the server again. */
 export function tryNow(): void {
   following?.tryNow();
@@ -30,14 +36,18 @@ export function tryNow(): void {
 
 // Private
 
-// What comes within this time is drawn at once: a thousand changes a second are no more work than ten.
+// What comes within this time is drawn at once: a thousand changes a second are no more work than ten. A long table takes
+// its time to sort.
 const gather = 100;
+const gatherMany = 400;
+const many = 1000;
 
-let live: Live = {rows: new Map(), complete: false, connection: {state: "connecting", since: Date.now(), nextTry: undefined, error: undefined}};
+let live: Live = {rows: new Map(), complete: false, connection: {state: "connecting", since: serverNow(), nextTry: undefined, error: undefined}};
 let next = new Map<string, Row>(); // what live.rows becomes when it is drawn
 let complete = false; // of the stream that is open
 let dirty = false;
 let ended = false; // something has left the table since it was drawn
+const courses = new Courses();
 let due: ReturnType<typeof setTimeout> | undefined;
 let following: ReturnType<typeof follow> | undefined;
 const listening = new Set<() => void>();
@@ -55,6 +65,7 @@ function subscribe(tell: () => void): () => void {
       serverTime(message.time);
       for (const row of message.changed) {
         next.set(row.id, row);
+        courses.note(row);
       }
       for (const id of message.gone) {
         ended = next.delete(id) || ended;
@@ -63,7 +74,7 @@ function subscribe(tell: () => void): () => void {
       dirty ||= message.changed.length + message.gone.length > 0 || message.complete;
       // Until all are there again after an interruption, those from before are shown.
       if (dirty && complete && due === undefined) {
-        due = setTimeout(() => requestAnimationFrame(draw), gather);
+        due = setTimeout(() => requestAnimationFrame(draw), next.size > many ? gatherMany : gather);
       }
     },
     connection: (connection) => become({connection}),
@@ -77,6 +88,13 @@ function subscribe(tell: () => void): () => void {
   };
 }
 
+// The stream says what is measured from now on; what was measured before is known for the worst rows only.
+async function recall(): Promise<void> {
+  const {deployments} = await answer(api.GET("/v1/deployments", {params: {query: {live: true, order: "DEPLOYMENT_ORDER_WORST", pageSize: 50}}}));
+  deployments.forEach((row) => courses.recall(row));
+  become({});
+}
+
 function draw(): void {
   due = undefined;
   if (!complete) {
@@ -85,7 +103,12 @@ function draw(): void {
   dirty = false;
   const over = ended || [...live.rows.keys()].some((id) => !next.has(id));
   ended = false;
+  const first = !live.complete;
+  courses.keep(next);
   become({rows: new Map(next), complete});
+  if (first) {
+    recall().catch(() => undefined); // lines begin later, then
+  }
   if (over) {
     changed("deployments/ended");
   }

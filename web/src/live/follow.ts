@@ -1,10 +1,11 @@
 // Follows a stream of the API for as long as it is wanted: one that was lost is opened again, later each time.
 import {ApiError, stream, type Streams, type Told} from "../api/client";
 import {server, toLogin} from "../ask/api";
+import {serverNow} from "../frame/clock";
 
 export interface Connection {
   state: "connecting" | "connected" | "lost" | "refused" | "ended";
-  since: number; // since when it is so, in ms
+  since: number; // since when it is so, in ms by the server's clock
   nextTry: number | undefined; // when it is tried again, in ms
   error: unknown; // why it was lost or refused
 }
@@ -27,14 +28,15 @@ const unseen = 60_000;
 
 /** Follows; tryNow tries at once when the stream is lost. */
 export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void; end: () => void} {
-  let ended = false;
+  let ended = false; // nobody wants it any more
+  let over = false; // there is nothing more to tell, or not to us
   let wait = soonest;
   let lost: number | undefined; // since when
   let timer: ReturnType<typeof setTimeout> | undefined;
   let hide: ReturnType<typeof setTimeout> | undefined;
   let open: AbortController | undefined;
 
-  const say = (state: Connection["state"], more: Partial<Connection> = {}) => f.connection({state, since: Date.now(), nextTry: undefined, error: undefined, ...more});
+  const say = (state: Connection["state"], more: Partial<Connection> = {}) => f.connection({state, since: serverNow(), nextTry: undefined, error: undefined, ...more});
 
   const begin = async () => {
     clearTimeout(timer);
@@ -69,20 +71,22 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
     }
     open = undefined;
     if (error === undefined && f.ends === true && !mine.signal.aborted) {
+      over = true;
       say("ended");
       return;
     }
     if (error instanceof ApiError && [400, 403, 404].includes(error.status)) {
+      over = true;
       say("refused", {error});
       return;
     }
     if (error instanceof ApiError && error.status === 401) {
       toLogin();
     }
-    lost ??= Date.now();
+    lost ??= serverNow();
     const after = wait * (0.75 + Math.random() / 2); // many pages do not come back in the same instant
     wait = Math.min(2 * wait, latest);
-    say("lost", {since: lost, nextTry: Date.now() + after, error});
+    say("lost", {since: lost, nextTry: serverNow() + after, error});
     timer = setTimeout(() => void begin(), after);
   };
 
@@ -95,7 +99,7 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
         open = undefined;
         mine?.abort();
       }, unseen);
-    } else if (open === undefined) {
+    } else if (open === undefined && !over) {
       wait = soonest;
       void begin();
     }
@@ -105,6 +109,7 @@ export function follow<P extends Streams>(f: Following<P>): {tryNow: () => void;
   void begin();
   return {
     tryNow: () => {
+      over = false;
       wait = soonest;
       void begin();
     },

@@ -1,13 +1,77 @@
+// Now: what is being deployed, is it healthy, what is wrong, what will happen next.
 import {Title} from "@mantine/core";
-import {Loading} from "../../ask/state";
+import {useDeferredValue, useMemo} from "react";
+import {isForbidden} from "../../ask/api";
+import {Empty, Failed, Loading} from "../../ask/state";
+import {useAnywhere, useMe} from "../../ask/permission";
+import {count, whole} from "../../figures/words";
+import {Link, useQuery} from "../../frame/router";
+import {type Row, useLive} from "../../live/deployments";
+import {Choose} from "./choose";
+import {Ended} from "./ended";
+import {Rows} from "./list";
+import {arranged, choiceOf, isBad} from "./order";
 
-export default function Page() {
+export default function Now() {
+  const {rows, complete, connection} = useLive();
+  const [query, change] = useQuery();
+  const choice = useMemo(() => choiceOf(query), [query]);
+  // While somebody types, the list may come a moment later than the letters.
+  const later = useDeferredValue(choice);
+  const items = useMemo(() => arranged(rows.values(), later), [rows, later]);
   return (
     <>
-      <Title order={1} mb="md">
+      <Title order={1} mb={4}>
         Now
       </Title>
-      <Loading what="now" />
+      <Sum rows={rows} complete={complete} />
+      {connection.state === "refused" && !isForbidden(connection.error) && <Failed error={connection.error} />}
+      {!complete && connection.state !== "refused" && <Loading what="deployments" />}
+      {complete && rows.size > 0 && <Choose rows={rows} choice={choice} change={change} />}
+      {complete && rows.size === 0 && <Nothing />}
+      {complete && rows.size > 0 && items.length === 0 && <Empty>None of the {count(rows.size, "running deployment")} is what you look for.</Empty>}
+      <Rows items={items} />
+      <Ended choice={later} />
     </>
+  );
+}
+
+// Private
+
+function Sum({rows, complete}: {rows: ReadonlyMap<string, Row>; complete: boolean}) {
+  const words = useMemo(() => {
+    const all = [...rows.values()];
+    const of = (health: Row["health"]) => all.filter((row) => row.health === health).length;
+    const parts = [
+      [all.filter((row) => row.paging || row.waitsForHuman).length, "need a human"],
+      [of("HEALTH_UNHEALTHY"), "unhealthy"],
+      [of("HEALTH_DEGRADED"), "degraded"],
+      [of("HEALTH_UNKNOWN"), "unknown"],
+      [of("HEALTH_HEALTHY"), "healthy"],
+    ] as const;
+    const running = `${count(all.length, "deployment")} running`;
+    const told = parts.filter(([n]) => n > 0).map(([n, word]) => `${whole(n)} ${n === 1 ? word.replace("need a", "needs a") : word}`);
+    return told.length === 0 ? running : `${running}: ${told.join(", ")}`;
+  }, [rows]);
+  const bad = useMemo(() => [...rows.values()].some(isBad), [rows]);
+  return (
+    <p role="status" style={{margin: "0 0 1rem", fontWeight: bad ? 650 : 400, color: bad ? "var(--adg-bad)" : "var(--mantine-color-dimmed)"}}>
+      {complete ? words : "Looking for what is running …"}
+    </p>
+  );
+}
+
+function Nothing() {
+  const mayStart = useAnywhere("deployment.start");
+  const {data} = useMe();
+  const sees = data === undefined || data.grants.some((g) => g.permission === "deployment.read");
+  if (!sees) {
+    return <Empty>You may not see deployments: an admin can give you the role viewer.</Empty>;
+  }
+  return (
+    <Empty>
+      Nothing is being deployed. {mayStart && <>A pipeline starts deployments with <code>adg deploy start</code>; </>}
+      <Link href="/first-steps">the first steps</Link> show how to begin.
+    </Empty>
   );
 }

@@ -1,1 +1,0 @@
-import{n as e,r as t,t as n}from"./index-DT2zOyPj.js";var r=t();function i(){return(0,r.jsxs)(r.Fragment,{children:[(0,r.jsx)(e,{order:1,mb:`md`,children:`Now`}),(0,r.jsx)(n,{what:`now`})]})}export{i as default};

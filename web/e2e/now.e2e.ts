@@ -1,0 +1,102 @@
+import {afterAll, beforeAll, describe, expect, test} from "vitest";
+import {Server} from "./server";
+import {api, look, world} from "./world";
+
+const {open} = world();
+
+describe("while the demo deploys a good release and a bad one", () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await Server.demo();
+  });
+  afterAll(() => server.stop({keep: false}));
+
+  test("the page shows the good one going up, the bad one going bad and being rolled back, without being loaded again", async () => {
+    const page = await open("/", {served: server.served});
+    const good = page.getByRole("article", {name: "shop v2 in demo"});
+    await good.getByText(/^Healthy \d+$/).waitFor({timeout: 120_000});
+    await good.getByText(/Step \d of \d/).waitFor();
+    await good.getByRole("img", {name: /values, now/}).waitFor();
+    await good.getByText(/left if it stays healthy|due now/).waitFor();
+    await look(page, "now-healthy");
+    const bad = page.getByRole("article", {name: "shop v3 in demo"});
+    // Each of these is seen for a moment only, so all are waited for from the beginning.
+    await Promise.all(
+      [
+        bad.getByText(/^Unhealthy \d+$/),
+        bad.getByText("v2 →"),
+        page.getByRole("status").filter({hasText: "1 unhealthy"}),
+        bad.getByText(/^(Rolling back|Verifying rollback)$/),
+      ].map((seen) => seen.waitFor({timeout: 240_000})),
+    );
+    const ended = page.getByRole("region", {name: "Ended lately"});
+    await ended.getByRole("row", {name: /shop v3.*Rolled back/}).waitFor({timeout: 60_000});
+    await ended.getByRole("row", {name: /shop v2.*Succeeded/}).waitFor();
+    await page.getByText("Nothing is being deployed.").waitFor();
+    await look(page, "now-ended");
+    expect(await page.evaluate(() => performance.getEntriesByType("navigation").length)).toBe(1);
+  }, 480_000);
+});
+
+test("a connection that is lost says since when, and comes back by itself with what has happened meanwhile", async () => {
+  let server = await Server.empty();
+  try {
+    const page = await open("/", {served: server.served, allow: [/ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|NETWORK_IO_SUSPENDED)|503/]});
+    await page.getByText("Nothing is being deployed.").waitFor();
+    const {host} = new URL(server.served.url);
+    await server.stop({keep: true});
+    const bar = page.getByRole("status").filter({hasText: /Not connected since \d\d:\d\d:\d\d/});
+    await bar.getByText(/Trying again/).waitFor();
+    await page.getByText("Nothing is being deployed.").waitFor(); // what was known stays
+    await look(page, "lost");
+    server = await server.again(host);
+    await bar.waitFor({state: "detached", timeout: 60_000});
+    await page.close();
+  } finally {
+    await server.stop({keep: false});
+  }
+}, 240_000);
+
+test("a person who may see nothing is told who could let him", async () => {
+  const as = {name: "erin", password: "four or five words"};
+  await api().POST("/v1/users", {body: {...as, displayName: "", email: "", idempotencyKey: "", reason: "a story"}});
+  const page = await open("/", {as, allow: [/403/]});
+  await page.getByText(/You may not see/).first().waitFor();
+  await look(page, "now-forbidden");
+});
+
+// ADG_MANY is a folder of a server with 10,000 deployments that have not ended.
+test("ten thousand deployments are found, grouped and scrolled through", async () => {
+  const server = await Server.demo({dir: process.env["ADG_MANY"]!});
+  try {
+    const page = await open("/", {served: server.served});
+    await page.getByRole("status").filter({hasText: /10,00\d deployments running/}).waitFor();
+    const drawn = () => page.getByRole("listitem").count();
+    expect(await drawn()).toBeLessThan(60);
+    await page.getByText(/^Unhealthy \d+$/).first().waitFor(); // the worst come first
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    expect(await page.locator("[data-chosen]").count()).toBe(1);
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("data-row"))).toMatch(/^many-/);
+    await look(page, "now-many");
+
+    await page.getByLabel("Words to look for").fill("service-0777");
+    await page.locator('[data-rows="1"]').waitFor();
+    await page.getByRole("article", {name: "service-0777 v2 in staging"}).waitFor();
+    expect(new URL(page.url()).search).toBe("?q=service-0777");
+    await page.getByRole("button", {name: "Show all"}).click();
+
+    await page.getByLabel("Group by").selectOption("environment");
+    await page.getByRole("listitem").filter({hasText: /^production 5,000 deployments, 1,000 in trouble$/}).first().waitFor();
+    await page.reload(); // what was chosen stands in the address
+    await page.getByRole("listitem").filter({hasText: /^production 5,000/}).first().waitFor();
+
+    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight / 2));
+    await page.getByRole("article").first().waitFor();
+    expect(await drawn()).toBeLessThan(60);
+    await page.close();
+  } finally {
+    await server.stop({keep: true});
+  }
+}, 240_000);
