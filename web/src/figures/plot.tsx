@@ -7,7 +7,7 @@ import {absolute, timeOfDay} from "../frame/time";
 import {zone} from "../frame/zone";
 import {type ChartProps, type Line} from "./chart";
 import classes from "./plot.module.css";
-import {quantity} from "./words";
+import {quantity, unitWord} from "./words";
 import {useZoom} from "./zoom";
 
 export default function Plot(props: ChartProps) {
@@ -22,7 +22,7 @@ export default function Plot(props: ChartProps) {
       <Group justify="space-between" gap="xs" mb={4}>
         <figcaption id={`${id}-title`} className={classes.title}>
           {title}
-          {unit !== "" && <span className="quiet"> ({unit})</span>}
+          {unitWord(unit) !== "" && <span className="quiet"> ({unitWord(unit)})</span>}
         </figcaption>
         <Group gap={4}>
           {span !== undefined && (
@@ -47,6 +47,9 @@ export default function Plot(props: ChartProps) {
 
 type Span = {from: number; to: number}; // ms
 type Drawn = ChartProps & {span: Span | undefined; chosen: string; height: number};
+
+// Times are shown to the second, so there are no ticks in between.
+const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
 const most = 500; // rows of a table: nobody reads more, and browsers draw them slowly
 
@@ -89,8 +92,8 @@ function Canvas(props: Drawn & {setSpan: (span: Span | undefined) => void}) {
     if (from !== undefined && to !== undefined) {
       made.setScale("x", {min: from / 1000, max: to / 1000});
     }
-  }, [data, from, to, shape]);
-  useEffect(() => plot.current?.redraw(), [props.limits, props.marks]);
+    // Limits and marks are drawn with it. redraw() would be wrong here: it sets the scale that was there before the data.
+  }, [data, from, to, shape, props.limits, props.marks]);
   return <div ref={place} className={classes.canvas} aria-hidden="true" />;
 }
 
@@ -107,8 +110,8 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
     series: [{value: (_, value) => (value === null ? "–" : timeOfDay(value * 1000, chosen))}, ...series, ...edges],
     bands: band === undefined ? [] : [{series: [lines.length + 1, lines.length + 2], fill: colour("--adg-band")}],
     axes: [
-      {...axis, values: (_, ticks) => ticks.map((tick) => timeOfDay(tick * 1000, chosen))},
-      {...axis, size: 64, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
+      {...axis, incrs: wholeSeconds, values: (_, ticks) => ticks.map((tick) => timeOfDay(tick * 1000, chosen))},
+      {...axis, ...(unit === "odds" ? {incrs: [1, 2, 5, 10, 20, 50, 100]} : {}), size: (_, labels) => 7 * Math.max(5, ...(labels ?? []).map((label) => label?.length ?? 0)) + 16, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
     ],
     scales: {y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
     cursor: {drag: {x: true, y: false, setScale: false}},
@@ -150,6 +153,8 @@ function drawOver(u: uPlot, {limits = [], marks = []}: ChartProps, colour: (name
   ctx.clip();
   ctx.lineWidth = devicePixelRatio;
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "left"; // the axes leave theirs
+  ctx.textBaseline = "alphabetic";
   for (const {name, value, tone = "bad"} of limits) {
     const y = u.valToPos(value, "y", true);
     ctx.strokeStyle = ctx.fillStyle = colour(`--adg-${tone}`);
@@ -162,7 +167,7 @@ function drawOver(u: uPlot, {limits = [], marks = []}: ChartProps, colour: (name
   for (const [i, {at}] of marks.entries()) {
     const x = u.valToPos(at / 1000, "x", true);
     line(ctx, x, bbox.top, x, bbox.top + bbox.height);
-    ctx.fillText(String(i + 1), x + 3, bbox.top + 11 * devicePixelRatio);
+    ctx.fillText(String(i + 1), x + 3, bbox.top + 11 * (1 + (i % 3)) * devicePixelRatio); // those that are close stay readable
   }
   ctx.restore();
 }

@@ -66,9 +66,23 @@ export function quantity(value: number | undefined, unit = ""): string {
     case "ratio":
     case "share":
       return percent(value);
+    case "odds": // their decimal logarithm
+      return odds(value);
     default:
       return unit === "" ? digits(value) : `${digits(value)} ${unit}`;
   }
+}
+
+/** How strong evidence is, of the decimal logarithm of its e-value: "400 to 1", "1 to 6.3". */
+export function odds(log: number): string {
+  const size = Math.abs(log);
+  const one = size > 9 ? "more than 1e9" : digits(10 ** size);
+  return log < 0 ? `1 to ${one}` : `${one} to 1`;
+}
+
+/** What stands beside the title of figures in that unit: nothing where each figure says it. */
+export function unitWord(unit: string): string {
+  return ["", "ratio", "share", "%", "percent", "s", "seconds", "odds"].includes(unit) ? "" : unit;
 }
 
 /** "1 deployment", "3 deployments". */
