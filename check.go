@@ -115,6 +115,24 @@ type Check struct {
 	Weight           float64 `json:"weight"` // share in the score; zero: 1
 	Critical         bool    `json:"critical,omitempty"`
 	BlamePreexisting bool    `json:"blame_preexisting,omitempty"` // count a fault that was there before the deployment, too
+
+	Unit string `json:"unit,omitempty"` // what its values are counted in, for people; see CountedIn
+}
+
+// Share is the unit of values that are a part of all, from 0 to 1: people read them in percent.
+const Share = "share"
+
+// CountedIn is the unit of the check's values: what the policy says; unless it does, Share for what is made of two
+// counters and for what has limits in percent; empty where nobody said.
+func (c Check) CountedIn() string {
+	share := c.Counts() && c.Compare != Events
+	for _, limit := range [...]Condition{c.Warn, c.Fail} {
+		share = share || limit.Unit == Points || limit.Unit == Percent && !limit.Relative
+	}
+	if c.Unit == "" && share {
+		return Share
+	}
+	return c.Unit
 }
 
 // Counts tells whether the check is made of two counters.

@@ -42,6 +42,7 @@ type Input struct {
 	Observed   *Observed   `json:"observed,omitempty"`   // the target's state, where it was read
 	Outcome    *Outcome    `json:"outcome,omitempty"`    // of the effect in flight
 	Rehearsal  *Rehearsal  `json:"rehearsal,omitempty"`  // of the way back, where it was rehearsed
+	Suspends   string      `json:"suspends,omitempty"`   // what a rollback that begins now is about to suspend
 	Command    *Command    `json:"command,omitempty"`    // one from a human
 	Gates      []Gate      `json:"gates,omitempty"`
 	Fleet      Fleet       `json:"fleet"`

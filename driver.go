@@ -17,7 +17,7 @@ type Driver struct {
 // Host is what the process offers to the drivers that it opens.
 type Host struct {
 	Name     string // of this source, target or notifier in the policy
-	Dir      string // a directory of this instance's own; created on first use by the driver
+	Dir      string // a directory of this instance's own, by its whole path: programs run elsewhere; created on first use by the driver
 	Log      *slog.Logger
 	Commands bool // whether drivers may start processes here
 	// Programs are the only ones that they may start, each by its whole path; none: any, where Commands is true.

@@ -133,7 +133,7 @@ var rules = []rule{
 	{"internal/demo/*", []string{".", "internal/demo/..."}},
 	{"internal/demo", []string{".", "internal/demo/...", "internal/target/haproxy"}},
 	{"internal/api/openapi", nil},
-	{"internal/api", []string{".", "internal/api/...", "internal/backtest", "internal/config", "internal/control", "internal/dashboard", "internal/identity", "internal/identity/...", "internal/live", "internal/oracle", "internal/predict/models", "internal/report", "internal/serve", "internal/telemetry", "internal/trace", "proto/adg/v1"}},
+	{"internal/api", []string{".", "internal/api/...", "internal/backtest", "internal/config", "internal/control", "internal/dashboard", "internal/identity", "internal/identity/...", "internal/live", "internal/oracle", "internal/predict/models", "internal/report", "internal/serve", "internal/strictyaml", "internal/telemetry", "internal/trace", "proto/adg/v1"}},
 	{"internal/api/wire", []string{".", "internal/backtest", "internal/config", "internal/control", "internal/freeze", "internal/identity", "internal/oracle", "internal/predict", "internal/predict/models", "proto/adg/v1"}},
 	{"internal/cli", []string{".", "internal/...", "proto/adg/v1"}},
 	{"internal/cli/*", []string{"."}},

@@ -84,6 +84,9 @@ func (c Check) Validate() error {
 	if c.Source == "" {
 		wrong("no source")
 	}
+	if !unitWord.MatchString(c.Unit) {
+		wrong("a unit is a word of at most 16 characters, as in ms, MiB or 1/s")
+	}
 	switch asks := c.asks(); {
 	case c.Counts() && (c.Bad == "" || c.Total == ""):
 		wrong("bad and total belong together")

@@ -28,6 +28,9 @@ type Rehearsal struct {
 // Suspender is a target that keeps somebody else, such as a GitOps controller, from undoing what was applied as a rollback.
 // What it has suspended is noted at the platform and reported in Observed.Suspended, whichever process asks.
 type Suspender interface {
+	// Suspends says in the words of Observed.Suspended what Apply would suspend, or has suspended, for a rollback; empty:
+	// nothing. It changes nothing.
+	Suspends(ctx context.Context, want Desired) (string, error)
 	// Resume gives back what was suspended, unless a release that is still held would go live by that: then nothing is
 	// changed, Suspended stays, and Text says which. It does nothing where nothing is suspended.
 	Resume(ctx context.Context, held []Release) (Observed, error)

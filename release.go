@@ -32,6 +32,7 @@ func (r Release) Identity() string {
 var (
 	nameAlphabet     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 	versionAlphabet  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
+	unitWord         = regexp.MustCompile(`^[\pL\pN%/°·*^.-]{0,16}$`)
 	artifactAlphabet = regexp.MustCompile(`^[A-Za-z0-9/.][A-Za-z0-9._+@:/-]{0,511}$`)
 )
 

@@ -27,7 +27,7 @@ func TestDashboard(t *testing.T) {
 	}
 	story := exec.CommandContext(t.Context(), filepath.Join("node_modules", ".bin", "vitest"), "run", "--config", "vitest.e2e.config.ts")
 	story.Dir = dashboard(t)
-	story.Env = append(os.Environ(), "ADG_BINARY="+adg, "ADG_CHROMIUM="+browser, "ADG_MANY="+many(t, 10_000))
+	story.Env = append(os.Environ(), "ADG_BINARY="+adg, "ADG_CHROMIUM="+browser, "ADG_MANY="+many(t, 10_000), "ADG_PAST="+past(t))
 	if out, err := story.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -118,7 +118,7 @@ func many(t *testing.T, deployments int) string {
 			"INSERT INTO deployments (n, id, service, environment, version, state, live, due, owner, until, ttl) VALUES (?, ?, ?, ?, 1, ?, 1, 0, 'another', ?, ?)": {
 				i + 1, d.ID, d.Spec.Policy.Service, d.Spec.Policy.Environment, d.Status.State.String(), now.Add(leased).UnixNano(), leased,
 			},
-			"INSERT INTO specs (deployment, spec) VALUES (?, ?)":       {i + 1, spec},
+			"INSERT INTO specs (deployment, spec) VALUES (?, ?)":      {i + 1, spec},
 			"INSERT INTO statuses (deployment, status) VALUES (?, ?)": {i + 1, status},
 		} {
 			if _, err := tx.Exec(statement, values...); err != nil {

@@ -29,7 +29,7 @@ var words = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "events": events, "harmless": harmless, "receiver": receiver, "received": received,
 	"echoing": echoing, "secretless": secretless, "smalldisk": smallDisk, "admin": admin, "serving": serving,
 	"hook": hook, "until": until, "collecting": collecting, "traced": traced, "typescript": typescript,
-	"provider": provider, "surfs": surfs, "letsin": letsin,
+	"provider": provider, "surfs": surfs, "letsin": letsin, "repository": repository,
 }
 
 // events demands that each line of a file is an event, and that the last one is of that kind: events stdout end.

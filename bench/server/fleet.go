@@ -26,6 +26,7 @@ type guarded struct {
 	LateP99      float64 `json:"lateness_p99_s"`
 	PeakMB       float64 `json:"resident_mb_of_all_replicas"`
 	LongestAlone float64 `json:"longest_overdue_without_owner_s"`
+	Longest      float64 `json:"longest_overdue_s"` // by whomever it is held: a dead replica holds until its lease ends
 }
 
 // fleet has several replicas guard deployments together.
@@ -60,10 +61,10 @@ func (r *rig) watch(ctx context.Context, l load, result *guarded) error {
 	if err != nil {
 		return err
 	}
-	var alone atomic.Int64
+	var alone, longest atomic.Int64
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go r.database.overdue(watching, &alone)
+	go r.database.overdue(watching, &alone, &longest)
 	if err := pause(ctx, l.For/2); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (r *rig) watch(ctx context.Context, l load, result *guarded) error {
 	stop()
 	seconds := after.at.Sub(before.at).Seconds()
 	result.Database = (after.database - before.database).Seconds() / seconds
-	result.LongestAlone = time.Duration(alone.Load()).Seconds()
+	result.LongestAlone, result.Longest = time.Duration(alone.Load()).Seconds(), time.Duration(longest.Load()).Seconds()
 	result.PeakMB = after.resident / (1 << 20)
 	if l.Kill {
 		return nil // what the dead one did is not in the other figures
@@ -154,19 +155,29 @@ func late(before, after reading, q float64) float64 {
 	return low
 }
 
-// overdue notes for how long at most a live deployment was due while nobody held it.
-func (d *database) overdue(ctx context.Context, longest *atomic.Int64) {
+// overdue notes for how long at most a live deployment was due: while nobody held it, and whoever held it.
+func (d *database) overdue(ctx context.Context, alone, longest *atomic.Int64) {
 	conn, err := pgx.Connect(ctx, d.dsn)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for pause(ctx, 250*time.Millisecond) == nil {
-		var waits *int64
-		err := conn.QueryRow(ctx, "SELECT max(adg_now() - greatest(due, until)) FROM deployments WHERE live AND due < adg_now() AND until < adg_now()").Scan(&waits)
-		if err == nil && waits != nil && *waits > longest.Load() {
-			longest.Store(*waits)
+		var unheld, held *int64
+		err := conn.QueryRow(ctx, `SELECT max(adg_now() - greatest(due, until)) FILTER (WHERE until < adg_now()), max(adg_now() - due)
+			FROM deployments WHERE live AND due < adg_now()`).Scan(&unheld, &held)
+		if err != nil {
+			continue
 		}
+		raise(alone, unheld)
+		raise(longest, held)
+	}
+}
+
+// raise keeps the larger one; there is no second writer.
+func raise(most *atomic.Int64, to *int64) {
+	if to != nil && *to > most.Load() {
+		most.Store(*to)
 	}
 }
 

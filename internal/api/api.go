@@ -52,7 +52,8 @@ type Options struct {
 	Logins    *serve.Rate    // per address; nil: 20 a minute
 	Body      int64          // bytes of a request; zero: 4 MiB
 	Request   time.Duration  // of a request that is no stream; zero: 30 s
-	Watchers  int            // streams at once; zero: 2,000. One caller has at most a half of them, and who is not logged in one of a hundred
+	Watchers  int            // streams at once; zero: 2,000. Who is not logged in has at most one of a hundred
+	PerCaller int            // of these, those of one caller; zero, and at most: a half
 	Again     time.Duration  // how often it is looked whether who has a stream open still may; zero: 10 s
 	Heartbeat time.Duration  // of streams that have nothing to say; zero: 15 s
 }
@@ -90,10 +91,11 @@ func New(o Options) (*API, error) {
 	o.Body = orElse(o.Body, 4<<20)
 	o.Request = orElse(o.Request, 30*time.Second)
 	o.Watchers = orElse(o.Watchers, 2000)
+	o.PerCaller = min(orElse(o.PerCaller, o.Watchers), o.Watchers/2+1)
 	o.Again = orElse(o.Again, 10*time.Second)
 	o.Heartbeat = orElse(o.Heartbeat, 15*time.Second)
 	a := &API{o: o, health: health.NewServer(), inside: bufconn.Listen(1 << 20), serving: make(chan struct{}), streams: newStreams(o.Watchers)}
-	a.happens, a.rows = live.NewEvents(o.Store, 0), live.NewTable(o.Store, 0, a.ofTeam, wire.SameRow)
+	a.happens, a.rows = live.NewEvents(o.Store, 0), live.NewTable(o.Store, 0, a.drawn, wire.SameRow)
 	a.server = grpc.NewServer(grpc.MaxRecvMsgSize(int(o.Body)), grpc.ChainUnaryInterceptor(a.unary), grpc.ChainStreamInterceptor(a.stream))
 	a.register()
 	var err error

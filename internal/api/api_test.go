@@ -60,6 +60,7 @@ type bench struct {
 	store   *sqlite.Store
 	dir     string // of the store
 	people  *identity.Directory
+	control *control.Control
 	address string
 	end     func()
 	admin   string // tokens
@@ -107,6 +108,7 @@ func newBench(t *testing.T, other ...func(*api.Options)) *bench {
 		Settings: []control.Setting{{Path: "data", Value: "/d", Origin: "file", Text: "t"}, {Path: "limits.burst", Value: "7", Origin: "flag", Text: "t"}, {Path: "limits.logins", Value: "20", Origin: "default", Text: "t"}},
 		Features: []control.Feature{{Name: "oidc", Text: "t"}, {Name: "tls", Enabled: true, Text: "t"}},
 	})
+	b.control = c
 	world := control.NewWorld(c, control.Wrap{})
 	t.Cleanup(func() { _ = world.Close() })
 	o := api.Options{

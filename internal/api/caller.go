@@ -67,9 +67,7 @@ func because(ctx context.Context, reason string) identity.Caller {
 // unary surrounds every request that is no stream.
 func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
 	id, begin := rand.Text()[:13], time.Now() //nolint:forbidigo // how long requests take is real time
-	asked := ctx
-	md, _ := metadata.FromIncomingContext(ctx)
-	ctx, end := trace.Start(trace.Continued(ctx, strings.Join(md.Get("traceparent"), "")), info.FullMethod)
+	asked, end := ctx, func(error) {}
 	defer func() {
 		if broken := recover(); broken != nil {
 			err = a.broken(ctx, id, info.FullMethod, broken)
@@ -82,6 +80,7 @@ func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo
 	if ctx, err = a.admit(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
+	ctx, end = trace.Start(continued(ctx), info.FullMethod)
 	if err := bounded(request); err != nil {
 		return nil, err
 	}
@@ -94,6 +93,16 @@ func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo
 		}
 	}
 	return handle(ctx, request)
+}
+
+// continued is the request within the trace that its caller says it belongs to, and with it his word that it is recorded:
+// from who is known only. What outsiders ask for costs a collector nothing.
+func continued(ctx context.Context) context.Context {
+	if caller(ctx).Subject == "" {
+		return ctx
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	return trace.Continued(ctx, strings.Join(md.Get("traceparent"), ""))
 }
 
 func (a *API) broken(ctx context.Context, id, method string, broken any) error {

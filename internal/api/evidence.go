@@ -26,7 +26,7 @@ func (s *evidence) ListChecks(ctx context.Context, r *adgv1.ListChecksRequest) (
 	for i, c := range d.Spec.Policy.Checks {
 		one := &adgv1.WatchedCheck{Check: wire.Check(c)}
 		if i < len(d.Status.Checks) {
-			one.Watch = wire.Watch(d.Status.Checks[i])
+			one.Watch = wire.Watch(d.Spec.Policy, d.Status.Checks[i])
 		}
 		all = append(all, one)
 	}
@@ -55,11 +55,14 @@ func (s *evidence) ListAssessments(ctx context.Context, r *adgv1.ListAssessments
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.o.Control.Assessments(ctx, caller(ctx), r.GetDeployment(), course)
+	d, list, next, err := s.o.Control.Assessments(ctx, caller(ctx), r.GetDeployment(), course)
 	if err != nil {
 		return nil, err
 	}
-	answer := &adgv1.ListAssessmentsResponse{Assessments: translated(list, wire.Assessment), NextPageToken: wire.PageToken(r, next)}
+	answer := &adgv1.ListAssessmentsResponse{NextPageToken: wire.PageToken(r, next)}
+	for _, one := range list {
+		answer.Assessments = append(answer.Assessments, wire.Assessment(d.Spec.Policy, one))
+	}
 	answer.Compacted, err = s.o.Control.Forgotten(ctx, caller(ctx), r.GetDeployment(), course.From, course.To)
 	return answer, err
 }

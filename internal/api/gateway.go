@@ -37,7 +37,8 @@ var plain = &runtime.JSONPb{
 
 // gateway answers REST requests by the gRPC server beside it.
 func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
-	mux := runtime.NewServeMux(
+	var mux *runtime.ServeMux
+	mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: plain}), // reports are no JSON
 		runtime.WithMarshalerOption("text/event-stream", eventStream{plain}),
 		runtime.WithMetadata(a.annotate),
@@ -52,6 +53,9 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		runtime.WithForwardResponseOption(a.setLoginCookie),
 		runtime.WithForwardResponseOption(setEtag),
 		runtime.WithDisablePathLengthFallback(),
+		runtime.WithMiddlewares(a.strictly(func(w http.ResponseWriter, r *http.Request, err error) {
+			answerError(r.Context(), mux, plain, w, r, err)
+		})),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		adgv1.RegisterDeploymentServiceHandler, adgv1.RegisterEventServiceHandler, adgv1.RegisterSystemServiceHandler,
@@ -74,7 +78,7 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		r.Header.Del("X-Forwarded-For")
 		r.Header.Del("X-Forwarded-Host")
 		// A browser that lost its stream says what it saw last.
-		if last := r.Header.Get("Last-Event-ID"); last != "" {
+		if last := r.Header.Get("Last-Event-ID"); last != "" && r.URL.Path == "/v1/events:stream" {
 			query := r.URL.Query()
 			query.Set("after", last)
 			r.URL.RawQuery = query.Encode()
@@ -153,7 +157,8 @@ func answerError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: s.Err()})
 }
 
-var unknownField = regexp.MustCompile(`unknown field "([^"]{1,200})"`)
+// wrongField finds the field in what the gateway says of a body, or of a parameter.
+var wrongField = regexp.MustCompile(`(unknown field|parsing field|parsing list|parsing map entry) "([^"]{1,200})"`)
 
 // explained gives an error of the gateway itself, such as a body that is no JSON, what every other error has.
 func explained(s *status.Status) *status.Status {
@@ -169,8 +174,12 @@ func explained(s *status.Status) *status.Status {
 		return s
 	}
 	details := []protoadapt.MessageV1{detail}
-	if field := unknownField.FindStringSubmatch(detail.GetSentence()); field != nil {
-		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field[1], Description: "there is no such field"}}})
+	if found := wrongField.FindStringSubmatch(detail.GetSentence()); found != nil {
+		says := "there is no such field"
+		if found[1] != "unknown field" {
+			says = "this is no value of the field"
+		}
+		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: found[2], Description: says}}})
 	}
 	if with, err := status.New(s.Code(), detail.GetSentence()).WithDetails(details...); err == nil {
 		return with

@@ -106,6 +106,17 @@ func TestNobodyTakesTheStreamsOfTheOthers(t *testing.T) {
 	}
 }
 
+func TestOneCallerHasAsManyStreamsAsHeMay(t *testing.T) {
+	b := newBench(t, func(o *api.Options) { o.PerCaller = 2 })
+	for i := range 3 {
+		stream, err := b.events().StreamEvents(as(t.Context(), b.viewer), &adgv1.StreamEventsRequest{})
+		b.must(err)
+		if _, err := stream.Recv(); (status.Code(err) == codes.ResourceExhausted) != (i == 2) {
+			t.Errorf("stream %d of 2: %v", i+1, err)
+		}
+	}
+}
+
 func TestAListThatNobodyWroteByHandIsRefused(t *testing.T) {
 	b := newBench(t)
 	_, err := adgv1.NewDeploymentServiceClient(b.grpc()).ListDeployments(as(t.Context(), b.viewer), &adgv1.ListDeploymentsRequest{Services: make([]string, 1001)})

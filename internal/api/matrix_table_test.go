@@ -200,6 +200,7 @@ var methods = map[string]method{
 
 	"SystemService/GetVersion":      {demand: ofNobody},
 	"SystemService/GetSystemHealth": {demand: ofLogin},
+	"SystemService/ListReplicas":    {demand: ofLogin},
 	"SystemService/ListSettings":    {demand: everywhere, permission: identity.SettingRead},
 	"SystemService/ListFeatures":    {demand: ofLogin},
 	"SystemService/GetSetup":        {demand: everywhere, permission: identity.SettingRead, public: true},

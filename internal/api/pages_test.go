@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/deployguardian/adg/internal/control"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
@@ -55,6 +56,7 @@ var lists = map[string]list{
 	"ReleaseService/ListHolds":            {`{"services": ["many"]}`, 3},
 	"SystemService/ListSettings":          {`{}`, 3},
 	"SystemService/ListFeatures":          {`{}`, 2},
+	"SystemService/ListReplicas":          {`{}`, 2},
 }
 
 func TestPagesOfEveryListHaveEachRowOnce(t *testing.T) {
@@ -134,6 +136,8 @@ func (m *matrix) many() {
 	m.must(err)
 	m.person("many")
 	for i, name := range []string{"one", "two", "three"} {
+		_, err := m.control.Beat(m.Context(), control.Replica{Name: name, Version: marker})
+		m.must(err)
 		m.stored(name, name, "production-"+name, time.Now())
 		m.dead()
 		m.root("ReleaseService/CreateHold", `{"service": "many", "environment": "production", "identity": "`+name+`", "reason": "r"}`)

@@ -64,7 +64,7 @@ func (s *policies) ListPolicies(ctx context.Context, r *adgv1.ListPoliciesReques
 	}
 	wanted := control.PolicyFilter{Services: r.GetServices(), Environments: r.GetEnvironments(), Pending: r.GetPendingApproval(), After: after, Limit: size}
 	list, next, err := s.o.Control.Policies(ctx, caller(ctx), wanted)
-	return &adgv1.ListPoliciesResponse{Policies: translated(list, versionRow), NextPageToken: wire.PageToken(r, next)}, err
+	return &adgv1.ListPoliciesResponse{Policies: translated(list, s.versionRow(ctx)), NextPageToken: wire.PageToken(r, next)}, err
 }
 
 // ListPolicyVersions are a page of the versions of one policy, the newest first.
@@ -76,7 +76,7 @@ func (s *policies) ListPolicyVersions(ctx context.Context, r *adgv1.ListPolicyVe
 	list, err := s.o.Control.PolicyVersions(ctx, caller(ctx), r.GetService(), r.GetEnvironment())
 	rows.add(list...)
 	page, next := rows.page()
-	return &adgv1.ListPolicyVersionsResponse{Versions: translated(page, versionRow), NextPageToken: next}, err
+	return &adgv1.ListPolicyVersionsResponse{Versions: translated(page, s.versionRow(ctx)), NextPageToken: next}, err
 }
 
 // LintPolicy says everything that is wrong or doubtful about a policy.
@@ -111,9 +111,10 @@ func problemsOf(file config.File, err error) (all []*adgv1.PolicyProblem, other 
 }
 
 // versionRow is a version in a list: without its text.
-func versionRow(p control.Policy) *adgv1.PolicyVersion {
-	p.Text = ""
-	return wire.PolicyVersion(p, nil)
+func (s *policies) versionRow(ctx context.Context) func(control.Policy) *adgv1.PolicyVersion {
+	return func(p control.Policy) *adgv1.PolicyVersion {
+		return wire.PolicyVersion(p, nil, s.o.Control.MayApprovePolicy(caller(ctx), p))
+	}
 }
 
 // parsed answers with a version and what it says.
@@ -122,10 +123,11 @@ func (s *policies) parsed(ctx context.Context) func(control.Policy, error) (*adg
 		if err != nil {
 			return nil, err
 		}
+		mayNot := s.o.Control.MayApprovePolicy(caller(ctx), p)
 		file, err := s.o.Control.LintPolicy(ctx, caller(ctx), p.Text)
 		if err != nil {
-			return wire.PolicyVersion(p, nil), nil //nolint:nilerr // a connection is gone: the text is all there is
+			return wire.PolicyVersion(p, nil, mayNot), nil //nolint:nilerr // a connection is gone: the text is all there is
 		}
-		return wire.PolicyVersion(p, &file.Policy), nil
+		return wire.PolicyVersion(p, &file.Policy, mayNot), nil
 	}
 }

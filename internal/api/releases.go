@@ -59,8 +59,10 @@ func (s *releases) CreateHold(ctx context.Context, r *adgv1.CreateHoldRequest) (
 		if err != nil {
 			return nil, err
 		}
-		hold, err = s.o.Control.PutHold(ctx, because(ctx, r.GetReason()), hold)
-		return wire.ReleaseHold(hold), err
+		if hold, err = s.o.Control.PutHold(ctx, because(ctx, r.GetReason()), hold); err != nil {
+			return nil, err
+		}
+		return s.hold(ctx, hold)
 	})
 }
 
@@ -68,7 +70,18 @@ func (s *releases) CreateHold(ctx context.Context, r *adgv1.CreateHoldRequest) (
 func (s *releases) ListHolds(ctx context.Context, r *adgv1.ListHoldsRequest) (*adgv1.ListHoldsResponse, error) {
 	sees := identity.Sees(caller(ctx).Identity, identity.DeploymentRead)
 	page, next, err := pageOf(ctx, r, s.o.Store.ListHolds, wire.HoldKey, func(h adg.ReleaseHold) bool { return sees(h.Service, h.Environment) })
-	return &adgv1.ListHoldsResponse{Holds: translated(page, wire.ReleaseHold), NextPageToken: next}, err
+	if err != nil {
+		return nil, err
+	}
+	answer := &adgv1.ListHoldsResponse{NextPageToken: next}
+	for _, one := range page {
+		message, err := s.hold(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		answer.Holds = append(answer.Holds, message)
+	}
+	return answer, nil
 }
 
 // LiftHold lets a release be deployed again.
@@ -80,7 +93,11 @@ func (s *releases) LiftHold(ctx context.Context, r *adgv1.LiftHoldRequest) (*adg
 			}
 			return nil
 		})
-		return &adgv1.LiftHoldResponse{Hold: wire.ReleaseHold(before)}, err
+		if err != nil {
+			return nil, err
+		}
+		hold, err := s.hold(ctx, before)
+		return &adgv1.LiftHoldResponse{Hold: hold}, err
 	})
 }
 
@@ -103,11 +120,24 @@ func (s *releases) record(ctx context.Context, one adg.ReleaseRecord, good map[a
 	hold, err := s.o.Store.HoldOf(ctx, place.Service, place.Environment, one.Release.Identity())
 	switch {
 	case err == nil:
+		hold.Release = one.Release
 		message.Hold = wire.ReleaseHold(hold)
 	case adg.CodeOf(err) != adg.NotFound:
 		return nil, err
 	}
 	return message, nil
+}
+
+// hold is a hold with the version that it keeps from being deployed, as far as something is known of the release.
+func (s *releases) hold(ctx context.Context, h adg.ReleaseHold) (*adgv1.ReleaseHold, error) {
+	if h.Release.Version == "" {
+		known, err := s.o.Store.Standing(ctx, h.Service, h.Environment, h.Identity)
+		if err != nil && adg.CodeOf(err) != adg.NotFound {
+			return nil, err
+		}
+		h.Release = known.Release
+	}
+	return wire.ReleaseHold(h), nil
 }
 
 // ofPlaces is a request for a page of what belongs to services and environments.

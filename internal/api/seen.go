@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -12,9 +13,10 @@ import (
 // Private
 
 const (
-	lookBack  = 24 * time.Hour // for the assessment that says how likely success is, where there is none among the newest
-	mostDrawn = 100            // rows of one list that come with a line to draw
-	drawnFrom = 256            // assessments that a line is drawn from, at most
+	lookBack   = 24 * time.Hour // for the assessment that says how likely success is, where there is none among the newest
+	mostDrawn  = 100            // rows of one list that come with a line to draw
+	drawnAgain = 10             // rows of a watch whose line begins anew with one reading, because another check matters most now
+	drawnFrom  = 256            // assessments that a line is drawn from, at most
 )
 
 // fill adds to a deployment what its history says.
@@ -80,7 +82,39 @@ func (a *API) row(ctx context.Context, d adg.Deployment, team func(service strin
 	if made.GetHeadline() == nil || before >= mostDrawn {
 		return made, nil
 	}
-	assessments, err := a.o.Store.Assessments(ctx, d.ID, adg.MeasurementFilter{From: d.Status.Ticked.Add(-40 * longest(d, made.GetHeadline().GetJudgement().GetCheck())), Limit: drawnFrom})
-	made.Headline = wire.Headline(d, assessments)
+	var err error
+	made.Headline, err = a.headline(ctx, d, made.GetHeadline().GetJudgement().GetCheck())
 	return made, err
+}
+
+// headline is the check that matters most, with a line to draw.
+func (a *API) headline(ctx context.Context, d adg.Deployment, check string) (*adgv1.Headline, error) {
+	assessments, err := a.o.Store.Assessments(ctx, d.ID, adg.MeasurementFilter{From: d.Status.Ticked.Add(-40 * longest(d, check)), Limit: drawnFrom})
+	return wire.Headline(d, assessments), err
+}
+
+// drawn are the rows of a watch. A line goes on from the row before; where there is none, the worst ones have theirs from
+// the store.
+func (a *API) drawn(ctx context.Context, found []adg.Deployment, was map[string]wire.Row) ([]wire.Row, error) {
+	rows, anew := make([]wire.Row, len(found)), []int{}
+	for i, d := range found {
+		rows[i] = a.ofTeam(d)
+		if before, known := was[d.ID]; rows[i].Summary.GetHeadline() != nil && (!known || !rows[i].GoOn(before)) {
+			anew = append(anew, i)
+		}
+	}
+	most := drawnAgain
+	if len(was) == 0 {
+		most = mostDrawn
+	}
+	slices.SortStableFunc(anew, func(i, j int) int { return worse(found[i], found[j]) })
+	for _, i := range anew[:min(len(anew), most)] {
+		summary := rows[i].Summary
+		headline, err := a.headline(ctx, found[i], summary.GetHeadline().GetJudgement().GetCheck())
+		if err != nil {
+			return nil, err
+		}
+		summary.Headline = headline
+	}
+	return rows, nil
 }

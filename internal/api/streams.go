@@ -18,6 +18,7 @@ import (
 var (
 	errDraining = adg.Errorf(adg.Unavailable, "this server is going down: connect again")
 	errRights   = adg.Errorf(adg.Unavailable, "what you may do has changed: connect again")
+	errUnsure   = adg.Errorf(adg.Unavailable, "it cannot be found out whether you still may see this: connect again")
 )
 
 // streams counts those that are open.
@@ -67,7 +68,7 @@ func (a *API) stream(server any, s grpc.ServerStream, info *grpc.StreamServerInf
 	}
 	whose, most := "everybody", a.o.Watchers/100+1
 	if who := caller(ctx); who.Subject != "" {
-		whose, most = orElse(who.Person, who.Subject), a.o.Watchers/2+1
+		whose, most = orElse(who.Person, who.Subject), a.o.PerCaller
 	}
 	end, err := a.streams.begin(whose, most)
 	if err != nil {
@@ -91,14 +92,15 @@ func (a *API) stream(server any, s grpc.ServerStream, info *grpc.StreamServerInf
 }
 
 // watch ends a stream when the server goes down, when what its caller shows is not good any more, and when he may do
-// something else than at its beginning: what he is sent was decided by that.
+// something else than at its beginning: what he is sent was decided by that. It takes three times as long as it is asked
+// at most, also where the store does not answer.
 func (a *API) watch(ctx context.Context, end context.CancelCauseFunc) {
 	draining, _ := ctx.Value(drainKey{}).(<-chan struct{})
 	who := caller(ctx)
 	md, _ := metadata.FromIncomingContext(ctx)
 	again := time.NewTicker(a.o.Again)
 	defer again.Stop()
-	for {
+	for unsure := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -110,14 +112,23 @@ func (a *API) watch(ctx context.Context, end context.CancelCauseFunc) {
 		if who.Subject == "" {
 			continue
 		}
-		now, err := a.o.Directory.Authenticate(ctx, credentialOf(md))
+		asking, cancel := context.WithTimeout(ctx, a.o.Again)
+		now, err := a.o.Directory.Still(asking, credentialOf(md))
+		cancel()
 		switch {
 		case err != nil && adg.CodeOf(err) == adg.Unauthorized:
 			end(err)
 			return
-		case err == nil && !slices.Equal(now.Bindings, who.Bindings):
+		case err != nil:
+			if unsure++; unsure == 2 {
+				end(errUnsure)
+				return
+			}
+		case !slices.Equal(now.Bindings, who.Bindings):
 			end(errRights)
 			return
+		default:
+			unsure = 0
 		}
 	}
 }

@@ -32,6 +32,22 @@ func (s *system) GetVersion(context.Context, *adgv1.GetVersionRequest) (*adgv1.V
 	return answer, nil
 }
 
+// ListReplicas are a page of the servers that share the store.
+func (s *system) ListReplicas(ctx context.Context, r *adgv1.ListReplicasRequest) (*adgv1.ListReplicasResponse, error) {
+	rows, err := newListing(r, func(one control.Replica) string { return one.Name })
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.o.Control.Replicas(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows.add(all...)
+	page, next := rows.page()
+	now, err := s.o.Store.Now(ctx)
+	return &adgv1.ListReplicasResponse{Replicas: translated(page, wire.Replica), NextPageToken: next, Time: timestamppb.New(now)}, err
+}
+
 // ListSettings are a page of the settings in force.
 func (s *system) ListSettings(ctx context.Context, r *adgv1.ListSettingsRequest) (*adgv1.ListSettingsResponse, error) {
 	rows, err := newListing(r, func(one control.Setting) string { return one.Path })
@@ -107,5 +123,12 @@ func (s *system) GetSystemHealth(ctx context.Context, _ *adgv1.GetSystemHealthRe
 	}
 	answer.Parts = append(answer.Parts, outbox)
 	answer.Ok = outbox.GetOk()
-	return answer, nil
+	replicas, err := s.o.Control.Replicas(ctx)
+	answer.Replicas = translated(replicas[:min(len(replicas), mostReplicas)], wire.Replica)
+	return answer, err
 }
+
+// Private
+
+// mostReplicas bounds those that are told with the health; the list of them has pages.
+const mostReplicas = 100

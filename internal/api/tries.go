@@ -54,7 +54,7 @@ func (s *policies) TestPolicy(ctx context.Context, r *adgv1.TestPolicyRequest) (
 	}
 	answer := &adgv1.TestPolicyResponse{Problems: problems}
 	for _, one := range tested.Checks {
-		answer.Checks = append(answer.Checks, wire.CheckTest(one.Measurements, one.Judgement))
+		answer.Checks = append(answer.Checks, wire.CheckTest(tested.Spec.Policy, one.Measurements, one.Judgement))
 	}
 	if err == nil {
 		answer.Rollback = wire.RollbackOf(tested.Spec, tested.Obstacles, tested.Doubt)

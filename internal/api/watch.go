@@ -58,16 +58,24 @@ func (s *deployments) begin(ctx context.Context, w *watcher, rows live.Rows[wire
 			w.changed = append(w.changed, row.Summary)
 		}
 	}
-	f := w.selected.Filter()
+	f, drawn := w.selected.Filter(), 0
 	for f.Limit = rowsAtOnce; !f.Live; {
 		page, next, err := s.o.Control.Deployments(ctx, caller(ctx), f)
 		if err != nil {
 			return err
 		}
 		for _, d := range page {
-			if row := s.ofTeam(d); d.Status.State.Ended() && w.selected.HoldsRow(row) {
-				w.changed = append(w.changed, row.Summary)
+			row := s.ofTeam(d)
+			if !d.Status.State.Ended() || !w.selected.HoldsRow(row) {
+				continue
 			}
+			if check := row.Summary.GetHeadline().GetJudgement().GetCheck(); check != "" && drawn < mostDrawn {
+				if row.Summary.Headline, err = s.headline(ctx, d, check); err != nil {
+					return err
+				}
+				drawn++
+			}
+			w.changed = append(w.changed, row.Summary)
 		}
 		if f.Before = next; next == "" {
 			break

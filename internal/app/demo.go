@@ -95,7 +95,10 @@ func (p play) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	w := newWorld(file, p.dir, p.app.log, false)
+	w, err := newWorld(file, p.dir, p.app.log, false)
+	if err != nil {
+		return err
+	}
 	w.drivers = p.drivers()
 	defer both(&err, w.Close)
 	if err := w.Open(ctx); err != nil {

@@ -40,7 +40,10 @@ func (a *App) try(ctx context.Context, path, version, previous, dir string) (tes
 	if err != nil {
 		return tested, err
 	}
-	w := newWorld(file, dir, a.log, true)
+	w, err := newWorld(file, dir, a.log, true)
+	if err != nil {
+		return tested, err
+	}
 	defer both(&err, w.Close)
 	return tryPolicy(ctx, w, file.Policy, version, previous)
 }

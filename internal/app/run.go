@@ -35,7 +35,10 @@ func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, person c
 		return d, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	w := newWorld(file, o.DataDir, a.log, o.DryRun)
+	w, err := newWorld(file, o.DataDir, a.log, o.DryRun)
+	if err != nil {
+		return d, err
+	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	if err := w.Open(ctx); err != nil {
 		return d, err

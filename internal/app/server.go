@@ -104,6 +104,7 @@ type server struct {
 	guard     *guard.Guard
 	dog       *watchdog.Watchdog
 	patrol    *patrol.Patrol
+	late      delays
 	proxies   []netip.Prefix
 	providers map[string]*oidc.Provider
 	consumers []consumer
@@ -152,7 +153,7 @@ func (s *server) serve(ctx context.Context, door *api.API, port *serve.Server) (
 	defer parts.Wait()
 	defer stop()
 	failed := make(chan error, 3)
-	for _, part := range []func(context.Context){func(ctx context.Context) { _ = s.guard.Run(ctx) }, s.oracle.Run, s.dog.Run, s.compacted, s.reach, s.announced, s.patrolled, s.tended} {
+	for _, part := range []func(context.Context){func(ctx context.Context) { _ = s.guard.Run(ctx) }, s.oracle.Run, s.dog.Run, s.compacted, s.reach, s.announced, s.patrolled, s.tended, s.beating} {
 		parts.Go(func() { part(running) })
 	}
 	if s.set.Metrics.Listen != "" {

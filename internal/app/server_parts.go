@@ -94,7 +94,9 @@ func (s *server) prepare() (err error) {
 func (s *server) committed(d adg.Deployment, t adg.Tick) {
 	s.metrics.Committed(d, t)
 	s.patrol.Ticked(d)
-	s.dog.Ticked(d, time.Now()) //nolint:forbidigo // the watchdog goes by this process's clock
+	now := time.Now() //nolint:forbidigo // it is about this process
+	s.late.committed(t, now)
+	s.dog.Ticked(d, now) //nolint:forbidigo // the watchdog goes by this process's clock
 	if !t.Decision.Changed() {
 		return
 	}
@@ -149,7 +151,7 @@ func (s *server) door() (*api.API, error) {
 	o := api.Options{
 		Control: s.control, World: s.world, Directory: s.directory, Devices: device.New(s.store), Providers: s.providers, Store: s.store, Metrics: s.metrics, Log: s.log, Version: s.app.version,
 		BaseURL: s.set.BaseURL, Local: s.set.Login.Local, Secure: !s.set.InsecureHTTP, Proxies: s.proxies,
-		Rate: s.rate, Logins: serve.NewRate(float64(l.Logins)/60, l.Logins), Body: int64(l.Body), Request: l.Request, Watchers: l.Watchers,
+		Rate: s.rate, Logins: serve.NewRate(float64(l.Logins)/60, l.Logins), Body: int64(l.Body), Request: l.Request, Watchers: l.Watchers, PerCaller: l.PerCaller,
 	}
 	if s.demo != nil {
 		o.Demo = s.demo
@@ -158,7 +160,11 @@ func (s *server) door() (*api.API, error) {
 }
 
 func (s *server) listen(ctx context.Context) (*serve.Server, error) {
-	o := serve.Options{Listen: s.set.Listen, Drain: s.set.Drain, Log: s.log}
+	l := s.set.Limits
+	o := serve.Options{
+		Listen: s.set.Listen, Drain: s.set.Drain, Log: s.log,
+		Connections: l.Connections, PerNetwork: l.PerAddress, Proxies: s.proxies, Reading: l.Reading,
+	}
 	if s.set.TLS != nil {
 		secure, err := s.set.TLS.Config(s.log)
 		if err != nil {

@@ -26,7 +26,7 @@ func drivers() config.Drivers {
 type world struct {
 	file    config.File
 	drivers config.Drivers
-	dir     string // for the instances' own files
+	dir     string // for the instances' own files; absolute
 	log     *slog.Logger
 	dryRun  bool
 
@@ -36,11 +36,16 @@ type world struct {
 	notifiers map[string]adg.Notifier
 }
 
-func newWorld(file config.File, dir string, log *slog.Logger, dryRun bool) *world {
-	return &world{
-		file: file, drivers: drivers(), dir: dir, log: log, dryRun: dryRun,
-		sources: map[string]adg.Source{}, targets: map[string]adg.Target{}, notifiers: map[string]adg.Notifier{},
+// newWorld makes a world whose instances keep their files below dir.
+func newWorld(file config.File, dir string, log *slog.Logger, dryRun bool) (*world, error) {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, adg.Errorf(adg.Unavailable, "finding the data directory %s: %w", dir, err)
 	}
+	return &world{
+		file: file, drivers: drivers(), dir: whole, log: log, dryRun: dryRun,
+		sources: map[string]adg.Source{}, targets: map[string]adg.Target{}, notifiers: map[string]adg.Notifier{},
+	}, nil
 }
 
 // Source opens a source by its name in the policy.

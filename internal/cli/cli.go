@@ -118,7 +118,7 @@ Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolle
 	})
 	root.AddCommand(runCommand(t, calls), demoCommand(t, calls), reportCommand(t, calls), policyCommand(t, calls), importCommand(t),
 		replayCommand(t, calls.PastCalls), backtestCommand(t, calls.PastCalls, calls.Connect), judgeCommand(t), learnCommand(t, calls), predictCommand(t, calls.PredictCalls),
-		serverCommand(t, calls.ServerCalls), configCommand(t, calls.ServerCalls), keyCommand(t, calls.ServerCalls), storeCommand(t, calls.StoreCalls), versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
+		serverCommand(t, calls.ServerCalls, calls.Connect), configCommand(t, calls.ServerCalls), keyCommand(t, calls.ServerCalls), storeCommand(t, calls.StoreCalls), versionCommand(version, t), referenceCommand(calls), shopCommand(calls))
 	root.AddGroup(&cobra.Group{ID: localGroup, Title: "On this machine:"}, &cobra.Group{ID: serverGroup, Title: "On a server:"})
 	for _, cmd := range root.Commands() {
 		cmd.GroupID = localGroup

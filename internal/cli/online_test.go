@@ -68,6 +68,7 @@ func (f *fakeServer) start(t *testing.T, address string) {
 	adgv1.RegisterPolicyServiceServer(s, adgv1.UnimplementedPolicyServiceServer{})
 	adgv1.RegisterReleaseServiceServer(s, adgv1.UnimplementedReleaseServiceServer{})
 	adgv1.RegisterReportServiceServer(s, adgv1.UnimplementedReportServiceServer{})
+	adgv1.RegisterSystemServiceServer(s, adgv1.UnimplementedSystemServiceServer{})
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.Serve(l) })
 	f.stop = sync.OnceFunc(func() { s.Stop(); running.Wait() })

@@ -59,11 +59,21 @@ type Linted struct {
 
 func lintCommand(t Terminal, calls Calls) *cobra.Command {
 	var strict bool
+	var server away
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Report everything that is wrong or doubtful in policy files, with line and cure",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, files []string) error {
+		Long: `Report everything that is wrong or doubtful in policy files, with line and cure.
+
+With --server, as policies on the server: their sources, target and notifiers are the connections that are registered
+there for the service. Nothing is stored, and nothing is asked of the connections.`,
+		Example: `  adg policy lint guardian.yaml
+  adg policy lint guardian.yaml --server --strict`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if server.chosen() {
+				return server.ask(cmd.Context(), t, calls.Connect, "text", func(ctx context.Context, s session) error { return lintOnServer(ctx, s, files, strict) })
+			}
 			doubts := 0
 			for _, file := range files {
 				found, err := calls.PolicyLint(file)
@@ -88,6 +98,7 @@ func lintCommand(t Terminal, calls Calls) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
+	server.flags(cmd, "as the server takes policies, with its connections")
 	return cmd
 }
 

@@ -31,7 +31,7 @@ type ServerCalls struct {
 
 // Private
 
-func serverCommand(t Terminal, calls ServerCalls) *cobra.Command {
+func serverCommand(t Terminal, calls ServerCalls, connect Connect) *cobra.Command {
 	o := ServerOptions{Flags: map[string]string{}}
 	cmd := &cobra.Command{
 		Use: "server", Short: "Run the server: API, guard and dashboard", Args: cobra.NoArgs,
@@ -46,6 +46,7 @@ The very first start prints a token that makes the first admin. There is no defa
 		},
 	}
 	settingFlags(cmd, &o)
+	cmd.AddCommand(statusOfServer(t, connect))
 	return cmd
 }
 

@@ -46,6 +46,65 @@ func (a *away) ask(ctx context.Context, t Terminal, connect Connect, output stri
 	return errors.Join(do(ctx, s), s.Close())
 }
 
+// lintOnServer says what is wrong or doubtful in policies as the server knows it, by the connections and the schema that
+// it has: with what the server would refuse, how many doubts there are.
+func lintOnServer(ctx context.Context, s session, files []string, strict bool) error {
+	var wrong []error
+	doubts := 0
+	for _, file := range files {
+		text, err := readFile(s.t, file)
+		if err != nil {
+			return err
+		}
+		answer, err := s.Policies.LintPolicy(ctx, &adgv1.LintPolicyRequest{Text: string(text)})
+		if err != nil {
+			return err
+		}
+		showProblems(s.t.Out, file, answer.GetProblems())
+		if len(answer.GetProblems()) == 0 {
+			_, _ = fmt.Fprintf(s.t.Out, "%s: good\n", clean(file))
+		}
+		if answer.GetPromise() != "" {
+			_, _ = fmt.Fprintf(s.t.Out, "%s: promise: %s\n", clean(file), clean(answer.GetPromise()))
+		}
+		unusable := unusable(answer.GetProblems())
+		if doubts += len(answer.GetProblems()); unusable != nil {
+			wrong = append(wrong, adg.Errorf(adg.Invalid, "%s: %w", clean(file), unusable))
+		}
+	}
+	if len(wrong) == 0 && strict && doubts > 0 {
+		return adg.Errorf(adg.Invalid, "%d warnings, and --strict allows none", doubts)
+	}
+	return errors.Join(wrong...)
+}
+
+func showProblems(out io.Writer, file string, all []*adgv1.PolicyProblem) {
+	for _, p := range all {
+		line := fmt.Sprintf("%s:%d:%d: ", clean(file), p.GetLine(), p.GetColumn())
+		if p.GetPath() != "" {
+			line += clean(p.GetPath()) + ": "
+		}
+		if line += clean(p.GetText()); p.GetSuggestion() != "" {
+			line += fmt.Sprintf(" — did you mean %q?", clean(p.GetSuggestion()))
+		}
+		_, _ = fmt.Fprintln(out, line)
+	}
+}
+
+// unusable is an error if some of the problems are fatal.
+func unusable(all []*adgv1.PolicyProblem) error {
+	fatal := 0
+	for _, p := range all {
+		if p.GetFatal() {
+			fatal++
+		}
+	}
+	if fatal == 0 {
+		return nil
+	}
+	return adg.Errorf(adg.Invalid, "the policy cannot be used: %d problems", fatal)
+}
+
 // testOnServer asks every query of a policy by the server's connections.
 func testOnServer(ctx context.Context, s session, file, version string) error {
 	f, err := readPolicy(s.t, file)
@@ -61,27 +120,20 @@ func testOnServer(ctx context.Context, s session, file, version string) error {
 		return err
 	}
 	err = s.show(answer, func() error { return showTests(s.t.Out, file, answer) })
-	wrong, unknown := 0, 0
-	for _, p := range answer.GetProblems() {
-		if p.GetFatal() {
-			wrong++
-		}
-	}
+	unknown := 0
 	for _, c := range answer.GetChecks() {
 		if c.GetJudgement().GetVerdict() == adgv1.Verdict_VERDICT_UNKNOWN {
 			unknown++
 		}
 	}
-	if wrong > 0 {
-		return errors.Join(err, adg.Errorf(adg.Invalid, "the policy cannot be used: %d problems", wrong))
+	if unusable := unusable(answer.GetProblems()); unusable != nil {
+		return errors.Join(err, unusable)
 	}
 	return errors.Join(err, mute(unknown, len(answer.GetChecks())))
 }
 
 func showTests(out io.Writer, file string, answer *adgv1.TestPolicyResponse) (err error) {
-	for _, p := range answer.GetProblems() {
-		_, _ = fmt.Fprintf(out, "%s:%d:%d: %s: %s\n", clean(file), p.GetLine(), p.GetColumn(), clean(p.GetPath()), clean(p.GetText()))
-	}
+	showProblems(out, file, answer.GetProblems())
 	if len(answer.GetChecks()) == 0 {
 		return nil
 	}

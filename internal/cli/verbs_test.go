@@ -134,6 +134,8 @@ func someVerbs(dir string) map[string][]verb {
 			asks: &adgv1.CreateRoleBindingRequest{Subject: "user:bob", Role: "deployer", Service: "shop-*", Environment: "production"}, shows: "user:bob is deployer"}},
 		"role revoke": {{args: "b1", answer: &adgv1.DeleteRoleBindingResponse{}, asks: &adgv1.DeleteRoleBindingRequest{Id: "b1"}, shows: "revoked: b1"}},
 		"role list":   {{args: "--subject user:bob", answer: &adgv1.ListRoleBindingsResponse{Bindings: []*adgv1.RoleBinding{{Id: "b1", Role: "viewer"}}}, asks: &adgv1.ListRoleBindingsRequest{Subject: "user:bob", PageSize: 100}, shows: "viewer"}},
+		"server status": {{args: "", answer: &adgv1.ListReplicasResponse{Replicas: []*adgv1.Replica{{Name: "adg-1", Version: "v1.2", Deployments: 7, Lateness: durationpb.New(20 * time.Millisecond), SeenTime: timestamppb.New(time.Now().Add(-time.Minute))}}},
+			asks: &adgv1.ListReplicasRequest{PageSize: 100}, shows: "is silent"}},
 		"policy push": {
 			{args: write(dir, "g.yaml", guardian) + " --reason why", answer: &adgv1.PolicyVersion{Version: 4, PendingApproval: true, Weakens: []string{"no check is left"}},
 				asks: &adgv1.PutPolicyRequest{Service: "checkout", Environment: "production", Etag: "e3", Reason: "why", Text: guardian}, shows: "it weakens the guard (no check is left)"},
@@ -162,7 +164,7 @@ func write(dir, name, text string) string {
 // answering makes a server of one verb's answer: every method whose answer is of that kind gives it.
 func answering(t *testing.T, v verb) *fakeServer {
 	f := &fakeServer{answers: map[string]func(proto.Message) (proto.Message, error){}}
-	for _, service := range []string{"Audit", "Connection", "Deployment", "Event", "Evidence", "Identity", "Line", "Policy", "Release", "Report"} {
+	for _, service := range []string{"Audit", "Connection", "Deployment", "Event", "Evidence", "Identity", "Line", "Policy", "Release", "Report", "System"} {
 		methods := adgv1.File_adg_v1_error_proto.Package()
 		for name, output := range methodsOf(string(methods), service) {
 			if output == string(v.answer.ProtoReflect().Descriptor().FullName()) {

@@ -45,6 +45,7 @@ type Client struct {
 	Policies    adgv1.PolicyServiceClient
 	Releases    adgv1.ReleaseServiceClient
 	Reports     adgv1.ReportServiceClient
+	System      adgv1.SystemServiceClient
 
 	server string
 	conn   *grpc.ClientConn
@@ -92,7 +93,7 @@ func Dial(c contexts.Context, o Options) (*Client, error) {
 		Audit: adgv1.NewAuditServiceClient(conn), Catalog: adgv1.NewCatalogServiceClient(conn), Connections: adgv1.NewConnectionServiceClient(conn),
 		Deployments: adgv1.NewDeploymentServiceClient(conn), Events: adgv1.NewEventServiceClient(conn), Evidence: adgv1.NewEvidenceServiceClient(conn), Identity: adgv1.NewIdentityServiceClient(conn),
 		Line: adgv1.NewLineServiceClient(conn), Login: adgv1.NewLoginServiceClient(conn), Policies: adgv1.NewPolicyServiceClient(conn),
-		Releases: adgv1.NewReleaseServiceClient(conn), Reports: adgv1.NewReportServiceClient(conn), server: c.Server, conn: conn,
+		Releases: adgv1.NewReleaseServiceClient(conn), Reports: adgv1.NewReportServiceClient(conn), System: adgv1.NewSystemServiceClient(conn), server: c.Server, conn: conn,
 	}, nil
 }
 

@@ -73,7 +73,7 @@ func (t translator) check(i int) adg.Check {
 		Name: w.Name, Source: w.Source, Query: strings.TrimSpace(w.Query), Bad: strings.TrimSpace(w.Bad), Total: strings.TrimSpace(w.Total), Histogram: strings.TrimSpace(w.Histogram), Replica: w.Replica,
 		Baseline: w.Baseline, Aggregate: w.Aggregate, Warn: w.Warn, Fail: w.Fail,
 		Window: w.Window, Interval: w.Interval, MaxAge: w.MaxAge, MinSamples: w.MinSamples,
-		Weight: w.Weight, Critical: w.Critical, BlamePreexisting: w.BlamePreexisting,
+		Weight: w.Weight, Critical: w.Critical, BlamePreexisting: w.BlamePreexisting, Unit: w.Unit,
 	}
 	at := slices.IndexFunc(t.sources, func(s Instance) bool { return s.Name == w.Source })
 	switch {

@@ -70,6 +70,7 @@ type check struct {
 	Weight           float64 `yaml:"weight" default:"1" need:"positive" doc:"Its share in the score."`
 	Critical         bool    `yaml:"critical" default:"false" doc:"Whether its failure alone makes the deployment unhealthy."`
 	BlamePreexisting bool    `yaml:"blame_preexisting" default:"false" doc:"Whether a fault that was there before the deployment counts, too."`
+	Unit             string  `yaml:"unit" doc:"What its values are counted in, for people: s, ms, MiB, 1/s. share is a part of all, from 0 to 1, and is shown in percent. Unless set, share for two counters and where a limit is in percent."`
 }
 
 type sequential struct {
@@ -148,7 +149,7 @@ type rollbackPolicy struct {
 	Attempts int           `yaml:"attempts" default:"5" need:"positive" doc:"How often the target is tried before the rollback has failed and a human is called."`
 	Timeout  time.Duration `yaml:"timeout" default:"5m" need:"positive" doc:"How long one attempt may take."`
 	Over     time.Duration `yaml:"over" default:"0s" doc:"How long the traffic takes to go back, in four stages, so that the old release warms up; 0s: it goes back at once. For canaries and feature flags."`
-	Fallback string        `yaml:"fallback" doc:"The name of another target, which is asked when the attempts at the first one are used up."`
+	Fallback string        `yaml:"fallback" doc:"The name of another target, which is asked when the attempts at the first one are used up, or have not restored service within verify.within."`
 	Verify   verify        `yaml:"verify" doc:"When service counts as restored."`
 	Hold     time.Duration `yaml:"hold" default:"0s" doc:"How long automation may not deploy the bad release again; 0s: until a human lifts the hold."`
 	PerHour  int           `yaml:"per_hour" default:"10" need:"positive" doc:"Automatic rollbacks over all services in an hour, past which a human decides."`
@@ -194,7 +195,7 @@ type ask struct {
 
 type verify struct {
 	For    time.Duration `yaml:"for" default:"1m" need:"positive" doc:"How long the restored release must have been good."`
-	Within time.Duration `yaml:"within" default:"10m" need:"positive" doc:"How long that may take before a human is called."`
+	Within time.Duration `yaml:"within" default:"10m" need:"positive" doc:"How long that may take before the fallback is asked, or the rollback has failed."`
 }
 
 type scoring struct {

@@ -59,15 +59,16 @@ func (c *Control) Measurements(ctx context.Context, who identity.Caller, id stri
 	return list, next, err
 }
 
-// Assessments are a page of the health over time, oldest first, and where the next page begins; empty: there is none.
-func (c *Control) Assessments(ctx context.Context, who identity.Caller, id string, r Course) (list []adg.Assessment, next string, err error) {
-	d, err := c.Deployment(ctx, who, id)
+// Assessments are a page of a deployment's health over time, oldest first, and where the next page begins; empty: there is
+// none.
+func (c *Control) Assessments(ctx context.Context, who identity.Caller, id string, r Course) (d adg.Deployment, list []adg.Assessment, next string, err error) {
+	d, err = c.Deployment(ctx, who, id)
 	if err != nil {
-		return nil, "", err
+		return d, nil, "", err
 	}
 	w, after, err := c.walk(ctx, d, r)
 	if err != nil {
-		return nil, "", err
+		return d, nil, "", err
 	}
 	judged, last := 0, after
 	see := func(a adg.Assessment, at place) bool {
@@ -85,7 +86,7 @@ func (c *Control) Assessments(ctx context.Context, who identity.Caller, id strin
 	read := func(f adg.MeasurementFilter) ([]adg.Assessment, error) { return c.o.Store.Assessments(ctx, d.ID, f) }
 	if r.Points == 0 {
 		err = each(w, after, read, at, see)
-		return list, next, err
+		return d, list, next, err
 	}
 	// The store thins these out itself: they have one arm only.
 	all, err := read(adg.MeasurementFilter{From: r.From, To: w.end, Limit: min(r.Points, maxPoints)})
@@ -94,7 +95,7 @@ func (c *Control) Assessments(ctx context.Context, who identity.Caller, id strin
 			break
 		}
 	}
-	return list, next, err
+	return d, list, next, err
 }
 
 // Forgotten tells whether some of what was recorded of a deployment from a time on and before another was forgotten

@@ -100,7 +100,7 @@ func TestAssessmentsComeInPagesThinnedOutOrNot(t *testing.T) {
 	read := func(r control.Course) (at []time.Duration, pages int) {
 		t.Helper()
 		for {
-			list, next, err := b.Assessments(t.Context(), b.admin, "long", r)
+			_, list, next, err := b.Assessments(t.Context(), b.admin, "long", r)
 			b.must(err)
 			for _, a := range list {
 				at = append(at, a.At.Sub(begin))

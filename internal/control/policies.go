@@ -107,16 +107,26 @@ func (c *Control) ApprovePolicy(ctx context.Context, who identity.Caller, servic
 			return p, err
 		}
 	}
-	switch {
-	case number <= head.InForce:
+	if number <= head.InForce {
 		return p, adg.Errorf(adg.Conflict, "version %d is in force: version %d comes too late", head.InForce, number)
-	case who.Person == "" || strings.EqualFold(p.Person, who.Person):
-		refusal := adg.Errorf(adg.Unauthorized, "%w: you wrote version %d: it guards less than the one in force, so somebody else has to approve it", identity.ErrDenied, number)
+	}
+	if refusal := p.anotherThan(who); refusal != nil {
 		return Policy{}, c.refused(ctx, who, refusal, entry)
 	}
 	p.Approved, head.InForce, head.Uses = who.Subject, number, p.Uses
 	p = p.under(head)
 	return p, c.writePolicy(ctx, who, p, head, version, entry)
+}
+
+// MayApprovePolicy is nil where the caller may approve that version, and else says why he may not.
+func (c *Control) MayApprovePolicy(who identity.Caller, p Policy) error {
+	if !p.Waits {
+		return adg.Errorf(adg.Conflict, "version %d does not wait for an approval", p.Number)
+	}
+	if err := may(who, identity.DeploymentApprove, adg.Scope{Service: p.Service, Environment: p.Environment}); err != nil {
+		return err
+	}
+	return p.anotherThan(who)
 }
 
 // Policy is one version; number 0 is the one in force.
@@ -258,6 +268,17 @@ func (p Policy) under(h head) Policy {
 	p.InForce = p.Number == h.InForce
 	p.Waits = len(p.Weakens) > 0 && p.Approved == "" && p.Number > h.InForce
 	return p
+}
+
+// anotherThan refuses who wrote the version, and whoever has no person behind him.
+func (p Policy) anotherThan(who identity.Caller) error {
+	switch {
+	case who.Person == "":
+		return adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s: log in", identity.ErrDenied, who.Subject)
+	case strings.EqualFold(p.Person, who.Person):
+		return adg.Errorf(adg.Unauthorized, "%w: you wrote version %d: it guards less than the one in force, so somebody else has to approve it", identity.ErrDenied, p.Number)
+	}
+	return nil
 }
 
 // version is one version; number 0 is the newest, in force or not.

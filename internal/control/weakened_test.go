@@ -20,6 +20,7 @@ var innocent = map[string]string{
 	"Risk.Labels":             "says what is learned from",
 	"Scoring.Alpha":           "is shared out from alpha",
 	"Checks.Sequential.Alpha": "is shared out from alpha",
+	"Checks.Unit":             "is how people read the values; the limits are compared as before",
 }
 
 // guarded is a policy with something in every field.

@@ -34,7 +34,7 @@ func body(t *testing.T, r *http.Response) string {
 
 func TestEveryAddressOfAPageShowsTheDashboard(t *testing.T) {
 	for _, path := range []string{"/", "/deployments/shop-v2", "/policies/shop/production", "/settings"} {
-		if r := ask(t, path, nil); r.StatusCode != 200 || !strings.Contains(body(t, r), `<div id="root">`) || r.Header.Get("Cache-Control") != "no-cache" {
+		if r := ask(t, path, nil); r.StatusCode != http.StatusOK || !strings.Contains(body(t, r), `<div id="root">`) || r.Header.Get("Cache-Control") != "no-cache" {
 			t.Errorf("%s: %s, %v", path, r.Status, r.Header)
 		}
 	}

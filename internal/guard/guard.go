@@ -88,6 +88,9 @@ func New(store adg.Store, world World, o Options) *Guard {
 	return &Guard{store: prompt{store, o.Lease / 4}, world: world, o: o, baselines: recall.New[string, []adg.Baseline](maxCachedBaselines)}
 }
 
+// Owner is what the guard is called in its leases.
+func (g *Guard) Owner() string { return g.o.Owner }
+
 // Leases is how many deployments the guard works on now.
 func (g *Guard) Leases() int { return int(g.leases.Load()) }
 

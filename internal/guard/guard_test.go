@@ -101,6 +101,19 @@ func TestTargetThatFailsDuringARollbackIsTriedAgainAndThenAHumanIsCalled(t *test
 	})
 }
 
+func TestTargetThatRefusesEverythingAndHasTheLastGoodReleaseLiveNeedsNoHuman(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.target.fault = func(adg.Desired) error {
+			return adg.Permanent(adg.Errorf(adg.Unauthorized, "the credentials have expired"))
+		}
+		d := s.start(policy())
+		s.until(d.ID, adg.RolledBack)
+		if len(s.target.applied) > 0 {
+			t.Errorf("the target did %v", s.target.applied)
+		}
+	})
+}
+
 func TestHumansCommandIsObeyedAtOnceAndOnRecord(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		p := policy()
@@ -485,6 +498,24 @@ type target struct {
 	fault   func(adg.Desired) error
 	before  func(context.Context, adg.Desired)
 	after   func(adg.Desired)
+
+	suspends func() (string, error) // nil: it suspends nothing
+}
+
+// Suspends is what the test says.
+func (t *target) Suspends(context.Context, adg.Desired) (string, error) {
+	if t.suspends == nil {
+		return "", nil
+	}
+	return t.suspends()
+}
+
+// Resume gives back what the test has suspended.
+func (t *target) Resume(context.Context, []adg.Release) (adg.Observed, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.Suspended = ""
+	return t.now, nil
 }
 
 func newTarget() *target {

@@ -150,6 +150,11 @@ func (g *Guard) commit(ctx context.Context, lease adg.Lease, d adg.Deployment, i
 		in.Fleet = fleet
 		decision = rollout.Step(d, in)
 	}
+	if decision.Kind == adg.RollBack {
+		if in.Suspends = g.suspends(ctx, d, *decision.Apply); in.Suspends != "" {
+			decision = rollout.Step(d, in)
+		}
+	}
 	g.reached(pointDecided)
 	tick := tickOf(lease, d, in, ev, decision)
 	stored, err := g.store.Commit(ctx, tick)
@@ -217,8 +222,44 @@ func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (ad
 	outcome := adg.Outcome{OpID: want.OpID, At: at, Took: time.Since(begin), Observed: seen} //nolint:forbidigo // see above
 	if err != nil {
 		outcome.Err, outcome.Final = err.Error(), adg.IsPermanent(err)
+		if want.Rollback && target != nil && len(seen.Releases) == 0 { // it may have come some of the way, or had none to go
+			outcome.Observed = after(ctx, target)
+		}
 	}
 	return outcome, nil
+}
+
+// asideTimeout bounds a question beside a rollback, which waits for the answer.
+const asideTimeout = 5 * time.Second
+
+// suspends is what a rollback is about to suspend, as far as its target can tell.
+func (g *Guard) suspends(ctx context.Context, d adg.Deployment, want adg.Desired) string {
+	target, err := g.world.Target(ctx, d)
+	if err != nil {
+		return "" // the attempt will say so
+	}
+	suspender, can := adg.PowerOf[adg.Suspender](target)
+	if !can {
+		return ""
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
+	defer cancel()
+	what, err := suspender.Suspends(ctx, want)
+	if err != nil {
+		g.o.Log.Warn("what the rollback will suspend could not be found out", "deployment", d.ID, "error", err)
+	}
+	return what
+}
+
+// after is what a target reports after a failed attempt; nothing where it does not answer: the next look will say.
+func after(ctx context.Context, target adg.Target) adg.Observed {
+	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
+	defer cancel()
+	seen, err := target.Current(ctx)
+	if err != nil {
+		return adg.Observed{}
+	}
+	return seen
 }
 
 // settle closes an effect that was begun and whose outcome nobody wrote. The target's real state comes first: an

@@ -62,18 +62,13 @@ func New(store Store, o Options) (*Directory, error) {
 // Authenticate says who shows a credential: a token, a session's or the one of the first start. What is not valid (any
 // more) is Unauthorized, with a sentence about what to do.
 func (d *Directory) Authenticate(ctx context.Context, text string) (Identity, error) {
-	c, err := parseCredential(text)
-	if err != nil {
-		return Identity{}, err
-	}
-	switch c.prefix {
-	case sessionPrefix:
-		return d.bySession(ctx, c)
-	case bootstrapPrefix:
-		return d.byBootstrap(ctx, c)
-	default:
-		return d.byToken(ctx, c)
-	}
+	return d.authenticate(ctx, text, d.touch)
+}
+
+// Still says the same of somebody who showed a credential before and asks for nothing new, such as the reader of a stream:
+// it is no use of it, and keeps no session from ending.
+func (d *Directory) Still(ctx context.Context, text string) (Identity, error) {
+	return d.authenticate(ctx, text, func(context.Context, adg.Write) {})
 }
 
 // Identify is the identity of a person who proved in another way who he is. One who is unknown or disabled is
@@ -101,6 +96,24 @@ const (
 	pageSize     = 1000
 	recordWithin = 5 * time.Second // the store may take so long to put a refusal on record
 )
+
+// used notes that a credential was used.
+type used func(context.Context, adg.Write)
+
+func (d *Directory) authenticate(ctx context.Context, text string, note used) (Identity, error) {
+	c, err := parseCredential(text)
+	if err != nil {
+		return Identity{}, err
+	}
+	switch c.prefix {
+	case sessionPrefix:
+		return d.bySession(ctx, c, note)
+	case bootstrapPrefix:
+		return d.byBootstrap(ctx, c)
+	default:
+		return d.byToken(ctx, c, note)
+	}
+}
 
 // change is what somebody does, and what it takes. The first entry is about the deed itself.
 type change struct {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,66 @@ func TestAnAddressThatTriesManyNamesIsLockedAndOthersAreNot(t *testing.T) {
 	h.must(t, from("2001:db8:1:2::1", "ann", good)) // success is not counted
 	refused(t, from("2001:db8:1:2::1", "ann", other), adg.Unauthorized, wrongLogin)
 	refused(t, from("2001:db8:1:2::1", "ann", good), adg.Unauthorized, "too many") // and forgives no other failure
+}
+
+func TestNobodyKeepsAnAdminOutOfTheNetworksThatAreHis(t *testing.T) {
+	h := newHouse(t)
+	h.user(t, "ann", Viewer)
+	from := func(address, password string) error {
+		_, err := h.Login(t.Context(), Attempt{Name: "ann", Password: adg.NewSecret(password), From: address})
+		return err
+	}
+	h.must(t, from("192.0.2.7:1", good))
+	for range freeForUser {
+		refused(t, from("198.51.100.1:1", other), adg.Unauthorized, wrongLogin)
+	}
+	refused(t, from("198.51.100.99:1", good), adg.Unauthorized, "too many") // the network of who guesses
+	h.must(t, from("203.0.113.1:1", good))
+	// Many networks, each of which stays within its own limit, are slowed down together.
+	guesses := freeForUser
+	for i := 0; guesses < networksOfOne*freeForUser+1; i++ {
+		for range freeForUser - 1 {
+			err := from(fmt.Sprintf("10.%d.%d.1:1", i/250, i%250), other)
+			if _, throttled := adg.RetryAfter(err); throttled {
+				guesses = networksOfOne*freeForUser + 1
+				break
+			}
+			guesses++
+		}
+		if i > 100 {
+			t.Fatal("a hundred networks may guess as they like")
+		}
+	}
+	err := from("10.99.99.1:1", good)
+	wait, throttled := adg.RetryAfter(err)
+	if !throttled || wait > longestForAll {
+		t.Errorf("a network that is new: %v", err)
+	}
+	h.must(t, from("192.0.2.200:1", good)) // he has logged in from there
+	h.must(t, from("203.0.113.77:1", good))
+	for range 40 { // who goes on to guess waits five minutes at most
+		h.wait(longestForAll + time.Second)
+		refused(t, from("10.77.77.1:1", other), adg.Unauthorized, "")
+	}
+	h.wait(longestForAll + time.Second)
+	h.must(t, from("10.99.99.1:1", good))
+	users, err := h.Users(t.Context(), h.root, "", 0)
+	h.must(t, err)
+	if !users[0].Locked {
+		t.Error("nobody sees that some have to wait")
+	}
+	unlock := Update{Unlock: true}
+	_, err = h.UpdateUser(t.Context(), h.root, "ann", unlock)
+	h.must(t, err)
+	h.must(t, from("10.77.77.1:1", good))
+	if e := h.audit(t, "login.lock"); e[0].Detail["network"] != "198.51.100.0/24" || e[0].Detail["user"] != "ann" {
+		t.Errorf("on record: %+v", e[0])
+	}
+	now, err := h.store.Now(t.Context())
+	h.must(t, err)
+	if (account{Places: []familiar{{"192.0.2.0/24", now.Add(-placeMemory - time.Second)}}}).knows("192.0.2.0/24", now) {
+		t.Error("a place is his for good")
+	}
 }
 
 func TestManyGuessesAtTheSameTimeAreNotMoreThanTheLimit(t *testing.T) {

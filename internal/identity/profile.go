@@ -81,7 +81,7 @@ func (d *Directory) UpdateUser(ctx context.Context, by Caller, name string, u Up
 		}
 		c.writes = append(c.writes, put(kindUser, name, a, version, time.Time{}), given.unchanged())
 		if u.Unlock {
-			c.writes = append(c.writes, drop(kindFailures, "user/"+name, adg.AnyVersion))
+			c.writes = append(c.writes, drop(kindFailures, userKey(name), adg.AnyVersion))
 		}
 		return c, errors.Join(d.keepAnAdmin(ctx, given.list, given.list, name, &a), d.endBootstrap(ctx, &c, by, given.list, name, &a))
 	})
@@ -173,10 +173,10 @@ func (d *Directory) shown(ctx context.Context, doc adg.Document) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	f, _, err := load[failures](ctx, d, kindFailures, "user/"+doc.Key)
+	f, _, err := load[failures](ctx, d, kindFailures, userKey(doc.Key))
 	if err != nil && adg.CodeOf(err) != adg.NotFound {
 		return User{}, err
 	}
 	return User{Name: doc.Key, Issuer: a.Issuer, Groups: a.Groups, Disabled: a.Disabled, Created: a.Created, Login: a.Login,
-		Profile: a.Profile, Locked: now.Before(f.Wait), Version: version}, nil
+		Profile: a.Profile, Locked: f.waiting(now), Version: version}, nil
 }

@@ -276,7 +276,7 @@ func (d *Directory) makeRoom(ctx context.Context, a *account) (ended []adg.Write
 	return ended, nil
 }
 
-func (d *Directory) bySession(ctx context.Context, c credential) (Identity, error) {
+func (d *Directory) bySession(ctx context.Context, c credential, note used) (Identity, error) {
 	const over = "this session is over: log in again"
 	s, version, err := load[session](ctx, d, kindSession, c.id)
 	if err != nil {
@@ -298,7 +298,7 @@ func (d *Directory) bySession(ctx context.Context, c credential) (Identity, erro
 	}
 	if now.Sub(s.Seen) >= min(seenPrecision, d.o.SessionIdle/4) {
 		s.Seen = now
-		d.touch(ctx, d.write(s, c.id, version))
+		note(ctx, d.write(s, c.id, version))
 	}
 	who, err := d.personal(ctx, KindSession, s.Person, a)
 	who.Session, who.Until = c.id, s.Started.Add(d.o.SessionLife)

@@ -220,7 +220,7 @@ func (r tokenRecord) write(id string, version int64) adg.Write {
 
 // byToken is the identity of a token: what it was made for and what was granted to it, as far as its maker may do that
 // himself now.
-func (d *Directory) byToken(ctx context.Context, c credential) (Identity, error) {
+func (d *Directory) byToken(ctx context.Context, c credential, note used) (Identity, error) {
 	const unknown = "this token is not known: it was revoked, or is of another server. Make a new one with `adg token create`"
 	record, version, err := load[tokenRecord](ctx, d, kindToken, c.id)
 	if err != nil {
@@ -252,7 +252,7 @@ func (d *Directory) byToken(ctx context.Context, c credential) (Identity, error)
 	scope = append(slices.Clone(scope), given.held(subject)...)
 	if now.Sub(record.Used) >= usedPrecision {
 		record.Used = now
-		d.touch(ctx, record.write(c.id, version))
+		note(ctx, record.write(c.id, version))
 	}
 	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Email: a.Email, Groups: a.Groups, Until: record.Expires,
 		Bindings: Intersect(scope, given.held(subjects(record.Person, a.Groups)...))}, nil

@@ -156,16 +156,17 @@ func (d *Directory) Users(ctx context.Context, by Caller, after string, limit in
 
 // account is a person on record.
 type account struct {
-	ID       string    `json:"id"`             // another one where a name is given to somebody else
-	Epoch    string    `json:"epoch"`          // the sessions of another epoch are over
-	Hash     string    `json:"hash,omitempty"` // of the password, as a PHC string
-	Issuer   string    `json:"issuer,omitempty"`
-	External string    `json:"external,omitempty"` // who he is to the issuer
-	Groups   []string  `json:"groups,omitempty"`
-	Disabled bool      `json:"disabled,omitempty"`
-	Created  time.Time `json:"created"`
-	Login    time.Time `json:"login,omitzero"`
-	Sessions []string  `json:"sessions,omitempty"` // the ids of those that may be open, the oldest first
+	ID       string     `json:"id"`             // another one where a name is given to somebody else
+	Epoch    string     `json:"epoch"`          // the sessions of another epoch are over
+	Hash     string     `json:"hash,omitempty"` // of the password, as a PHC string
+	Issuer   string     `json:"issuer,omitempty"`
+	External string     `json:"external,omitempty"` // who he is to the issuer
+	Groups   []string   `json:"groups,omitempty"`
+	Disabled bool       `json:"disabled,omitempty"`
+	Created  time.Time  `json:"created"`
+	Login    time.Time  `json:"login,omitzero"`
+	Sessions []string   `json:"sessions,omitempty"` // the ids of those that may be open, the oldest first
+	Places   []familiar `json:"places,omitempty"`   // where he logged in from with his password, the last one first
 	Profile
 }
 

@@ -54,16 +54,16 @@ func sentence(c adg.Check, r reading, base *reading, b bound) string {
 	return text.String()
 }
 
-// amount writes a value of the check: in percent where it is a share, or where its limits are written so.
+// amount writes a value of the check: in percent where it is a share, else with its unit.
 func amount(c adg.Check, v float64) string {
-	percent := c.Counts() && c.Compare != adg.Events
-	for _, limit := range [...]adg.Condition{c.Warn, c.Fail} {
-		percent = percent || limit.Unit == adg.Points || limit.Unit == adg.Percent && !limit.Relative
-	}
-	if percent {
+	switch unit := c.CountedIn(); unit {
+	case adg.Share:
 		return number(v*100, 3) + " %"
+	case "":
+		return number(v, 4)
+	default:
+		return number(v, 4) + " " + unit
 	}
-	return number(v, 4)
 }
 
 // size writes how much a value was made of.

@@ -239,7 +239,7 @@ func TestStoreIsAskedForManyFollowersAsOftenAsForOneAndNeverForNone(t *testing.T
 			l := &ledger{}
 			d := l.put("d", adg.Rolling)
 			events, deployments := NewEvents(l, 0), NewDeployments(l, 0)
-			table := NewTable(l, 0, func(d adg.Deployment) adg.Deployment { return d }, func(_, _ adg.Deployment) bool { return false })
+			table := NewTable(l, 0, oneByOne(func(d adg.Deployment) adg.Deployment { return d }), func(_, _ adg.Deployment) bool { return false })
 			ctx, stop := context.WithCancel(t.Context())
 			for range followers {
 				go func() { _ = events.Follow(ctx, adg.EventFilter{}, time.Hour, func(Page) error { return nil }) }()
@@ -287,7 +287,7 @@ func TestFollowersHearOfAStoreThatFailsAndBeginAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{}
 		e, ds := NewEvents(l, 0), NewDeployments(l, 0)
-		table := NewTable(l, 0, func(d adg.Deployment) adg.Deployment { return d }, func(_, _ adg.Deployment) bool { return false })
+		table := NewTable(l, 0, oneByOne(func(d adg.Deployment) adg.Deployment { return d }), func(_, _ adg.Deployment) bool { return false })
 		f := follow(t, e, adg.EventFilter{}, nil)
 		ended := make(chan error, 2)
 		d := l.put("d", adg.Rolling)
@@ -371,7 +371,7 @@ func TestTableTellsWhatIsLiveAndWhatBecomesOfIt(t *testing.T) {
 		l.put("b", adg.Rolling)
 		l.put("old", adg.Succeeded)
 		l.put("new, and ended", adg.Succeeded)
-		table := NewTable(l, 0, func(d adg.Deployment) adg.State { return d.Status.State }, func(a, b adg.State) bool { return a == b })
+		table := NewTable(l, 0, oneByOne(func(d adg.Deployment) adg.State { return d.Status.State }), func(a, b adg.State) bool { return a == b })
 		var told []string
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -412,7 +412,7 @@ func TestTableTellsWhatIsLiveAndWhatBecomesOfIt(t *testing.T) {
 func TestWatcherOfATableWhoIsTooSlowBeginsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{}
-		table := NewTable(l, 0, func(d adg.Deployment) int64 { return d.Version }, func(a, b int64) bool { return a == b })
+		table := NewTable(l, 0, oneByOne(func(d adg.Deployment) int64 { return d.Version }), func(a, b int64) bool { return a == b })
 		free := make(chan struct{})
 		ended := make(chan error, 1)
 		go func() {
@@ -492,5 +492,16 @@ func TestManyFollowersOfARealStoreHearTheSame(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("follower %d heard %d events, want %d: %v", i, len(got), len(want), got)
 		}
+	}
+}
+
+// oneByOne makes each row of its deployment alone.
+func oneByOne[R any](row func(adg.Deployment) R) RowsOf[R] {
+	return func(_ context.Context, found []adg.Deployment, _ map[string]R) ([]R, error) {
+		rows := make([]R, len(found))
+		for i, d := range found {
+			rows[i] = row(d)
+		}
+		return rows, nil
 	}
 }

@@ -20,7 +20,7 @@ type TableStore interface {
 type Table[R any] struct {
 	store TableStore
 	pulse *pulse
-	row   func(adg.Deployment) R
+	rows  RowsOf[R]
 	same  func(a, b R) bool
 
 	// The reader's alone.
@@ -32,6 +32,10 @@ type Table[R any] struct {
 	number  int         // of the change that comes next
 	now     time.Time
 }
+
+// RowsOf makes the rows of deployments, in their order. was are the rows that there are, by id: they are not to be
+// written to.
+type RowsOf[R any] func(ctx context.Context, found []adg.Deployment, was map[string]R) ([]R, error)
 
 // Change is what became of a deployment.
 type Change[R any] struct {
@@ -49,10 +53,10 @@ type Rows[R any] struct {
 	Now     time.Time    // the store's
 }
 
-// NewTable makes one that asks the store that often (zero: Every), with rows as row makes them. A change that leaves the
-// row the same is none.
-func NewTable[R any](store TableStore, every time.Duration, row func(adg.Deployment) R, same func(a, b R) bool) *Table[R] {
-	t := &Table[R]{store: store, row: row, same: same}
+// NewTable makes one that asks the store that often (zero: Every), with those rows. A change that leaves the row the
+// same is none.
+func NewTable[R any](store TableStore, every time.Duration, rows RowsOf[R], same func(a, b R) bool) *Table[R] {
+	t := &Table[R]{store: store, rows: rows, same: same}
 	t.pulse = newPulse(every, t.read)
 	return t
 }
@@ -149,13 +153,17 @@ func (t *Table[R]) read(ctx context.Context, first bool) (news bool, err error) 
 	if err := each(ctx, t.store, changed, func(d adg.Deployment) { found = append(found, d) }); err != nil {
 		return false, err
 	}
+	rows, err := t.rows(ctx, found, t.live)
+	if err != nil {
+		return false, err
+	}
 	for _, d := range found {
 		if _, there := versions[d.ID]; there {
 			versions[d.ID] = d.Version
 		}
 	}
 	t.versions = versions
-	return t.keep(found, now, first), nil
+	return t.keep(found, rows, now, first), nil
 }
 
 // forget begins again: nobody has watched for a while.
@@ -166,12 +174,12 @@ func (t *Table[R]) forget() {
 }
 
 // keep puts rows into the table.
-func (t *Table[R]) keep(found []adg.Deployment, now time.Time, first bool) (news bool) {
+func (t *Table[R]) keep(found []adg.Deployment, rows []R, now time.Time, first bool) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.now = now
-	for _, d := range found {
-		is, ended := t.row(d), d.Status.State.Ended()
+	for i, d := range found {
+		is, ended := rows[i], d.Status.State.Ended()
 		was, known := t.live[d.ID]
 		if ended {
 			delete(t.live, d.ID)

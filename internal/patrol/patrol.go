@@ -46,8 +46,9 @@ type Patrol struct {
 	world World
 	o     Options
 
-	mu   sync.Mutex
-	seen map[string]suspension // by place: what ticks told since the last round
+	mu       sync.Mutex
+	seen     map[string]suspension // by place: what ticks told since the last round
+	recalled bool                  // what ticks told a process that has ended is known
 }
 
 // New makes a patrol.
@@ -128,6 +129,9 @@ func place(p adg.Policy) string { return p.Service + "/" + p.Environment }
 
 // note remembers what ticks and holds tell of: a hold may be lifted while what was suspended for it still is.
 func (p *Patrol) note(ctx context.Context) error {
+	if err := p.recall(ctx); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	seen := maps.Clone(p.seen)
 	p.mu.Unlock()
@@ -150,6 +154,38 @@ func (p *Patrol) note(ctx context.Context) error {
 		}
 		p.mu.Unlock()
 	}
+	return nil
+}
+
+// recall finds, once, what a process before this one was told by ticks and had no round left to note: a deployment that was
+// cancelled leaves no hold. One that was followed by another is no concern any more.
+func (p *Patrol) recall(ctx context.Context) error {
+	p.mu.Lock()
+	done := p.recalled
+	p.mu.Unlock()
+	if done {
+		return nil
+	}
+	ended, err := p.store.ListDeployments(ctx, adg.DeploymentFilter{States: []adg.State{adg.Cancelled}, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, d := range ended {
+		if d.Status.Suspended == "" {
+			continue
+		}
+		policy := d.Spec.Policy
+		newest, err := p.store.ListDeployments(ctx, adg.DeploymentFilter{Service: policy.Service, Environment: policy.Environment, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(newest) > 0 && newest[0].ID == d.ID {
+			p.Ticked(d)
+		}
+	}
+	p.mu.Lock()
+	p.recalled = true
+	p.mu.Unlock()
 	return nil
 }
 

@@ -29,6 +29,8 @@ func (p *platform) Current(context.Context) (adg.Observed, error) {
 	return adg.Observed{Releases: []adg.Placement{{Release: adg.Release{Version: "v2"}, Share: p.share}}, Done: true, Suspended: p.suspended}, p.err
 }
 
+func (p *platform) Suspends(context.Context, adg.Desired) (string, error) { return p.suspended, p.err }
+
 func (p *platform) Resume(_ context.Context, held []adg.Release) (adg.Observed, error) {
 	if slices.ContainsFunc(held, func(r adg.Release) bool { return r.Version == p.wanted }) {
 		return adg.Observed{Suspended: p.suspended, Text: p.wanted + " is on hold, and wanted there"}, nil
@@ -223,6 +225,24 @@ func TestWhatATickToldIsLookedAfterWithoutAHold(t *testing.T) {
 	b.says(b.round(), adg.FactResumed, "was resumed")
 	if told := b.round(); told != nil || !b.ended() {
 		t.Errorf("again: %+v", told)
+	}
+}
+
+func TestWhatACancelledDeploymentHasSuspendedIsKnownToTheNextProcess(t *testing.T) {
+	b := newBench(t)
+	b.must(b.store.LiftHold(t.Context(), "shop", "production", "v2"))
+	spec := adg.Spec{ID: "shop-v3-a", Release: adg.Release{Service: "shop", Version: "v3"}}
+	spec.Policy.Service, spec.Policy.Environment, spec.Policy.Notify = "shop", "production", []string{"pager"}
+	b.must(b.store.CreateDeployment(t.Context(), adg.Deployment{ID: spec.ID, Spec: spec}))
+	work, err := b.store.Take(t.Context(), "me", time.Minute, 1)
+	b.must(err)
+	_, err = b.store.Commit(t.Context(), adg.Tick{Lease: work[0].Lease, Version: work[0].Deployment.Version, GiveBack: true, Decision: adg.Decision{
+		Next: adg.Status{State: adg.Cancelled, Suspended: "automated sync of shop"},
+	}})
+	b.must(err)
+	told := b.round()
+	if len(told) != 1 || told[0].Kind != adg.FactResumed || told[0].Deployment != spec.ID || b.platform.resumed != 1 {
+		t.Errorf("resumed %d times, told %+v", b.platform.resumed, told)
 	}
 }
 

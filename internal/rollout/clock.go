@@ -102,7 +102,7 @@ func (l *life) timers() []time.Time {
 			all = append(all, s.Entered.Add(p.Rollback.Over/backStages))
 		}
 	case adg.VerifyingRollback:
-		all = append(all, s.Entered.Add(p.Rollback.VerifyMax))
+		all = append(all, l.doubtful(), s.Entered.Add(p.Rollback.VerifyMax))
 	case adg.Pending, adg.Blocked, adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 	}
 	return all

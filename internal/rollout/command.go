@@ -160,13 +160,20 @@ func (l *life) rollBackBy() string {
 }
 
 // cancel ends the deployment. Below 100 % the traffic goes back to the last good release, without blame for the new
-// one; a release that is fully live, or that has no safe way back, stays.
+// one; a release that is fully live, or that has no safe way back, stays. A rollback stops where it is: whoever asks for
+// that takes over at the target.
 func (l *life) cancel() string {
 	s := &l.s
 	why := "cancelled by " + l.who()
 	switch s.State {
 	case adg.RollingBack, adg.VerifyingRollback:
-		return "it is being rolled back already, and that has to be finished"
+		switch {
+		case s.Rule == causeCancel:
+			return "it was cancelled already, and goes back to " + l.spec.LastGood.Version
+		case l.first():
+			return l.second()
+		}
+		why += ": the rollback to " + l.spec.LastGood.Version + " stops as it is, unverified, and " + l.spec.Release.Version + " stays on hold" + l.suspension()
 	case adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending:
 		if !l.live() && l.obstacle() == "" {
 			l.goBack(causeCancel, why)
@@ -229,7 +236,7 @@ func (l *life) reject() string {
 	case adg.Pending, adg.Gated:
 		l.block("rejected by " + l.who())
 	case adg.RollbackPending:
-		if s.Rule == causeCancel || s.Approved != "" {
+		if l.asked() {
 			return "the rollback was asked for by " + s.Approved
 		}
 		s.Suggested = true

@@ -136,7 +136,7 @@ func (l *life) pending() {
 		s.Weak, s.Asked = false, time.Time{}
 	}
 	switch {
-	case s.Approved != "":
+	case l.asked():
 	case s.Rule > 0 && l.known() && s.Good >= r.Recover:
 		l.reprieve("healthy again for " + short(s.Good))
 		return
@@ -153,7 +153,12 @@ func (l *life) pending() {
 		l.because("waiting for the outcome of %s", s.Op)
 		return
 	}
-	l.rollBack(s.Approved == "", l.verdict())
+	l.rollBack(!l.asked(), l.verdict())
+}
+
+// asked tells whether a human has asked for the rollback, or approved it, whoever it was.
+func (l *life) asked() bool {
+	return l.s.Approved != "" || l.s.Rule == causeHuman || l.s.Rule == causeCancel
 }
 
 // graceEnd is when the grace of the rule that condemned the release is over; zero: there is none.

@@ -29,7 +29,7 @@ func (l *life) feel() {
 	l.bad(was)
 	l.blind(was)
 	if l.evaluated && s.Reached && !slices.ContainsFunc(l.p.Rollback.Rules, func(r adg.Rule) bool { return satisfies(s.Health, r) }) &&
-		s.State != adg.RollbackPending && s.HeldBy != heldStuck {
+		s.State != adg.RollbackPending && s.State != adg.VerifyingRollback && s.HeldBy != heldStuck {
 		s.Suggested, s.Paging = false, false
 	}
 }

@@ -42,6 +42,8 @@ func forward(s adg.State) bool {
 	return slices.Contains([]adg.State{adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held}, s)
 }
 
+func goingBack(s adg.State) bool { return s == adg.RollingBack || s == adg.VerifyingRollback }
+
 // check is every invariant, applied to one decision.
 func (l *randomLife) check(in *adg.Input, dec *adg.Decision) {
 	was, is := &l.d.Status, &dec.Next
@@ -311,14 +313,18 @@ func (l *randomLife) checkEnds(in *adg.Input, dec *adg.Decision, fail failing) {
 		if is.State == adg.RolledBack && (dec.Hold == nil || dec.Hold.Identity != "v2" || dec.Standing == nil || dec.Standing.Standing != adg.StandingRolledBack) {
 			fail("hold %+v, standing %+v", dec.Hold, dec.Standing)
 		}
-		if is.State == adg.Cancelled && (dec.Hold != nil || dec.Standing != nil) {
+		stopped := is.State == adg.Cancelled && goingBack(was.State) && was.Rule != -3
+		if stopped && (in.Command == nil || in.Command.Kind != adg.CommandCancel) {
+			fail("a rollback is stopped, and nobody asked for that")
+		}
+		if is.State == adg.Cancelled && (dec.Hold != nil && !stopped || dec.Standing != nil) {
 			fail("a cancelled release is blamed")
 		}
-		if is.Rollbacks > 0 && (was.State != adg.VerifyingRollback || in.Assessment == nil || in.Assessment.Health != adg.Healthy ||
+		if is.Rollbacks > 0 && !stopped && (was.State != adg.VerifyingRollback || in.Assessment == nil || in.Assessment.Health != adg.Healthy ||
 			in.Observed == nil || !in.Observed.Done || in.Observed.Releases[0].Release.Version != "v1") {
 			fail("a rollback is done without proof")
 		}
-		if is.Rollbacks > 0 && l.jumps == 0 && in.Now.Sub(l.oracle.notGood) < r.VerifyFor {
+		if is.Rollbacks > 0 && !stopped && l.jumps == 0 && in.Now.Sub(l.oracle.notGood) < r.VerifyFor {
 			fail("restored for %s, %s are wanted", in.Now.Sub(l.oracle.notGood), r.VerifyFor)
 		}
 	case adg.Superseded:
@@ -328,7 +334,7 @@ func (l *randomLife) checkEnds(in *adg.Input, dec *adg.Decision, fail failing) {
 	case adg.Pending, adg.Gated, adg.Rolling, adg.Verifying, adg.Held, adg.RollbackPending, adg.RollingBack, adg.VerifyingRollback,
 		adg.Blocked, adg.RollbackFailed, adg.Undecided:
 	}
-	if !is.State.Ended() && (dec.Standing != nil || dec.Hold != nil && !entered(dec, adg.RollingBack)) {
+	if !is.State.Ended() && (dec.Standing != nil || dec.Hold != nil && !entered(dec, adg.RollingBack) && is.Suspended == was.Suspended) {
 		fail("a release is judged before the end")
 	}
 }
@@ -351,6 +357,9 @@ func (l *randomLife) checkHumans(in *adg.Input, dec *adg.Decision, fail failing)
 		if is.State != adg.Cancelled && is.State != adg.RollingBack && (is.State != adg.RollbackPending || is.Op == "") {
 			fail("a human's cancel was not obeyed")
 		}
+	}
+	if second := l.d.Spec.Policy.FourEyes && c.Actor == l.d.Spec.Actor; c.Kind == adg.CommandCancel && goingBack(was.State) && was.Rule != -3 && !second && is.State != adg.Cancelled {
+		fail("a human's cancel of the rollback was not obeyed")
 	}
 	if c.Kind == adg.CommandHold && in.Now.Before(is.Deadline) && (was.State == adg.Rolling || was.State == adg.Verifying) && (is.State != adg.Held || is.HeldBy != c.Actor) {
 		fail("a human's hold was not obeyed")

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/deployguardian/adg"
 )
@@ -22,6 +23,9 @@ func (l *life) rollBack(automatic bool, why string) {
 	}
 	good := l.spec.LastGood.Version
 	l.because("rolling back to %s: %s", good, why)
+	if s.Suspended = l.in.Suspends; s.Suspended != "" { // on record before it is done
+		l.because("suspended first: %s", s.Suspended)
+	}
 	l.attempt()
 	l.blame(why)
 	l.tell(adg.FactRollbackStarted, "rolling back to "+good+": "+why)
@@ -70,10 +74,13 @@ func (l *life) verifyingRollback() {
 	}
 	late := !l.now.Before(s.Entered.Add(r.VerifyMax))
 	proof := fmt.Sprintf("good for %s of %s, now %s", short(s.Good), short(r.VerifyFor), l.describe())
-	switch {
+	switch bad := s.Health == adg.Unhealthy || s.Health == adg.Degraded; {
 	case reported && l.known() && s.Good >= r.VerifyFor:
 		l.rolledBack(proof)
-	case late && (s.Health == adg.Unhealthy || s.Health == adg.Degraded):
+	case late && bad && l.spare():
+		l.enter(adg.RollingBack)
+		l.fallBack("service is not restored after " + short(r.VerifyMax) + ": " + proof)
+	case late && bad:
 		l.fail("service is not restored after " + short(r.VerifyMax) + ": " + proof)
 	case late && s.Health == adg.HealthUnknown:
 		l.because("no data says whether service is restored: %s", proof)
@@ -81,6 +88,12 @@ func (l *life) verifyingRollback() {
 	case late && !reported:
 		l.because("the target does not say that %s is live", l.spec.LastGood.Version)
 		l.page("rolled back, and the target does not say that " + l.spec.LastGood.Version + " is live")
+	case !l.now.Before(l.doubtful()) && (bad || s.Health == adg.HealthUnknown && l.visible() && !l.early()):
+		l.because("not verified yet: %s", proof)
+		l.page("rolled back, and not verified after " + short(l.now.Sub(s.Entered)) + ": " + proof)
+	case !l.now.Before(l.doubtful()) && !reported:
+		l.because("not verified yet: the target does not say that %s is live", l.spec.LastGood.Version)
+		l.page("rolled back, and not verified after " + short(l.now.Sub(s.Entered)) + ": the target does not say that " + l.spec.LastGood.Version + " is live")
 	default:
 		l.because("verifying the rollback: %s", proof)
 	}
@@ -90,8 +103,9 @@ func (l *life) verifyingRollback() {
 func (l *life) fail(why string) {
 	l.enter(adg.RollbackFailed)
 	l.because("%s", why)
+	l.because("%s", l.tried())
 	l.blame(why)
-	l.tell(adg.FactRollbackFailed, "the rollback failed, a human is needed now: "+why)
+	l.tell(adg.FactRollbackFailed, "the rollback failed, a human is needed now: "+why+"; "+l.tried())
 }
 
 // Private
@@ -108,8 +122,11 @@ func (l *life) failed(why string) {
 	s, r := &l.s, l.p.Rollback
 	s.Reached, s.Entered = false, l.now
 	switch {
-	case (l.final || s.Attempt >= r.Attempts) && r.Fallback != "" && !s.Fallback:
-		l.fallBack(why)
+	case (l.final || s.Attempt >= r.Attempts) && len(l.left.Releases) > 0 && l.back(l.left):
+		l.because("attempt %d of %d failed: %s", s.Attempt, r.Attempts, why)
+		l.restoredAt() // it did not do it, and it need not: what is live counts, and whether it is good
+	case (l.final || s.Attempt >= r.Attempts) && l.spare():
+		l.fallBack(fmt.Sprintf("attempt %d of %d failed: %s", s.Attempt, r.Attempts, why))
 	case l.final:
 		l.fail(fmt.Sprintf("attempt %d of %d failed for good: %s", s.Attempt, r.Attempts, why))
 	case s.Attempt >= r.Attempts:
@@ -119,11 +136,14 @@ func (l *life) failed(why string) {
 	}
 }
 
+// spare tells whether the policy names another target that has not been tried.
+func (l *life) spare() bool { return l.p.Rollback.Fallback != "" && !l.s.Fallback }
+
 // fallBack goes on with the policy's other target.
 func (l *life) fallBack(why string) {
 	s, r := &l.s, l.p.Rollback
-	l.because("attempt %d of %d failed: %s; the fallback target %s takes over", s.Attempt, r.Attempts, why, r.Fallback)
-	l.tell(adg.FactPage, "the target failed to roll back, and the fallback target "+r.Fallback+" takes over: "+why)
+	l.because("%s; the fallback target %s takes over", why, r.Fallback)
+	l.tell(adg.FactPage, "the target did not bring service back, and the fallback target "+r.Fallback+" takes over: "+why)
 	s.Fallback, s.Attempt, s.Back = true, 0, 0 // there is no time to lose any more
 	l.attempt()
 }
@@ -144,9 +164,28 @@ func (l *life) restoredAt() {
 	l.because("the target reports %s live: verifying", l.spec.LastGood.Version)
 }
 
-// undone tries again when something has brought the bad release back behind the rollback.
+// doubtful is since when a restored release that is not good yet is worth a call: it had its chance, and two looks at it.
+func (l *life) doubtful() time.Time {
+	return l.s.Entered.Add(min(max(l.p.Rollback.VerifyFor, 2*pace(l.spec, &l.s)), l.p.Rollback.VerifyMax))
+}
+
+// tried is what was done to roll back, for whoever takes over.
+func (l *life) tried() string {
+	s, r := &l.s, l.p.Rollback
+	switch {
+	case s.Rollbacks == 0:
+		return "nothing was asked of the target"
+	case s.Fallback:
+		return fmt.Sprintf("tried: %s at the target, and at the fallback target %s in %d of %d attempts", l.spec.LastGood.Version, r.Fallback, s.Attempt, r.Attempts)
+	}
+	return fmt.Sprintf("tried: %s at the target, in %d of %d attempts", l.spec.LastGood.Version, s.Attempt, r.Attempts)
+}
+
+// undone tries again when something has brought the bad release back behind the rollback. It is told however often it
+// happens, and whatever people were called for before.
 func (l *life) undone() {
-	l.page("something undid the rollback: the target no longer reports " + l.spec.LastGood.Version + " live")
+	l.s.Paging = true
+	l.tell(adg.FactPage, "something undid the rollback: the target no longer reports "+l.spec.LastGood.Version+" live")
 	l.enter(adg.RollingBack)
 	l.failed("the target no longer reports " + l.spec.LastGood.Version + " live")
 }
@@ -156,7 +195,7 @@ func (l *life) rolledBack(proof string) {
 	if l.s.Rule == causeCancel {
 		l.enter(adg.Cancelled)
 		l.because("back on %s, verified: %s", spec.LastGood.Version, proof)
-		l.tell(adg.FactCancelled, "cancelled and back on "+spec.LastGood.Version)
+		l.tell(adg.FactCancelled, "cancelled and back on "+spec.LastGood.Version+l.suspension())
 		return
 	}
 	l.enter(adg.RolledBack)
@@ -166,11 +205,18 @@ func (l *life) rolledBack(proof string) {
 	l.dec.Standing = &adg.ReleaseRecord{
 		Environment: spec.Policy.Environment, Release: spec.Release, Standing: adg.StandingRolledBack, Since: l.now, Deployment: l.d.ID, Why: why,
 	}
-	text := "rolled back: " + spec.LastGood.Version + " is live and verified"
-	if l.s.Suspended != "" {
-		text += "; " + l.s.Suspended + " stays suspended until another release is wanted there, or the hold is lifted"
+	l.tell(adg.FactRolledBack, "rolled back: "+spec.LastGood.Version+" is live and verified"+l.suspension())
+}
+
+// suspension is the end of a sentence about what stays suspended.
+func (l *life) suspension() string {
+	switch {
+	case l.s.Suspended == "":
+		return ""
+	case l.s.Rule == causeCancel:
+		return "; " + l.s.Suspended + " is suspended until the target gives it back"
 	}
-	l.tell(adg.FactRolledBack, text)
+	return "; " + l.s.Suspended + " stays suspended until another release is wanted there, or the hold is lifted"
 }
 
 // blame puts the release on hold, unless it was merely cancelled.

@@ -64,6 +64,7 @@ type life struct {
 	seen      *adg.Observed // the target's state, if it was heard of in this tick
 	failure   string        // how an attempt at the target failed in this tick
 	final     bool          // trying again cannot help
+	left      adg.Observed  // what the target reports after that attempt, where it does
 	arrived   bool          // the target reached the step in this tick
 	wasBlind  time.Duration // Status.Blind before this tick
 	evaluated bool          // the health was assessed in this tick, and is known

@@ -21,7 +21,7 @@ func (l *life) hear() {
 	if o := l.in.Outcome; o != nil && s.Op != "" && o.OpID == s.Op {
 		s.Op = ""
 		if o.Err != "" {
-			l.failure, l.final = o.Err, o.Final
+			l.failure, l.final, l.left = o.Err, o.Final, o.Observed
 		} else {
 			l.seen = &o.Observed
 		}
@@ -37,24 +37,30 @@ func (l *life) hear() {
 
 // Private
 
-// suspended notes what the target keeps from undoing a rollback. Somebody who lets it go before the rollback was verified
-// is told to everybody.
+// suspended notes what the target keeps from undoing a rollback, the one that failed included, and with it the hold.
+// Somebody who lets it go before the rollback was verified is told to everybody.
 func (l *life) suspended() {
 	s := &l.s
-	if l.seen == nil || s.Op != "" || s.Fallback || s.State != adg.RollingBack && s.State != adg.VerifyingRollback {
+	if s.Op != "" || s.Fallback || s.State != adg.RollingBack && s.State != adg.VerifyingRollback {
 		return // a fallback knows nothing of what the first target has suspended
 	}
-	what := l.seen.Suspended
+	what := l.left.Suspended
+	if l.seen != nil {
+		what = l.seen.Suspended
+	} else if what == "" {
+		return // nothing was heard
+	}
+	before := s.Suspended
+	s.Suspended = what
 	switch {
-	case what == s.Suspended:
-		return
+	case what == before:
 	case what != "":
 		l.because("suspended: %s", what)
+		l.blame(l.verdict()) // wherever the rollback ends, the hold says so
 	case s.State == adg.VerifyingRollback:
-		l.because("%s is no longer suspended", s.Suspended)
-		l.tell(adg.FactPage, s.Suspended+" was resumed by somebody else during the rollback: it may bring the bad release back")
+		l.because("%s is no longer suspended", before)
+		l.tell(adg.FactPage, before+" was resumed by somebody else during the rollback: it may bring the bad release back")
 	}
-	s.Suspended = what
 }
 
 // outcome counts an attempt that ended.

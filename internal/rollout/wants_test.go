@@ -269,3 +269,42 @@ func TestAStagedReleaseThatNothingSeesNeedsTheTargetsWordInTheSameTick(t *testin
 		})
 	}
 }
+
+func TestARollbackThatAHumanAskedForIsNoAutomaticOneWhateverHisName(t *testing.T) {
+	for cause, automatic := range map[int]bool{1: true, 0: false, -1: true, -2: true, -3: false} {
+		d := deployment(func(d *adg.Deployment) {
+			d.Status.State, d.Status.Resume, d.Status.Rule, d.Status.Condemned = adg.RollbackPending, adg.Rolling, cause, epoch
+		})
+		dec := rollout.Step(d, adg.Input{Now: at(5)})
+		if taken := dec.Slot > 0; dec.Kind != adg.RollBack || taken != automatic {
+			t.Errorf("cause %d: %s, a slot is taken: %t", cause, dec.Kind, taken)
+		}
+		if blamed := dec.Hold != nil; blamed != (cause != -3) {
+			t.Errorf("cause %d: on hold: %t", cause, blamed)
+		}
+		if dec := rollout.Step(d, adg.Input{Now: at(5), Fleet: adg.Fleet{TurnedBad: 3}}); (dec.Kind == adg.RollBack) == automatic {
+			t.Errorf("cause %d, and a common cause: %s", cause, dec.Kind)
+		}
+	}
+}
+
+func TestAFailedAttemptIsNoneWhereTheTargetNamesTheLastGoodReleaseAndNotWhereItNamesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		left adg.Observed
+		want adg.State
+	}{
+		"it names the last good release":  {live("v1", 100), adg.VerifyingRollback},
+		"it names the bad one":            {live("v2", 100), adg.RollbackFailed},
+		"it names nothing, and says done": {adg.Observed{Done: true}, adg.RollbackFailed},
+		"it does not answer":              {adg.Observed{}, adg.RollbackFailed},
+	} {
+		d := deployment(func(d *adg.Deployment) {
+			s := &d.Status
+			s.State, s.Reached, s.Rule, s.Rollbacks, s.Attempt, s.Op = adg.RollingBack, false, 1, 1, 1, "d/2"
+		})
+		dec := rollout.Step(d, adg.Input{Now: at(5), Outcome: &adg.Outcome{OpID: "d/2", Err: "401", Final: true, Observed: c.left}})
+		if dec.Next.State != c.want {
+			t.Errorf("%s: %s, %q", name, dec.Next.State, dec.Reasons)
+		}
+	}
+}

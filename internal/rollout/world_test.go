@@ -309,6 +309,10 @@ func (w *world) settle() {
 
 func (w *world) step(in adg.Input) {
 	dec := rollout.Step(w.d, in)
+	if dec.Kind == adg.RollBack && !w.target.silent {
+		in.Suspends = w.target.suspends
+		dec = rollout.Step(w.d, in)
+	}
 	w.note(dec)
 	w.d.Status = dec.Next
 	w.d.Version++
@@ -329,7 +333,7 @@ func (t *target) apply(now time.Duration, want adg.Desired) *adg.Outcome {
 	t.runs = append(t.runs, want.OpID)
 	if t.fails > 0 {
 		t.fails--
-		return &adg.Outcome{OpID: want.OpID, Err: "connection refused", Final: t.final}
+		return &adg.Outcome{OpID: want.OpID, Err: "connection refused", Final: t.final, Observed: t.after(now)}
 	}
 	if t.want == nil || t.want.OpID != want.OpID {
 		t.others = ""
@@ -342,10 +346,17 @@ func (t *target) apply(now time.Duration, want adg.Desired) *adg.Outcome {
 	return &adg.Outcome{OpID: want.OpID, Observed: t.current(now)}
 }
 
+// after is what it reports after an attempt that failed: what was live before it.
+func (t *target) after(now time.Duration) adg.Observed {
+	seen := t.current(now)
+	seen.Suspended = t.suspends
+	return seen
+}
+
 func (t *target) current(now time.Duration) adg.Observed {
 	switch {
 	case t.want == nil:
-		return adg.Observed{}
+		return adg.Observed{Done: true, Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}}
 	case t.lies != "":
 		return adg.Observed{Done: true, Releases: []adg.Placement{{Release: adg.Release{Version: t.lies}, Share: 100}}}
 	case t.others != "":

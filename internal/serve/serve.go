@@ -2,12 +2,14 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -19,6 +21,11 @@ type Options struct {
 	TLS    *tls.Config   // nil: plain HTTP
 	Drain  time.Duration // how long requests may take to finish at the end; zero: 30 s
 	Log    *slog.Logger  // zero: discard
+
+	Connections int            // open at once; zero: 10,000
+	PerNetwork  int            // of them from one address, of IPv6 from one customer's network; zero: 2,000
+	Proxies     []netip.Prefix // who speak for many others: what they open counts among all only
+	Reading     time.Duration  // how long a client may take to read an answer, or one message of a stream; zero: 1 min
 }
 
 // Server is a port that is open, and not served yet.
@@ -35,11 +42,13 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Connections, o.PerNetwork, o.Reading = cmp.Or(o.Connections, 10_000), cmp.Or(o.PerNetwork, 2000), cmp.Or(o.Reading, time.Minute)
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return nil, adg.Errorf(adg.Unavailable, "listening on %s: %w", o.Listen, err)
 	}
+	listener = &counted{Listener: listener, o: o, open: map[string]int{}}
 	if o.TLS != nil {
 		secure := o.TLS.Clone()
 		secure.NextProtos = []string{"h2", "http/1.1"}
@@ -68,10 +77,10 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Run(ctx context.Context, handler func(draining <-chan struct{}) http.Handler) error {
 	draining := make(chan struct{})
 	server := &http.Server{
-		Handler: handler(draining), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: paced(s.o.Reading, handler(draining)), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog:    slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug), // scanners and half-open connections
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		Protocols:   new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		Protocols:   new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: s.o.Reading},
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)

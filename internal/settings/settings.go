@@ -99,7 +99,7 @@ type OIDC struct {
 // Login is about users with a password.
 type Login struct {
 	Local    bool          `yaml:"local" default:"true" doc:"Whether users with a password of their own here may log in."`
-	Attempts int           `yaml:"attempts" default:"10" need:"positive" doc:"Wrong passwords in a row, for one user, until the next are refused for a while; from one address four times as many."`
+	Attempts int           `yaml:"attempts" default:"10" need:"positive" doc:"Wrong passwords for one user from one network (/24, /64) until the next from there are refused for a while; from one address four times as many. After ten times as many from all networks together, those that he has not logged in from for 90 days wait, too, up to five minutes."`
 	Lockout  time.Duration `yaml:"lockout" default:"1m" need:"positive" doc:"How long they are refused the first time; each further time it doubles, up to an hour."`
 }
 
@@ -124,6 +124,11 @@ type Limits struct {
 	Body      int           `yaml:"body" default:"4194304" need:"positive" doc:"Largest request, in bytes."`
 	Request   time.Duration `yaml:"request" default:"30s" need:"positive" doc:"How long one request may take; streams of events end by themselves."`
 	Watchers  int           `yaml:"watchers" default:"2000" need:"positive" doc:"Streams of events at once, on one server."`
+	PerCaller int           `yaml:"watchers_per_caller" default:"1000" need:"positive" doc:"Of these, those of one person with all of his tokens; never more than half of them."`
+
+	Connections int           `yaml:"connections" default:"10000" need:"positive" doc:"Open connections at once; further ones are closed at once."`
+	PerAddress  int           `yaml:"connections_per_address" default:"2000" need:"positive" doc:"Of these, those of one address, or of one /64 of IPv6. Behind an address there may be a whole office; proxies that are trusted do not count."`
+	Reading     time.Duration `yaml:"reading" default:"1m" need:"positive" doc:"How long a client may take to read an answer, or one message of a stream; who takes longer is cut off."`
 }
 
 // Egress is the allow-list of outgoing requests.

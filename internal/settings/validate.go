@@ -153,11 +153,15 @@ func (l *loader) limits() {
 	if s.Limits.Body > 64<<20 {
 		l.refuse("limits.body", "limits.body is at most 67108864 (64 MiB): every request could take that much memory")
 	}
+	if s.Limits.Reading < time.Second {
+		l.refuse("limits.reading", "limits.reading is below 1s: a slow line would be cut off in the middle of an answer")
+	}
 	for _, most := range []struct {
 		field       string
 		value, most int
 	}{
 		{"guard.workers", s.Guard.Workers, 1024}, {"guard.batch", s.Guard.Batch, 1024}, {"limits.watchers", s.Limits.Watchers, 100_000},
+		{"limits.connections", s.Limits.Connections, 1_000_000},
 	} {
 		if most.value > most.most {
 			l.refuse(most.field, "%s is at most %d", most.field, most.most)

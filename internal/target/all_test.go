@@ -68,6 +68,8 @@ func (powerful) Rehearse(context.Context, adg.Desired) ([]adg.Obstacle, error) {
 	return []adg.Obstacle{{Name: "release", Final: true, Text: "v1 is gone"}}, nil
 }
 
+func (powerful) Suspends(context.Context, adg.Desired) (string, error) { return "", nil }
+
 func (powerful) Resume(context.Context, []adg.Release) (adg.Observed, error) {
 	return adg.Observed{}, nil
 }

@@ -19,7 +19,7 @@ export function api(served: Served = inject("served")) {
 /** The world of one file of stories: call it at its top. */
 export function world(): {open: (path: string, options?: OpenOptions) => Promise<Page>} {
   let browser: Browser;
-  let session: BrowserContext | undefined;
+  const sessions = new Map<string, BrowserContext>(); // of the usual person, by server
   const open: {page: Page; complaints: string[]}[] = [];
   beforeAll(async () => {
     browser = await chromium.launch({executablePath: process.env["ADG_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"]});
@@ -30,7 +30,7 @@ export function world(): {open: (path: string, options?: OpenOptions) => Promise
   afterEach(async () => {
     const all = open.splice(0);
     for (const {page} of all) {
-      if (page.context() !== session) {
+      if (![...sessions.values()].includes(page.context())) {
         await page.context().close();
       } else {
         await page.close();
@@ -41,12 +41,9 @@ export function world(): {open: (path: string, options?: OpenOptions) => Promise
   return {
     async open(path, {served, viewport = laptop, as, allow = []} = {}) {
       const server = served ?? inject("served");
-      let context: BrowserContext;
-      if (served === undefined && as === undefined) {
-        session ??= await loggedIn(browser, server);
-        context = session;
-      } else {
-        context = await loggedIn(browser, server, as);
+      const context = (as === undefined ? sessions.get(server.url) : undefined) ?? (await loggedIn(browser, server, as));
+      if (as === undefined) {
+        sessions.set(server.url, context);
       }
       const page = await context.newPage();
       page.setDefaultTimeout(15_000);

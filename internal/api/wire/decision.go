@@ -26,7 +26,7 @@ func Evidence(spec adg.Spec, e adg.Entry, measurements []adg.Measurement, compac
 	in := e.Input
 	return &adgv1.Evidence{
 		Decision: Decision(spec, e), Before: Status(spec.Policy, e.Before), After: Status(spec.Policy, e.Decision.Next),
-		Assessment: optional(in.Assessment, Assessment), Measurements: each(measurements, Measurement), Gates: each(in.Gates, Gate),
+		Assessment: optional(in.Assessment, func(a adg.Assessment) *adgv1.Assessment { return Assessment(spec.Policy, a) }), Measurements: each(measurements, Measurement), Gates: each(in.Gates, Gate),
 		Observed: optional(in.Observed, Observed), Outcome: optional(in.Outcome, outcome(e)),
 		Fleet: &adgv1.Fleet{
 			Rollbacks: count(in.Fleet.Rollbacks), TurnedBad: count(in.Fleet.TurnedBad), Stopped: text(in.Fleet.Stopped), Rolling: text(in.Fleet.Rolling),

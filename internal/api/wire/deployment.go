@@ -33,15 +33,15 @@ func Status(p adg.Policy, s adg.Status) *adgv1.Status {
 		Good: Duration(s.Good), Bad: each(s.Bad, durationpb.New), Blind: Duration(s.Blind), CondemnedTime: Timestamp(s.Condemned),
 		Rule: count(s.Rule), Weak: s.Weak, AskedTime: Timestamp(s.Asked), ApprovedBy: text(s.Approved), Paging: s.Paging,
 		Suggested: s.Suggested, Operation: text(s.Op), Rollbacks: count(s.Rollbacks), Attempt: count(s.Attempt),
-		Health: healths.to(s.Health), Score: s.Score, Checks: each(s.Checks, Watch), Reasons: texts(s.Reasons),
+		Health: healths.to(s.Health), Score: s.Score, Checks: each(s.Checks, func(w adg.Watch) *adgv1.Watch { return Watch(p, w) }), Reasons: texts(s.Reasons),
 		RehearsedTime: Timestamp(s.Rehearsed), Obstacles: each(s.Obstacles, Obstacle), Doubt: text(s.Doubt), Suspended: text(s.Suspended),
 		RollbackStage: count(s.Back), RollbackFrom: s.BackFrom, Fallback: s.Fallback,
 	}
 }
 
-// Watch is one check's place in the schedule. What the judge remembers of it stays the judge's.
-func Watch(w adg.Watch) *adgv1.Watch {
-	return &adgv1.Watch{Check: text(w.Check), DueTime: Timestamp(w.Due), Last: Judgement(w.Last)}
+// Watch is the place of one check of a policy in the schedule. What the judge remembers of it stays the judge's.
+func Watch(p adg.Policy, w adg.Watch) *adgv1.Watch {
+	return &adgv1.Watch{Check: text(w.Check), DueTime: Timestamp(w.Due), Last: Judgement(p, w.Last)}
 }
 
 // Summary is a deployment as one row of a list. The team of its service and the headline's recent values are for the
@@ -77,7 +77,7 @@ func Summary(d adg.Deployment) *adgv1.DeploymentSummary {
 }
 
 // Headline is the check that matters most: the worst one, of several the one that weighs most; nil before the first
-// judgement. Its recent values are from the assessments, the oldest of which comes first.
+// judgement. Its recent values are from the assessments, the oldest of which comes first; without any its last one is all.
 func Headline(d adg.Deployment, assessments []adg.Assessment) *adgv1.Headline {
 	var best *adg.Judgement
 	var most [3]float64
@@ -92,7 +92,11 @@ func Headline(d adg.Deployment, assessments []adg.Assessment) *adgv1.Headline {
 	if best == nil {
 		return nil
 	}
-	return &adgv1.Headline{Judgement: Judgement(*best), Recent: recent(best.Check, assessments)}
+	line := recent(best.Check, assessments)
+	if len(line) == 0 && best.Value != nil {
+		line = []float64{*best.Value}
+	}
+	return &adgv1.Headline{Judgement: Judgement(d.Spec.Policy, *best), Recent: line}
 }
 
 // WaitsForHuman tells whether a deployment wants an approval or another human word. One that has ended takes none.
@@ -126,8 +130,11 @@ const (
 	heldStuck = "adg: no way back" // it is bad and must not be rolled back automatically
 )
 
-// causeCancel is Status.Rule of a release that goes back without blame.
-const causeCancel = -3
+// Status.Rule of a release that a human sends back: with blame, and without.
+const (
+	causeHuman  = 0
+	causeCancel = -3
+)
 
 // resume is where a deployment that waits goes on; of others nothing is known.
 func resume(s adg.Status) adgv1.State {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,12 @@ func (o offer) refusal(kind adg.CommandKind) string {
 	case adg.CommandRollBack:
 		return o.noRollback()
 	case adg.CommandCancel:
-		if o.goingBack() {
-			return "it is being rolled back already, and that has to be finished"
+		switch {
+		case !o.goingBack():
+		case o.s.Rule == causeCancel:
+			return "it was cancelled already, and goes back to " + goodOf(o.d.Spec)
+		case o.first():
+			return o.second()
 		}
 	case adg.CommandApprove:
 		return o.noApproval()
@@ -162,7 +167,7 @@ func (o offer) noRejection() string {
 	switch o.s.State {
 	case adg.Pending, adg.Gated:
 	case adg.RollbackPending:
-		if o.s.Rule == causeCancel || o.s.Approved != "" {
+		if o.s.Rule == causeCancel || o.s.Rule == causeHuman || o.s.Approved != "" {
 			return "the rollback was asked for by " + o.s.Approved
 		}
 	case adg.Rolling, adg.Verifying, adg.Held, adg.RollingBack, adg.VerifyingRollback, adg.Blocked, adg.Succeeded,
@@ -262,10 +267,17 @@ func (o offer) cancellation() (sentence string, dangerous bool) {
 	switch {
 	case o.s.State == adg.Pending || o.s.State == adg.Gated:
 		return fmt.Sprintf("The deployment ends, and %s is not deployed.", version), false
-	case !o.live() && wayBack(o.d.Spec) && !o.p.Rollback.SchemaIrreversible:
+	case o.goingBack():
+		return fmt.Sprintf("The rollback stops as it is: nobody sees to it that %s gets all of the traffic, nor whether it is good, and %s stays on hold.", goodOf(o.d.Spec), version), true
+	case !o.live() && wayBack(o.d.Spec) && !o.p.Rollback.SchemaIrreversible && !barred(o.s):
 		return fmt.Sprintf("%s gets all of the traffic again and is verified, then the deployment ends; %s may be deployed again.", goodOf(o.d.Spec), version), true
 	}
 	return fmt.Sprintf("The deployment ends, %s stays as it is, at %s, and nobody watches it any more.", version, percent(wanted(o.p, o.s))), true
+}
+
+// barred tells whether something is in the way that no rollback can pass.
+func barred(s adg.Status) bool {
+	return slices.ContainsFunc(s.Obstacles, func(o adg.Obstacle) bool { return o.Final })
 }
 
 // holdFor is how long a release that was rolled back stays on hold.

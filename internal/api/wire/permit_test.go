@@ -164,8 +164,8 @@ func TestWhatIsOfferedIsWhatADeploymentObeys(t *testing.T) {
 		"held cancel", "held hold", "held promote", "held resume", "held rollback",
 		"pending approve", "pending cancel", "pending hold", "pending reject",
 		"rollback_pending approve", "rollback_pending cancel", "rollback_pending reject", "rollback_pending rollback",
-		"rolling cancel", "rolling hold", "rolling promote", "rolling rollback",
-		"verifying cancel", "verifying hold", "verifying promote", "verifying rollback",
+		"rolling cancel", "rolling hold", "rolling promote", "rolling rollback", "rolling_back cancel",
+		"verifying cancel", "verifying hold", "verifying promote", "verifying rollback", "verifying_rollback cancel",
 	}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(offered))); diff != "" {
 		t.Errorf("what was ever offered (-want +got):\n%s", diff)
@@ -195,7 +195,7 @@ func TestWhoMayNotIsToldWhatIsMissing(t *testing.T) {
 	}
 	approver := admin("app")
 	approver.Bindings[0].Role = identity.Approver
-	d.Status.State, d.Status.Resume, d.Status.Asked = adg.RollbackPending, adg.Rolling, noon
+	d.Status.State, d.Status.Resume, d.Status.Asked, d.Status.Rule = adg.RollbackPending, adg.Rolling, noon, 1
 	for _, p := range wire.Permits(d, approver, noon) {
 		approves := p.Action == adgv1.Action_ACTION_APPROVE || p.Action == adgv1.Action_ACTION_REJECT
 		if p.Allowed != approves {
@@ -233,7 +233,7 @@ func TestConsequencesSayExactlyWhatHappens(t *testing.T) {
 			d.Status.State, d.Status.Resume, d.Status.HeldBy = adg.Held, adg.Rolling, "adg: no way back"
 		}, adgv1.Action_ACTION_RESUME, "The deployment goes on although it is bad; it is not held again for that before its health was better in between.", true},
 		{"call a rollback off", func(d *adg.Deployment) {
-			d.Status.State, d.Status.Resume, d.Status.Asked = adg.RollbackPending, adg.Rolling, noon
+			d.Status.State, d.Status.Resume, d.Status.Asked, d.Status.Rule = adg.RollbackPending, adg.Rolling, noon, 1
 		}, adgv1.Action_ACTION_REJECT, "The rollback is called off and 2.0 stays; the same fault is not brought up again before its health was better in between.", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -86,7 +86,7 @@ func RollbackSteps(d adg.Deployment, effects []adg.Effect) []*adgv1.RollbackStep
 	if live {
 		last = verify
 	}
-	if s.State != adg.RollbackFailed {
+	if s.State == adg.RolledBack || s.State == adg.Cancelled && s.Rule == causeCancel {
 		outcome = adgv1.StepState_STEP_STATE_DONE
 	}
 	last.State, last.EndTime = outcome, Timestamp(s.Since)

@@ -164,22 +164,25 @@ func TestRollbackStepsFollowTheRollback(t *testing.T) {
 		name            string
 		state           adg.State
 		reached         bool
+		rule            int
 		at              time.Time
 		traffic, verify adgv1.StepState
 	}{
-		{"the target is on its way", adg.RollingBack, false, noon.Add(-time.Hour), running, pending},
-		{"the target took it", adg.RollingBack, true, noon.Add(-time.Hour), running, pending},
-		{"it is verified", adg.VerifyingRollback, true, live, done, running},
-		{"it is rolled back", adg.RolledBack, true, live, done, done},
-		{"it was cancelled and is back", adg.Cancelled, true, live, done, done},
-		{"the target failed", adg.RollbackFailed, false, noon.Add(-time.Hour), failed, pending},
-		{"the target took it and was never back", adg.RollbackFailed, true, noon.Add(-time.Hour), failed, pending},
-		{"service was not restored", adg.RollbackFailed, true, live, done, failed},
-		{"something undid it", adg.RollbackFailed, false, live, failed, pending},
+		{"the target is on its way", adg.RollingBack, false, 1, noon.Add(-time.Hour), running, pending},
+		{"the target took it", adg.RollingBack, true, 1, noon.Add(-time.Hour), running, pending},
+		{"it is verified", adg.VerifyingRollback, true, 1, live, done, running},
+		{"it is rolled back", adg.RolledBack, true, 1, live, done, done},
+		{"it was cancelled and is back", adg.Cancelled, true, -3, live, done, done},
+		{"a human stopped it on its way", adg.Cancelled, false, 1, noon.Add(-time.Hour), failed, pending},
+		{"a human stopped the verification", adg.Cancelled, true, 1, live, done, failed},
+		{"the target failed", adg.RollbackFailed, false, 1, noon.Add(-time.Hour), failed, pending},
+		{"the target took it and was never back", adg.RollbackFailed, true, 1, noon.Add(-time.Hour), failed, pending},
+		{"service was not restored", adg.RollbackFailed, true, 1, live, done, failed},
+		{"something undid it", adg.RollbackFailed, false, 1, live, failed, pending},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := rolling()
-			d.Status.State, d.Status.Reached, d.Status.ReachedAt, d.Status.Since, d.Status.Rollbacks = c.state, c.reached, c.at, ended, 1
+			d.Status.State, d.Status.Reached, d.Status.ReachedAt, d.Status.Since, d.Status.Rollbacks, d.Status.Rule = c.state, c.reached, c.at, ended, 1, c.rule
 			steps := wire.RollbackSteps(d, effects)
 			if len(steps) != 2 || steps[0].State != c.traffic || steps[1].State != c.verify {
 				t.Fatalf("%v", steps)

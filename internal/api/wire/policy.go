@@ -31,19 +31,22 @@ func Check(c adg.Check) *adgv1.Check {
 		Aggregate: aggregates.to(c.Aggregate), Warn: text(c.Warn.String()), Fail: text(c.Fail.String()), Window: Duration(c.Window),
 		Interval: Duration(c.Interval), MaxAge: Duration(c.MaxAge), Failures: count(c.Failures), MinSamples: c.MinSamples,
 		Sequential: sequentialTest(c.Sequential), Ranks: rankTest(c.Ranks), Weight: c.Weight, Critical: c.Critical,
-		BlamePreexisting: c.BlamePreexisting,
+		BlamePreexisting: c.BlamePreexisting, Unit: text(c.CountedIn()),
 	}
 }
 
 // PolicyVersion is a version of a policy; parsed is the same text, read, and nil in lists, where the text is left out,
-// too.
-func PolicyVersion(p control.Policy, parsed *adg.Policy) *adgv1.PolicyVersion {
+// too. mayNot is why the caller may not approve it; nil: he may.
+func PolicyVersion(p control.Policy, parsed *adg.Policy, mayNot error) *adgv1.PolicyVersion {
 	v := &adgv1.PolicyVersion{
 		Service: text(p.Service), Environment: text(p.Environment), Version: p.Number, CreateTime: Timestamp(p.At),
 		Author: text(p.Actor), Reason: text(p.Reason), Approver: text(p.Approved),
 		PendingApproval: p.Waits,
 		Weakens:         texts(p.Weakens), Promise: text(p.Promise), Etag: Etag(p.Number),
 		Warnings: each(p.Warnings, func(w config.Problem) *adgv1.PolicyProblem { return PolicyProblem(w, false) }),
+	}
+	if v.Approvable = mayNot == nil; mayNot != nil {
+		v.WhyNot = text(mayNot.Error())
 	}
 	if parsed != nil {
 		v.Text, v.Policy = text(p.Text), Policy(*parsed)
@@ -67,8 +70,8 @@ func Difference(d control.Difference) *adgv1.DiffPolicyResponse {
 }
 
 // CheckTest is the answer to one check's queries, and what the judge says of it.
-func CheckTest(measurements []adg.Measurement, j adg.Judgement) *adgv1.CheckTest {
-	return &adgv1.CheckTest{Check: text(j.Check), Measurements: each(measurements, Measurement), Judgement: Judgement(j)}
+func CheckTest(p adg.Policy, measurements []adg.Measurement, j adg.Judgement) *adgv1.CheckTest {
+	return &adgv1.CheckTest{Check: text(j.Check), Measurements: each(measurements, Measurement), Judgement: Judgement(p, j)}
 }
 
 // Private

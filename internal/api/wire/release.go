@@ -41,7 +41,7 @@ func ReleaseHold(h adg.ReleaseHold) *adgv1.ReleaseHold {
 	return &adgv1.ReleaseHold{
 		Service: text(h.Service), Environment: text(h.Environment), Identity: text(h.Identity), Reason: text(h.Reason),
 		Actor: text(h.Actor), SinceTime: Timestamp(h.Since), UntilTime: Timestamp(h.Until), Etag: HoldEtag(h),
-		Deployment: text(h.Deployment), Suspended: text(h.Suspended),
+		Deployment: text(h.Deployment), Suspended: text(h.Suspended), Version: text(h.Release.Version),
 	}
 }
 

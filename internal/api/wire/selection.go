@@ -93,6 +93,21 @@ func (r Row) Scope() (service, environment string) { return r.traits.service, r.
 // Created is when the deployment was asked for.
 func (r Row) Created() time.Time { return r.traits.created }
 
+// GoOn draws the line of the row's headline on from the row before, and says whether it did: it does not where another
+// check mattered most.
+func (r Row) GoOn(before Row) bool {
+	is, was := r.Summary.GetHeadline(), before.Summary.GetHeadline()
+	if is == nil || is.GetJudgement().GetCheck() != was.GetJudgement().GetCheck() {
+		return false
+	}
+	is.Recent = was.GetRecent()
+	if j := is.GetJudgement(); j.Value != nil && j.GetTime().AsTime().After(was.GetJudgement().GetTime().AsTime()) {
+		is.Recent = append(slices.Clone(is.GetRecent()), j.GetValue())
+		is.Recent = is.GetRecent()[max(len(is.GetRecent())-maxRecent, 0):]
+	}
+	return true
+}
+
 // SameRow tells whether two rows of a deployment look the same.
 func SameRow(a, b Row) bool { return proto.Equal(a.Summary, b.Summary) }
 

@@ -12,6 +12,14 @@ func Setting(s control.Setting) *adgv1.Setting {
 	return &adgv1.Setting{Path: text(s.Path), Value: text(s.Value), Origin: text(s.Origin), Text: text(s.Text), Secret: s.Secret}
 }
 
+// Replica is one of the servers that share the store.
+func Replica(r control.Replica) *adgv1.Replica {
+	return &adgv1.Replica{
+		Name: text(r.Name), Version: text(r.Version), StartTime: Timestamp(r.Started), SeenTime: Timestamp(r.Seen),
+		Deployments: count(r.Deployments), Lateness: Duration(r.Lateness),
+	}
+}
+
 // Feature is something that the server may offer.
 func Feature(f control.Feature) *adgv1.Feature {
 	return &adgv1.Feature{Name: text(f.Name), Enabled: f.Enabled, Text: text(f.Text)}

@@ -35,9 +35,14 @@ var translations = []translation{
 	translates("ReleaseHold", wire.ReleaseHold),
 	translates("Policy", wire.Policy),
 	translates("Check", wire.Check),
-	translates("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion { return wire.PolicyVersion(p, &adg.Policy{}) }),
-	translates("Judgement", wire.Judgement),
-	translates("Assessment", wire.Assessment),
+	translates("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion { return wire.PolicyVersion(p, &adg.Policy{}, nil) }),
+	derives("PolicyVersion", func(p control.Policy) *adgv1.PolicyVersion {
+		return wire.PolicyVersion(p, nil, adg.Errorf(adg.Conflict, "no"))
+	}),
+	translates("Judgement", func(j adg.Judgement) *adgv1.Judgement { return wire.Judgement(counting(j.Check), j) }),
+	translates("Assessment", func(a adg.Assessment) *adgv1.Assessment {
+		return wire.Assessment(counting(a.Judgements[0].Check), a)
+	}),
 	translates("Prediction", wire.Prediction),
 	translates("Contribution", wire.Contribution),
 	translates("Measurement", wire.Measurement),
@@ -104,6 +109,7 @@ var translations = []translation{
 	translates("DiffPolicyResponse", wire.Difference),
 	translates("BacktestCase", wire.BacktestCase, func(c *backtest.Case) { c.Was = "rolled back" }),
 	translates("BacktestSummary", wire.BacktestSummary),
+	translates("Replica", wire.Replica),
 	translates("Identity", wire.Identity),
 	translates("User", wire.User),
 	translates("Token", wire.Token),
@@ -181,8 +187,8 @@ var unread = map[string]string{
 	"adg.Effect.Fence":          "is between the guard, the store and the target",
 	"adg.Entry.Quiet":           "quiet entries are no decisions",
 	"adg.Input.Now":             "is the decision's time",
-	"adg.ReleaseHold.Release":   "is the deployment's",
 	"adg.Input.Rehearsal":       "stands in the status after it",
+	"adg.Input.Suspends":        "stands in the status after it",
 	"adg.Rehearsal.Err":         "stands in the status after it",
 	"adg.Rehearsal.Obstacles":   "stand in the status after it",
 	"adg.Input.Watches":         "are those of the status after",
@@ -558,4 +564,9 @@ func admin(name string) identity.Identity {
 		Subject: "user:" + name, Kind: identity.KindUser, Person: name,
 		Bindings: []identity.Binding{{Subject: "user:" + name, Role: identity.Admin, Service: "*", Environment: "*"}},
 	}
+}
+
+// counting is a policy with a check of that name.
+func counting(check string) adg.Policy {
+	return adg.Policy{Checks: []adg.Check{{Name: check, Unit: "ms"}}}
 }

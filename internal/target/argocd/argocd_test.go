@@ -60,7 +60,20 @@ const suspended = "automated sync of the Application shop"
 
 func TestARollbackSuspendsAutomatedSyncUntilTheRepositoryHasNoHeldRelease(t *testing.T) {
 	s, server, target := automatic(t)
+	suspends := func() string {
+		what, err := target.(adg.Suspender).Suspends(t.Context(), targettest.Rollback("shop-v2-abc/1", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return what
+	}
+	if what := suspends(); what != suspended || !s.automated() {
+		t.Errorf("before the rollback it would suspend %q, automated sync is %t", what, s.automated())
+	}
 	seen := applied(t, target, targettest.Rollback("shop-v2-abc/1", 1))
+	if what := suspends(); what != suspended {
+		t.Errorf("after the rollback it has suspended %q", what)
+	}
 	if share, _ := seen.Share("v1"); share != 100 || !seen.Done || seen.Suspended != suspended {
 		t.Fatalf("rolled back: %+v", seen)
 	}
@@ -118,6 +131,9 @@ func TestAutomatedSyncThatSomebodyPutsBackIsNotReportedAsSuspended(t *testing.T)
 func TestARollbackToWhatTheRepositoryHasSuspendsNothing(t *testing.T) {
 	s, _, target := automatic(t)
 	s.with(func() { s.repo["r3"], s.head = image+":v1", "r3" })
+	if what, err := target.(adg.Suspender).Suspends(t.Context(), targettest.Rollback("shop-v2-abc/1", 1)); what != "" || err != nil {
+		t.Errorf("it would suspend %q, %v", what, err)
+	}
 	seen := applied(t, target, targettest.Rollback("shop-v2-abc/1", 1))
 	if share, _ := seen.Share("v1"); share != 100 || seen.Suspended != "" || !s.automated() {
 		t.Errorf("it is %+v", seen)

@@ -188,5 +188,7 @@ func (s *state) suspended() string {
 	if len(s.note.Automated) == 0 || s.app.automated() != nil {
 		return ""
 	}
-	return "automated sync of the Application " + s.name
+	return s.automatedSync()
 }
+
+func (s *state) automatedSync() string { return "automated sync of the Application " + s.name }

@@ -8,6 +8,22 @@ import (
 	"github.com/deployguardian/adg"
 )
 
+// Suspends is the automated sync where the release comes from the history and not from the repository.
+func (t *target) Suspends(ctx context.Context, want adg.Desired) (string, error) {
+	s, err := t.look(ctx)
+	if err != nil {
+		return "", err
+	}
+	if what := s.suspended(); what != "" || s.app.automated() == nil {
+		return what, nil
+	}
+	next, err := t.next(ctx, s, want)
+	if err != nil || next.Entry == nil {
+		return "", err
+	}
+	return s.automatedSync(), nil
+}
+
 // Resume puts automated sync back as it was, unless the revision that it would sync holds a release that is held.
 func (t *target) Resume(ctx context.Context, held []adg.Release) (adg.Observed, error) {
 	for range tries {

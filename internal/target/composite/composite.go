@@ -168,6 +168,30 @@ func (t *target) Rehearse(ctx context.Context, want adg.Desired) (found []adg.Ob
 	return found, errors.Join(errs...)
 }
 
+// Suspends is what each part would suspend.
+func (t *target) Suspends(ctx context.Context, want adg.Desired) (string, error) {
+	parts, err := t.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	var all []string
+	var errs []error
+	for _, p := range parts {
+		suspender, can := adg.PowerOf[adg.Suspender](p.Target)
+		if !can {
+			continue
+		}
+		what, err := suspender.Suspends(ctx, want)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("part %s: %w", p.name, err))
+		}
+		if what != "" {
+			all = append(all, what)
+		}
+	}
+	return strings.Join(all, ", "), errors.Join(errs...)
+}
+
 // Resume has every part give back what it has suspended.
 func (t *target) Resume(ctx context.Context, held []adg.Release) (adg.Observed, error) {
 	parts, err := t.open(ctx)

@@ -75,6 +75,10 @@ func (r *recorded) Rehearse(context.Context, adg.Desired) ([]adg.Obstacle, error
 	return []adg.Obstacle{{Name: "release", Text: r.obstacle}}, r.err
 }
 
+func (r *recorded) Suspends(context.Context, adg.Desired) (string, error) {
+	return r.suspends, r.err
+}
+
 func (r *recorded) Resume(context.Context, []adg.Release) (adg.Observed, error) {
 	r.suspends = ""
 	return r.Current(context.Background())
@@ -391,6 +395,9 @@ func TestWhatPartsCanBeyondTheContractTheWholeCan(t *testing.T) {
 		t.Errorf("%+v, %v", seen, err)
 	}
 	suspender, _ := adg.PowerOf[adg.Suspender](target)
+	if what, err := suspender.Suspends(t.Context(), targettest.Rollback("d/1", 1)); what != "sync of a, sync of b" || err == nil || !strings.Contains(err.Error(), "part c: no answer") {
+		t.Errorf("it would suspend %q, %v", what, err)
+	}
 	if seen, err := suspender.Resume(t.Context(), nil); err != nil || seen.Suspended != "" {
 		t.Errorf("%+v, %v", seen, err)
 	}

@@ -56,9 +56,13 @@ func followed(t *testing.T) (*world, adg.Target) {
 func TestARollbackSuspendsTheKustomizationUntilTheRepositoryHasNoHeldRelease(t *testing.T) {
 	t.Parallel()
 	w, target := followed(t)
+	want := "the Kustomization " + w.repo.namespace + "/apps"
+	if what, err := target.(adg.Suspender).Suspends(t.Context(), targettest.Rollback("shop-v2-abc/1", 1)); what != want || err != nil || w.paused(t) {
+		t.Errorf("before the rollback it would suspend %q, %v", what, err)
+	}
 	applied(t, target, targettest.Rollback("shop-v2-abc/1", 1))
 	seen := w.until(t, w.open(t), live("v1"))
-	if want := "the Kustomization " + w.repo.namespace + "/apps"; seen.Suspended != want {
+	if seen.Suspended != want {
 		t.Errorf("suspended is %q, want %q", seen.Suspended, want)
 	}
 	held := []adg.Release{targettest.Release("v2")}
@@ -97,6 +101,9 @@ func TestWhatTheRepositoryHasIsLeftToIt(t *testing.T) {
 	t.Parallel()
 	w, target := followed(t)
 	w.repo.push(t, "v1")
+	if what, err := target.(adg.Suspender).Suspends(t.Context(), targettest.Rollback("shop-v2-abc/1", 1)); what != "" || err != nil {
+		t.Errorf("it would suspend %q, %v", what, err)
+	}
 	applied(t, target, targettest.Rollback("shop-v2-abc/1", 1))
 	if seen := w.until(t, target, live("v1")); seen.Suspended != "" {
 		t.Errorf("suspended without need: %+v", seen)

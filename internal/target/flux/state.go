@@ -147,5 +147,9 @@ func (s *state) suspended() string {
 	if s.parent == nil || !suspended(s.parent) || !slices.Contains(noteOf(s.parent).Holds, s.t.key()) {
 		return ""
 	}
+	return s.kustomization()
+}
+
+func (s *state) kustomization() string {
 	return "the Kustomization " + s.parent.GetNamespace() + "/" + s.parent.GetName()
 }

@@ -12,6 +12,25 @@ import (
 	"github.com/deployguardian/adg/internal/target/gitops"
 )
 
+// Suspends is the Kustomization where its revision of the repository has another version than the one that is wanted.
+func (t *target) Suspends(ctx context.Context, want adg.Desired) (string, error) {
+	version, err := wanted(want)
+	if err != nil {
+		return "", err
+	}
+	s, err := t.look(ctx)
+	if err != nil {
+		return "", err
+	}
+	if what := s.suspended(); what != "" || s.parent == nil || suspended(s.parent) {
+		return what, nil
+	}
+	if follow, err := t.follows(ctx, s, want, version); err != nil || follow {
+		return "", err
+	}
+	return s.kustomization(), nil
+}
+
 // Resume lets the Kustomization go on, unless the repository has a release that is held, or nobody can tell. Where it is
 // suspended for other HelmReleases too, it goes on with the last of them.
 func (t *target) Resume(ctx context.Context, held []adg.Release) (adg.Observed, error) {

@@ -102,10 +102,13 @@ func TestARepeatOfAnOldOperationIsNotTheLatest(t *testing.T) {
 	l := New(t.TempDir())
 	do(t, l, wanted("d/1", "d", 1), Done)
 	do(t, l, wanted("d/2", "d", 1), Done)
-	for op, latest := range map[string]bool{"d/1": false, "d/2": true, "d/3": false} {
-		o := begin(t, l, wanted(op, "d", 1))
-		if o.Latest != latest {
-			t.Errorf("%s: latest is %v", op, o.Latest)
+	for _, repeat := range []struct {
+		op     string
+		latest bool
+	}{{"d/1", false}, {"d/2", true}, {"d/3", false}} {
+		o := begin(t, l, wanted(repeat.op, "d", 1))
+		if o.Latest != repeat.latest {
+			t.Errorf("%s: latest is %v", repeat.op, o.Latest)
 		}
 		o.End(false)
 	}

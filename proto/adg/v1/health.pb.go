@@ -357,7 +357,9 @@ type Judgement struct {
 	// Whether the promise about false alarms holds for independent requests only, which these may not be.
 	Weak bool `protobuf:"varint,17,opt,name=weak,proto3" json:"weak,omitempty"`
 	// When the judgement was made.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=time,proto3" json:"time,omitempty"`
+	// What value, baseline and limit are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said.
+	Unit          string `protobuf:"bytes,19,opt,name=unit,proto3" json:"unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +520,13 @@ func (x *Judgement) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Judgement) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
 // Assessment is the health of a deployment at one time and the judgements that it is made of.
 type Assessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -613,7 +622,7 @@ var File_adg_v1_health_proto protoreflect.FileDescriptor
 
 const file_adg_v1_health_proto_rawDesc = "" +
 	"\n" +
-	"\x13adg/v1/health.proto\x12\x06adg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x04\n" +
+	"\x13adg/v1/health.proto\x12\x06adg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x05\n" +
 	"\tJudgement\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\tR\x05check\x12)\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x0f.adg.v1.VerdictR\averdict\x12\x1d\n" +
@@ -633,7 +642,8 @@ const file_adg_v1_health_proto_rawDesc = "" +
 	"\x05proof\x18\x0f \x01(\x0e2\r.adg.v1.ProofR\x05proof\x12\x14\n" +
 	"\x05final\x18\x10 \x01(\bR\x05final\x12\x12\n" +
 	"\x04weak\x18\x11 \x01(\bR\x04weak\x12.\n" +
-	"\x04time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x04timeB\b\n" +
+	"\x04time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04unit\x18\x13 \x01(\tR\x04unitB\b\n" +
 	"\x06_valueB\v\n" +
 	"\t_baselineB\b\n" +
 	"\x06_limitB\v\n" +

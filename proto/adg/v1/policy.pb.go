@@ -803,8 +803,10 @@ type Check struct {
 	Critical bool `protobuf:"varint,21,opt,name=critical,proto3" json:"critical,omitempty"`
 	// Whether a fault that was there before the deployment counts, too.
 	BlamePreexisting bool `protobuf:"varint,22,opt,name=blame_preexisting,json=blamePreexisting,proto3" json:"blame_preexisting,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What its values are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said.
+	Unit          string `protobuf:"bytes,23,opt,name=unit,proto3" json:"unit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Check) Reset() {
@@ -989,6 +991,13 @@ func (x *Check) GetBlamePreexisting() bool {
 		return x.BlamePreexisting
 	}
 	return false
+}
+
+func (x *Check) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
 }
 
 // SequentialTest is how a sequential check is tuned.
@@ -1840,7 +1849,11 @@ type PolicyVersion struct {
 	// What its sequential checks promise about false alarms; empty: they promise nothing.
 	Promise string `protobuf:"bytes,13,opt,name=promise,proto3" json:"promise,omitempty"`
 	// Changes with every new version of this policy.
-	Etag          string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,14,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether it waits for an approval and the caller may give it.
+	Approvable bool `protobuf:"varint,15,opt,name=approvable,proto3" json:"approvable,omitempty"`
+	// Why the caller may not, as a sentence; empty where he may.
+	WhyNot        string `protobuf:"bytes,16,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1973,6 +1986,20 @@ func (x *PolicyVersion) GetEtag() string {
 	return ""
 }
 
+func (x *PolicyVersion) GetApprovable() bool {
+	if x != nil {
+		return x.Approvable
+	}
+	return false
+}
+
+func (x *PolicyVersion) GetWhyNot() string {
+	if x != nil {
+		return x.WhyNot
+	}
+	return ""
+}
+
 // PolicyProblem is one thing that is wrong or doubtful in a policy, and where.
 type PolicyProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2097,7 +2124,7 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x06digest\x18\x17 \x01(\tR\x06digest\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfe\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x92\x06\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -2124,7 +2151,8 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x05ranks\x18\x13 \x01(\v2\x10.adg.v1.RankTestR\x05ranks\x12\x16\n" +
 	"\x06weight\x18\x14 \x01(\x01R\x06weight\x12\x1a\n" +
 	"\bcritical\x18\x15 \x01(\bR\bcritical\x12+\n" +
-	"\x11blame_preexisting\x18\x16 \x01(\bR\x10blamePreexisting\"\x9d\x02\n" +
+	"\x11blame_preexisting\x18\x16 \x01(\bR\x10blamePreexisting\x12\x12\n" +
+	"\x04unit\x18\x17 \x01(\tR\x04unit\"\x9d\x02\n" +
 	"\x0eSequentialTest\x12\x14\n" +
 	"\x05alpha\x18\x01 \x01(\x01R\x05alpha\x12\x14\n" +
 	"\x05ratio\x18\x02 \x01(\x01R\x05ratio\x12\x15\n" +
@@ -2197,7 +2225,7 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\aScoring\x12\x18\n" +
 	"\ahealthy\x18\x01 \x01(\x01R\ahealthy\x12\x1a\n" +
 	"\bdegraded\x18\x02 \x01(\x01R\bdegraded\x12\x14\n" +
-	"\x05alpha\x18\x03 \x01(\x01R\x05alpha\"\xd5\x03\n" +
+	"\x05alpha\x18\x03 \x01(\x01R\x05alpha\"\x98\x04\n" +
 	"\rPolicyVersion\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x18\n" +
@@ -2214,7 +2242,11 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\aweakens\x18\v \x03(\tR\aweakens\x121\n" +
 	"\bwarnings\x18\f \x03(\v2\x15.adg.v1.PolicyProblemR\bwarnings\x12\x18\n" +
 	"\apromise\x18\r \x01(\tR\apromise\x12\x17\n" +
-	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\"\x99\x01\n" +
+	"\x04etag\x18\x0e \x01(\tB\x03\xe0A\x03R\x04etag\x12#\n" +
+	"\n" +
+	"approvable\x18\x0f \x01(\bB\x03\xe0A\x03R\n" +
+	"approvable\x12\x1c\n" +
+	"\awhy_not\x18\x10 \x01(\tB\x03\xe0A\x03R\x06whyNot\"\x99\x01\n" +
 	"\rPolicyProblem\x12\x14\n" +
 	"\x05fatal\x18\x01 \x01(\bR\x05fatal\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\x05R\x04line\x12\x16\n" +

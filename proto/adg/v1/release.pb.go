@@ -308,7 +308,9 @@ type ReleaseHold struct {
 	// Id of the deployment that put it; empty: a person did.
 	Deployment string `protobuf:"bytes,9,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// What its target kept from bringing the release back then, such as automated sync; empty: nothing.
-	Suspended     string `protobuf:"bytes,10,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	Suspended string `protobuf:"bytes,10,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// Version of the release on hold; empty: nothing is known of it but its identity.
+	Version       string `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -413,6 +415,13 @@ func (x *ReleaseHold) GetSuspended() string {
 	return ""
 }
 
+func (x *ReleaseHold) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 var File_adg_v1_release_proto protoreflect.FileDescriptor
 
 const file_adg_v1_release_proto_rawDesc = "" +
@@ -437,7 +446,7 @@ const file_adg_v1_release_proto_rawDesc = "" +
 	"deployment\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x1b\n" +
 	"\tlast_good\x18\a \x01(\bR\blastGood\x12'\n" +
-	"\x04hold\x18\b \x01(\v2\x13.adg.v1.ReleaseHoldR\x04hold\"\xea\x02\n" +
+	"\x04hold\x18\b \x01(\v2\x13.adg.v1.ReleaseHoldR\x04hold\"\x89\x03\n" +
 	"\vReleaseHold\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x1a\n" +
@@ -453,7 +462,8 @@ const file_adg_v1_release_proto_rawDesc = "" +
 	"deployment\x18\t \x01(\tB\x03\xe0A\x03R\n" +
 	"deployment\x12!\n" +
 	"\tsuspended\x18\n" +
-	" \x01(\tB\x03\xe0A\x03R\tsuspended*M\n" +
+	" \x01(\tB\x03\xe0A\x03R\tsuspended\x12\x1d\n" +
+	"\aversion\x18\v \x01(\tB\x03\xe0A\x03R\aversion*M\n" +
 	"\bStanding\x12\x14\n" +
 	"\x10STANDING_UNKNOWN\x10\x00\x12\x11\n" +
 	"\rSTANDING_GOOD\x10\x01\x12\x18\n" +

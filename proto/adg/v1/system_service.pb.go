@@ -474,6 +474,125 @@ func (x *Replica) GetLateness() *durationpb.Duration {
 	return nil
 }
 
+// ListReplicasRequest selects a page of replicas.
+type ListReplicasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1,000; 0: 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty: the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplicasRequest) Reset() {
+	*x = ListReplicasRequest{}
+	mi := &file_adg_v1_system_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplicasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplicasRequest) ProtoMessage() {}
+
+func (x *ListReplicasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adg_v1_system_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplicasRequest.ProtoReflect.Descriptor instead.
+func (*ListReplicasRequest) Descriptor() ([]byte, []int) {
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListReplicasRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReplicasRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListReplicasResponse is a page of replicas.
+type ListReplicasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replicas.
+	Replicas []*Replica `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// For the next page; empty: there is none.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The store's time.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplicasResponse) Reset() {
+	*x = ListReplicasResponse{}
+	mi := &file_adg_v1_system_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplicasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplicasResponse) ProtoMessage() {}
+
+func (x *ListReplicasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adg_v1_system_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplicasResponse.ProtoReflect.Descriptor instead.
+func (*ListReplicasResponse) Descriptor() ([]byte, []int) {
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListReplicasResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *ListReplicasResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListReplicasResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // Setting is one setting in force.
 type Setting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -493,7 +612,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[6]
+	mi := &file_adg_v1_system_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +624,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[6]
+	mi := &file_adg_v1_system_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +637,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{6}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Setting) GetPath() string {
@@ -571,7 +690,7 @@ type ListSettingsRequest struct {
 
 func (x *ListSettingsRequest) Reset() {
 	*x = ListSettingsRequest{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[7]
+	mi := &file_adg_v1_system_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +702,7 @@ func (x *ListSettingsRequest) String() string {
 func (*ListSettingsRequest) ProtoMessage() {}
 
 func (x *ListSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[7]
+	mi := &file_adg_v1_system_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +715,7 @@ func (x *ListSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSettingsRequest.ProtoReflect.Descriptor instead.
 func (*ListSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{7}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListSettingsRequest) GetPrefix() string {
@@ -633,7 +752,7 @@ type ListSettingsResponse struct {
 
 func (x *ListSettingsResponse) Reset() {
 	*x = ListSettingsResponse{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[8]
+	mi := &file_adg_v1_system_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +764,7 @@ func (x *ListSettingsResponse) String() string {
 func (*ListSettingsResponse) ProtoMessage() {}
 
 func (x *ListSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[8]
+	mi := &file_adg_v1_system_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +777,7 @@ func (x *ListSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSettingsResponse.ProtoReflect.Descriptor instead.
 func (*ListSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{8}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListSettingsResponse) GetSettings() []*Setting {
@@ -690,7 +809,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[9]
+	mi := &file_adg_v1_system_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +821,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[9]
+	mi := &file_adg_v1_system_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +834,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{9}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Feature) GetName() string {
@@ -752,7 +871,7 @@ type ListFeaturesRequest struct {
 
 func (x *ListFeaturesRequest) Reset() {
 	*x = ListFeaturesRequest{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[10]
+	mi := &file_adg_v1_system_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +883,7 @@ func (x *ListFeaturesRequest) String() string {
 func (*ListFeaturesRequest) ProtoMessage() {}
 
 func (x *ListFeaturesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[10]
+	mi := &file_adg_v1_system_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +896,7 @@ func (x *ListFeaturesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFeaturesRequest.ProtoReflect.Descriptor instead.
 func (*ListFeaturesRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{10}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListFeaturesRequest) GetPageSize() int32 {
@@ -807,7 +926,7 @@ type ListFeaturesResponse struct {
 
 func (x *ListFeaturesResponse) Reset() {
 	*x = ListFeaturesResponse{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[11]
+	mi := &file_adg_v1_system_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +938,7 @@ func (x *ListFeaturesResponse) String() string {
 func (*ListFeaturesResponse) ProtoMessage() {}
 
 func (x *ListFeaturesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[11]
+	mi := &file_adg_v1_system_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +951,7 @@ func (x *ListFeaturesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFeaturesResponse.ProtoReflect.Descriptor instead.
 func (*ListFeaturesResponse) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{11}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListFeaturesResponse) GetFeatures() []*Feature {
@@ -858,7 +977,7 @@ type GetSetupRequest struct {
 
 func (x *GetSetupRequest) Reset() {
 	*x = GetSetupRequest{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[12]
+	mi := &file_adg_v1_system_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +989,7 @@ func (x *GetSetupRequest) String() string {
 func (*GetSetupRequest) ProtoMessage() {}
 
 func (x *GetSetupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[12]
+	mi := &file_adg_v1_system_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +1002,7 @@ func (x *GetSetupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSetupRequest.ProtoReflect.Descriptor instead.
 func (*GetSetupRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{12}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{14}
 }
 
 // Setup is what is left to do on a new server.
@@ -901,7 +1020,7 @@ type Setup struct {
 
 func (x *Setup) Reset() {
 	*x = Setup{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[13]
+	mi := &file_adg_v1_system_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +1032,7 @@ func (x *Setup) String() string {
 func (*Setup) ProtoMessage() {}
 
 func (x *Setup) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[13]
+	mi := &file_adg_v1_system_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1045,7 @@ func (x *Setup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setup.ProtoReflect.Descriptor instead.
 func (*Setup) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{13}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Setup) GetSteps() []*SetupStep {
@@ -967,7 +1086,7 @@ type SetupStep struct {
 
 func (x *SetupStep) Reset() {
 	*x = SetupStep{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[14]
+	mi := &file_adg_v1_system_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1098,7 @@ func (x *SetupStep) String() string {
 func (*SetupStep) ProtoMessage() {}
 
 func (x *SetupStep) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[14]
+	mi := &file_adg_v1_system_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1111,7 @@ func (x *SetupStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetupStep.ProtoReflect.Descriptor instead.
 func (*SetupStep) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{14}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetupStep) GetName() string {
@@ -1038,7 +1157,7 @@ type StartDemoRequest struct {
 
 func (x *StartDemoRequest) Reset() {
 	*x = StartDemoRequest{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[15]
+	mi := &file_adg_v1_system_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1169,7 @@ func (x *StartDemoRequest) String() string {
 func (*StartDemoRequest) ProtoMessage() {}
 
 func (x *StartDemoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[15]
+	mi := &file_adg_v1_system_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1182,7 @@ func (x *StartDemoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDemoRequest.ProtoReflect.Descriptor instead.
 func (*StartDemoRequest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{15}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StartDemoRequest) GetFault() DemoFault {
@@ -1100,7 +1219,7 @@ type StartDemoResponse struct {
 
 func (x *StartDemoResponse) Reset() {
 	*x = StartDemoResponse{}
-	mi := &file_adg_v1_system_service_proto_msgTypes[16]
+	mi := &file_adg_v1_system_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1231,7 @@ func (x *StartDemoResponse) String() string {
 func (*StartDemoResponse) ProtoMessage() {}
 
 func (x *StartDemoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_system_service_proto_msgTypes[16]
+	mi := &file_adg_v1_system_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1244,7 @@ func (x *StartDemoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDemoResponse.ProtoReflect.Descriptor instead.
 func (*StartDemoResponse) Descriptor() ([]byte, []int) {
-	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{16}
+	return file_adg_v1_system_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StartDemoResponse) GetDeployments() []string {
@@ -1174,7 +1293,15 @@ const file_adg_v1_system_service_proto_rawDesc = "" +
 	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x127\n" +
 	"\tseen_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bseenTime\x12 \n" +
 	"\vdeployments\x18\x05 \x01(\x05R\vdeployments\x125\n" +
-	"\blateness\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\blateness\"w\n" +
+	"\blateness\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\blateness\"Q\n" +
+	"\x13ListReplicasRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x9b\x01\n" +
+	"\x14ListReplicasResponse\x12+\n" +
+	"\breplicas\x18\x01 \x03(\v2\x0f.adg.v1.ReplicaR\breplicas\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"w\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
@@ -1221,11 +1348,12 @@ const file_adg_v1_system_service_proto_rawDesc = "" +
 	"\x16DEMO_FAULT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDEMO_FAULT_NONE\x10\x01\x12\x15\n" +
 	"\x11DEMO_FAULT_ERRORS\x10\x02\x12\x16\n" +
-	"\x12DEMO_FAULT_LATENCY\x10\x032\xda\x04\n" +
+	"\x12DEMO_FAULT_LATENCY\x10\x032\xc5\x05\n" +
 	"\rSystemService\x12W\n" +
 	"\n" +
 	"GetVersion\x12\x19.adg.v1.GetVersionRequest\x1a\x0f.adg.v1.Version\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/system/version\x90\x02\x01\x12e\n" +
 	"\x0fGetSystemHealth\x12\x1e.adg.v1.GetSystemHealthRequest\x1a\x14.adg.v1.SystemHealth\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/system/health\x90\x02\x01\x12i\n" +
+	"\fListReplicas\x12\x1b.adg.v1.ListReplicasRequest\x1a\x1c.adg.v1.ListReplicasResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/system/replicas\x90\x02\x01\x12i\n" +
 	"\fListSettings\x12\x1b.adg.v1.ListSettingsRequest\x1a\x1c.adg.v1.ListSettingsResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/system/settings\x90\x02\x01\x12i\n" +
 	"\fListFeatures\x12\x1b.adg.v1.ListFeaturesRequest\x1a\x1c.adg.v1.ListFeaturesResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/system/features\x90\x02\x01\x12O\n" +
 	"\bGetSetup\x12\x17.adg.v1.GetSetupRequest\x1a\r.adg.v1.Setup\"\x1b\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/system/setup\x90\x02\x01\x12b\n" +
@@ -1244,7 +1372,7 @@ func file_adg_v1_system_service_proto_rawDescGZIP() []byte {
 }
 
 var file_adg_v1_system_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_adg_v1_system_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_adg_v1_system_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_adg_v1_system_service_proto_goTypes = []any{
 	(DemoFault)(0),                 // 0: adg.v1.DemoFault
 	(*GetVersionRequest)(nil),      // 1: adg.v1.GetVersionRequest
@@ -1253,49 +1381,55 @@ var file_adg_v1_system_service_proto_goTypes = []any{
 	(*SystemHealth)(nil),           // 4: adg.v1.SystemHealth
 	(*PartHealth)(nil),             // 5: adg.v1.PartHealth
 	(*Replica)(nil),                // 6: adg.v1.Replica
-	(*Setting)(nil),                // 7: adg.v1.Setting
-	(*ListSettingsRequest)(nil),    // 8: adg.v1.ListSettingsRequest
-	(*ListSettingsResponse)(nil),   // 9: adg.v1.ListSettingsResponse
-	(*Feature)(nil),                // 10: adg.v1.Feature
-	(*ListFeaturesRequest)(nil),    // 11: adg.v1.ListFeaturesRequest
-	(*ListFeaturesResponse)(nil),   // 12: adg.v1.ListFeaturesResponse
-	(*GetSetupRequest)(nil),        // 13: adg.v1.GetSetupRequest
-	(*Setup)(nil),                  // 14: adg.v1.Setup
-	(*SetupStep)(nil),              // 15: adg.v1.SetupStep
-	(*StartDemoRequest)(nil),       // 16: adg.v1.StartDemoRequest
-	(*StartDemoResponse)(nil),      // 17: adg.v1.StartDemoResponse
-	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 19: google.protobuf.Duration
+	(*ListReplicasRequest)(nil),    // 7: adg.v1.ListReplicasRequest
+	(*ListReplicasResponse)(nil),   // 8: adg.v1.ListReplicasResponse
+	(*Setting)(nil),                // 9: adg.v1.Setting
+	(*ListSettingsRequest)(nil),    // 10: adg.v1.ListSettingsRequest
+	(*ListSettingsResponse)(nil),   // 11: adg.v1.ListSettingsResponse
+	(*Feature)(nil),                // 12: adg.v1.Feature
+	(*ListFeaturesRequest)(nil),    // 13: adg.v1.ListFeaturesRequest
+	(*ListFeaturesResponse)(nil),   // 14: adg.v1.ListFeaturesResponse
+	(*GetSetupRequest)(nil),        // 15: adg.v1.GetSetupRequest
+	(*Setup)(nil),                  // 16: adg.v1.Setup
+	(*SetupStep)(nil),              // 17: adg.v1.SetupStep
+	(*StartDemoRequest)(nil),       // 18: adg.v1.StartDemoRequest
+	(*StartDemoResponse)(nil),      // 19: adg.v1.StartDemoResponse
+	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 21: google.protobuf.Duration
 }
 var file_adg_v1_system_service_proto_depIdxs = []int32{
-	18, // 0: adg.v1.SystemHealth.time:type_name -> google.protobuf.Timestamp
+	20, // 0: adg.v1.SystemHealth.time:type_name -> google.protobuf.Timestamp
 	5,  // 1: adg.v1.SystemHealth.parts:type_name -> adg.v1.PartHealth
 	6,  // 2: adg.v1.SystemHealth.replicas:type_name -> adg.v1.Replica
-	18, // 3: adg.v1.PartHealth.since_time:type_name -> google.protobuf.Timestamp
-	18, // 4: adg.v1.Replica.start_time:type_name -> google.protobuf.Timestamp
-	18, // 5: adg.v1.Replica.seen_time:type_name -> google.protobuf.Timestamp
-	19, // 6: adg.v1.Replica.lateness:type_name -> google.protobuf.Duration
-	7,  // 7: adg.v1.ListSettingsResponse.settings:type_name -> adg.v1.Setting
-	10, // 8: adg.v1.ListFeaturesResponse.features:type_name -> adg.v1.Feature
-	15, // 9: adg.v1.Setup.steps:type_name -> adg.v1.SetupStep
-	0,  // 10: adg.v1.StartDemoRequest.fault:type_name -> adg.v1.DemoFault
-	1,  // 11: adg.v1.SystemService.GetVersion:input_type -> adg.v1.GetVersionRequest
-	3,  // 12: adg.v1.SystemService.GetSystemHealth:input_type -> adg.v1.GetSystemHealthRequest
-	8,  // 13: adg.v1.SystemService.ListSettings:input_type -> adg.v1.ListSettingsRequest
-	11, // 14: adg.v1.SystemService.ListFeatures:input_type -> adg.v1.ListFeaturesRequest
-	13, // 15: adg.v1.SystemService.GetSetup:input_type -> adg.v1.GetSetupRequest
-	16, // 16: adg.v1.SystemService.StartDemo:input_type -> adg.v1.StartDemoRequest
-	2,  // 17: adg.v1.SystemService.GetVersion:output_type -> adg.v1.Version
-	4,  // 18: adg.v1.SystemService.GetSystemHealth:output_type -> adg.v1.SystemHealth
-	9,  // 19: adg.v1.SystemService.ListSettings:output_type -> adg.v1.ListSettingsResponse
-	12, // 20: adg.v1.SystemService.ListFeatures:output_type -> adg.v1.ListFeaturesResponse
-	14, // 21: adg.v1.SystemService.GetSetup:output_type -> adg.v1.Setup
-	17, // 22: adg.v1.SystemService.StartDemo:output_type -> adg.v1.StartDemoResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	20, // 3: adg.v1.PartHealth.since_time:type_name -> google.protobuf.Timestamp
+	20, // 4: adg.v1.Replica.start_time:type_name -> google.protobuf.Timestamp
+	20, // 5: adg.v1.Replica.seen_time:type_name -> google.protobuf.Timestamp
+	21, // 6: adg.v1.Replica.lateness:type_name -> google.protobuf.Duration
+	6,  // 7: adg.v1.ListReplicasResponse.replicas:type_name -> adg.v1.Replica
+	20, // 8: adg.v1.ListReplicasResponse.time:type_name -> google.protobuf.Timestamp
+	9,  // 9: adg.v1.ListSettingsResponse.settings:type_name -> adg.v1.Setting
+	12, // 10: adg.v1.ListFeaturesResponse.features:type_name -> adg.v1.Feature
+	17, // 11: adg.v1.Setup.steps:type_name -> adg.v1.SetupStep
+	0,  // 12: adg.v1.StartDemoRequest.fault:type_name -> adg.v1.DemoFault
+	1,  // 13: adg.v1.SystemService.GetVersion:input_type -> adg.v1.GetVersionRequest
+	3,  // 14: adg.v1.SystemService.GetSystemHealth:input_type -> adg.v1.GetSystemHealthRequest
+	7,  // 15: adg.v1.SystemService.ListReplicas:input_type -> adg.v1.ListReplicasRequest
+	10, // 16: adg.v1.SystemService.ListSettings:input_type -> adg.v1.ListSettingsRequest
+	13, // 17: adg.v1.SystemService.ListFeatures:input_type -> adg.v1.ListFeaturesRequest
+	15, // 18: adg.v1.SystemService.GetSetup:input_type -> adg.v1.GetSetupRequest
+	18, // 19: adg.v1.SystemService.StartDemo:input_type -> adg.v1.StartDemoRequest
+	2,  // 20: adg.v1.SystemService.GetVersion:output_type -> adg.v1.Version
+	4,  // 21: adg.v1.SystemService.GetSystemHealth:output_type -> adg.v1.SystemHealth
+	8,  // 22: adg.v1.SystemService.ListReplicas:output_type -> adg.v1.ListReplicasResponse
+	11, // 23: adg.v1.SystemService.ListSettings:output_type -> adg.v1.ListSettingsResponse
+	14, // 24: adg.v1.SystemService.ListFeatures:output_type -> adg.v1.ListFeaturesResponse
+	16, // 25: adg.v1.SystemService.GetSetup:output_type -> adg.v1.Setup
+	19, // 26: adg.v1.SystemService.StartDemo:output_type -> adg.v1.StartDemoResponse
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_system_service_proto_init() }
@@ -1309,7 +1443,7 @@ func file_adg_v1_system_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adg_v1_system_service_proto_rawDesc), len(file_adg_v1_system_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

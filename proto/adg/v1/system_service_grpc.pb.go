@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	SystemService_GetVersion_FullMethodName      = "/adg.v1.SystemService/GetVersion"
 	SystemService_GetSystemHealth_FullMethodName = "/adg.v1.SystemService/GetSystemHealth"
+	SystemService_ListReplicas_FullMethodName    = "/adg.v1.SystemService/ListReplicas"
 	SystemService_ListSettings_FullMethodName    = "/adg.v1.SystemService/ListSettings"
 	SystemService_ListFeatures_FullMethodName    = "/adg.v1.SystemService/ListFeatures"
 	SystemService_GetSetup_FullMethodName        = "/adg.v1.SystemService/GetSetup"
@@ -37,6 +38,9 @@ type SystemServiceClient interface {
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*Version, error)
 	// GetSystemHealth says how ADG itself is doing.
 	GetSystemHealth(ctx context.Context, in *GetSystemHealthRequest, opts ...grpc.CallOption) (*SystemHealth, error)
+	// ListReplicas lists the servers that share the store, by their names, with how they are. One that was not seen for a
+	// while is left out.
+	ListReplicas(ctx context.Context, in *ListReplicasRequest, opts ...grpc.CallOption) (*ListReplicasResponse, error)
 	// ListSettings lists the settings in force with where each comes from. Secrets are not shown.
 	ListSettings(ctx context.Context, in *ListSettingsRequest, opts ...grpc.CallOption) (*ListSettingsResponse, error)
 	// ListFeatures lists what this server offers and what is switched off.
@@ -69,6 +73,16 @@ func (c *systemServiceClient) GetSystemHealth(ctx context.Context, in *GetSystem
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SystemHealth)
 	err := c.cc.Invoke(ctx, SystemService_GetSystemHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *systemServiceClient) ListReplicas(ctx context.Context, in *ListReplicasRequest, opts ...grpc.CallOption) (*ListReplicasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReplicasResponse)
+	err := c.cc.Invoke(ctx, SystemService_ListReplicas_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +139,9 @@ type SystemServiceServer interface {
 	GetVersion(context.Context, *GetVersionRequest) (*Version, error)
 	// GetSystemHealth says how ADG itself is doing.
 	GetSystemHealth(context.Context, *GetSystemHealthRequest) (*SystemHealth, error)
+	// ListReplicas lists the servers that share the store, by their names, with how they are. One that was not seen for a
+	// while is left out.
+	ListReplicas(context.Context, *ListReplicasRequest) (*ListReplicasResponse, error)
 	// ListSettings lists the settings in force with where each comes from. Secrets are not shown.
 	ListSettings(context.Context, *ListSettingsRequest) (*ListSettingsResponse, error)
 	// ListFeatures lists what this server offers and what is switched off.
@@ -148,6 +165,9 @@ func (UnimplementedSystemServiceServer) GetVersion(context.Context, *GetVersionR
 }
 func (UnimplementedSystemServiceServer) GetSystemHealth(context.Context, *GetSystemHealthRequest) (*SystemHealth, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSystemHealth not implemented")
+}
+func (UnimplementedSystemServiceServer) ListReplicas(context.Context, *ListReplicasRequest) (*ListReplicasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReplicas not implemented")
 }
 func (UnimplementedSystemServiceServer) ListSettings(context.Context, *ListSettingsRequest) (*ListSettingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSettings not implemented")
@@ -214,6 +234,24 @@ func _SystemService_GetSystemHealth_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SystemServiceServer).GetSystemHealth(ctx, req.(*GetSystemHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SystemService_ListReplicas_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReplicasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SystemServiceServer).ListReplicas(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SystemService_ListReplicas_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SystemServiceServer).ListReplicas(ctx, req.(*ListReplicasRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -304,6 +342,10 @@ var SystemService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetSystemHealth",
 			Handler:    _SystemService_GetSystemHealth_Handler,
+		},
+		{
+			MethodName: "ListReplicas",
+			Handler:    _SystemService_ListReplicas_Handler,
 		},
 		{
 			MethodName: "ListSettings",

@@ -69,19 +69,19 @@ export async function* stream<P extends Streams>(
       asked.searchParams.append(name, one);
     }
   }
-  const response = await asking(server)(new Request(asked, {headers: {accept: "application/x-ndjson"}, signal: signal ?? null}));
-  if (!response.ok || response.body === null) {
-    throw await refusal(response);
-  }
-  for await (const line of lines(response.body)) {
-    const {result, error} = JSON.parse(line) as {result?: Told<P>; error?: Body};
-    if (error !== undefined) {
-      throw told(response.status, error);
-    }
-    if (result !== undefined) {
-      yield result;
-    }
-  }
+  yield* messages<Told<P>>(await asking(server)(new Request(asked, {headers: {accept: "application/x-ndjson"}, signal: signal ?? null})));
+}
+
+/** The calls that do something that takes its time, and tell how far they have come: a backtest, a training. */
+export type Works = `/v1/policies/${string}/${string}:backtest` | "/v1/models";
+
+/** What the messages of such a call are; the last one has what came of it. */
+export type Came<P extends Works> = P extends "/v1/models" ? Schemas["adg.v1.TrainModelResponse"] : Schemas["adg.v1.BacktestPolicyResponse"];
+
+/** Has something done, and reads how far it has come until it is done, the signal aborts, or the server refuses. */
+export async function* work<P extends Works>(server: Server, path: P, body: object, signal?: AbortSignal): AsyncGenerator<Came<P>, void, undefined> {
+  const headers = {accept: "application/x-ndjson", "content-type": "application/json"};
+  yield* messages<Came<P>>(await asking(server)(new Request(new URL(path, server.url), {method: "POST", headers, body: JSON.stringify(body), signal: signal ?? null})));
 }
 
 // Private
@@ -98,9 +98,25 @@ function asking(server: Server): (request: Request) => Promise<Response> {
   };
 }
 
+async function* messages<M>(response: Response): AsyncGenerator<M, void, undefined> {
+  if (!response.ok || response.body === null) {
+    throw await refusal(response);
+  }
+  for await (const line of lines(response.body)) {
+    const {result, error} = JSON.parse(line) as {result?: M; error?: Body};
+    if (error !== undefined) {
+      throw told(response.status, error);
+    }
+    if (result !== undefined) {
+      yield result;
+    }
+  }
+}
+
 async function refusal(response: Response): Promise<ApiError> {
   try {
-    return told(response.status, (await response.json()) as Body);
+    const body = (await response.json()) as Body & {error?: Body};
+    return told(response.status, body.error ?? body); // a stream that is refused says so in the way of a stream
   } catch {
     return told(response.status, {message: `the server answered with ${response.status} ${response.statusText}`});
   }

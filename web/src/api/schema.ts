@@ -1498,6 +1498,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/system/replicas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListReplicas lists the servers that share the store, by their names, with how they are. One that was not seen for a
+         *     while is left out.
+         */
+        get: operations["SystemService_ListReplicas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/system/settings": {
         parameters: {
             query?: never;
@@ -2019,6 +2039,8 @@ export interface components {
             source: string;
             /** @description Selector of the counter of all events. */
             total: string;
+            /** @description What its values are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said. */
+            unit: string;
             /** @description Condition of a warning, as in the policy: "> baseline + 10%". */
             warn: string;
             /**
@@ -2970,6 +2992,8 @@ export interface components {
              * @description When the judgement was made.
              */
             time?: string;
+            /** @description What value, baseline and limit are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said. */
+            unit: string;
             /**
              * Format: double
              * @description The candidate's value, in the check's own unit.
@@ -3167,6 +3191,18 @@ export interface components {
             nextPageToken: string;
             /** @description The releases. */
             releases: components["schemas"]["adg.v1.ReleaseRecord"][];
+        };
+        /** @description ListReplicasResponse is a page of replicas. */
+        "adg.v1.ListReplicasResponse": {
+            /** @description For the next page; empty: there is none. */
+            nextPageToken: string;
+            /** @description The replicas. */
+            replicas: components["schemas"]["adg.v1.Replica"][];
+            /**
+             * Format: date-time
+             * @description The store's time.
+             */
+            time?: string;
         };
         /** @description ListRoleBindingsResponse is a page of role bindings. */
         "adg.v1.ListRoleBindingsResponse": {
@@ -3593,6 +3629,8 @@ export interface components {
         };
         /** @description PolicyVersion is a policy as it was written at one time. Versions are never changed. */
         "adg.v1.PolicyVersion": {
+            /** @description Whether it waits for an approval and the caller may give it. */
+            readonly approvable: boolean;
             /** @description Who approved that it weakens the guard; empty where it does not. */
             approver: string;
             /** @description Who put it. */
@@ -3627,6 +3665,8 @@ export interface components {
             warnings: components["schemas"]["adg.v1.PolicyProblem"][];
             /** @description What it weakens, in words. */
             weakens: string[];
+            /** @description Why the caller may not, as a sentence; empty where he may. */
+            readonly whyNot: string;
         };
         /** @description PollDeviceLoginResponse is where it stands. */
         "adg.v1.PollDeviceLoginResponse": {
@@ -3813,6 +3853,8 @@ export interface components {
              * @description When the hold expires; not set: a human has to lift it.
              */
             untilTime?: string;
+            /** @description Version of the release on hold; empty: nothing is known of it but its identity. */
+            readonly version: string;
         };
         /** @description ReleaseRecord is a release's standing in one environment. */
         "adg.v1.ReleaseRecord": {
@@ -8013,6 +8055,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["adg.v1.SystemHealth"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    SystemService_ListReplicas: {
+        parameters: {
+            query?: {
+                /** @description At most 1,000; 0: 100. */
+                pageSize?: number;
+                /** @description The next_page_token of the page before; empty: the first page. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ListReplicasResponse is a page of replicas. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["adg.v1.ListReplicasResponse"];
                 };
             };
             default: components["responses"]["Error"];

@@ -1,13 +1,8 @@
-import {Title} from "@mantine/core";
-import {Loading} from "../../ask/state";
+import {useParams} from "../../frame/router";
+import {List} from "./list";
+import {One} from "./one";
 
 export default function Page() {
-  return (
-    <>
-      <Title order={1} mb="md">
-        Policies
-      </Title>
-      <Loading what="policies" />
-    </>
-  );
+  const {service, environment} = useParams();
+  return service === undefined || environment === undefined ? <List /> : <One service={service} environment={environment} />;
 }

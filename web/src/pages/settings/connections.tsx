@@ -121,7 +121,7 @@ function Do({connection}: {connection: Connection}) {
         why="welcome"
         color="red"
         sure={connection.name}
-        does={connection.health !== undefined && connection.health.usedBy > 0 ? `Its credentials are forgotten. Policies name it (${connection.health.usedBy}): drop it there first, or what they guard cannot be judged.` : "Its credentials are forgotten. No policy names it."}
+        does={(connection.health?.usedBy ?? 0) > 0 ? `Its credentials are forgotten. Policies name it (${connection.health?.usedBy ?? 0}): drop it there first, or what they guard cannot be judged.` : "Its credentials are forgotten. No policy names it."}
         run={(reason, idempotencyKey) => answer(api.DELETE("/v1/connections/{name}", {params: {path: {name: connection.name}, query: {etag: connection.etag, reason, idempotencyKey}}}))}
         after={() => changed("connections/")}
       />

@@ -23,7 +23,7 @@ export function Tried({trial}: {trial: Schemas["adg.v1.TestConnectionResponse"]}
       )}
       {series.slice(0, 20).map((one, i) => (
         <Text key={i} size="sm" className="wrap">
-          {Object.entries(one.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ") || "value"}: {one.points.length === 0 ? "no values" : digits(one.points.at(-1)!.value)}
+          {Object.entries(one.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ") || "value"}: {one.samples.length === 0 ? "no values" : digits(one.samples.at(-1)!.value)}
         </Text>
       ))}
       {(trial.observed?.releases ?? []).map((placed, i) => (
