@@ -9,7 +9,7 @@ import {useSomewhere} from "../ask/somewhere";
 import {Empty, State} from "../ask/state";
 import {Badge} from "../figures/badge";
 import {Rows} from "../figures/rows";
-import {absolute} from "../frame/time";
+import {Time, absolute} from "../frame/time";
 import {wallTime} from "../frame/wall";
 import {zone, zones} from "../frame/zone";
 import {scopeWords} from "./scope";
@@ -46,7 +46,27 @@ function Table({rows}: {rows: readonly Freeze[]}) {
       id={(freeze) => freeze.name}
       columns={[
         {name: "Name", cell: (freeze) => freeze.name},
-        {name: "Now", cell: (freeze) => (freeze.active === true ? <Badge tone="warn" icon="hold">{freeze.activeUntilTime === undefined ? "Holds" : `Holds until ${absolute(Date.parse(freeze.activeUntilTime), chosen, Date.now())}`}</Badge> : <Badge tone="unknown" icon="clock">Does not hold</Badge>)},
+        {
+          name: "Now",
+          cell: (freeze) =>
+            freeze.active === true ? (
+              <>
+                <Badge tone="warn" icon="hold">
+                  Holds
+                </Badge>
+                {freeze.activeUntilTime !== undefined && (
+                  <Text span size="sm">
+                    {" "}
+                    until <Time at={freeze.activeUntilTime} />
+                  </Text>
+                )}
+              </>
+            ) : (
+              <Badge tone="unknown" icon="clock">
+                Does not hold
+              </Badge>
+            ),
+        },
         {name: "When", cell: (freeze) => whenWords(freeze, chosen)},
         {name: "Where", cell: (freeze) => scopeWords(freeze.service, freeze.environment)},
         {name: "Why", cell: (freeze) => freeze.reason},

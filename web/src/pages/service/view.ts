@@ -1,7 +1,7 @@
 // What the pages of services show, without how.
 import {type Schemas} from "../../ask/api";
 import {type Tone} from "../../figures/badge";
-import {digits, percent, seconds, span} from "../../figures/words";
+import {count, digits, percent, seconds, span} from "../../figures/words";
 
 export type Service = Schemas["adg.v1.Service"];
 export type There = Schemas["adg.v1.ServiceEnvironment"];
@@ -45,7 +45,7 @@ export function matters({stop, freeze, holds}: There): {tone: Tone; icon: "stop"
     all.push({tone: "warn", icon: "hold", word: "Frozen", text: `No deployment begins: ${freeze.name}: ${freeze.reason}`});
   }
   if (holds > 0) {
-    all.push({tone: "warn", icon: "hold", word: `${holds} on hold`, text: "Releases that must not be deployed again"});
+    all.push({tone: "warn", icon: "hold", word: `${holds} on hold`, text: `${count(holds, "release")} must not be deployed again until somebody lifts the hold`});
   }
   return all;
 }
