@@ -1,0 +1,1 @@
+import{A as e,Z as t,r as n}from"./state-CCwbgyMk.js";var r=t();function i(){return(0,r.jsxs)(r.Fragment,{children:[(0,r.jsx)(e,{order:1,mb:`md`,children:`Audit`}),(0,r.jsx)(n,{what:`audit`})]})}export{i as default};

@@ -1,1 +1,0 @@
-import{E as e,p as t,rt as n}from"./index-Bm5iP_pk.js";var r=n();function i(){return(0,r.jsxs)(r.Fragment,{children:[(0,r.jsx)(e,{order:1,mb:`md`,children:`Services`}),(0,r.jsx)(t,{what:`services`})]})}export{i as default};
