@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from "vitest";
 import {Server} from "./server";
-import {api, look, world} from "./world";
+import {api, demonstrated, ended, look, world} from "./world";
 
 const {open} = world();
 
@@ -14,7 +14,7 @@ describe("while the demo deploys a good release and a bad one", () => {
   test("the page shows the good one going up, the bad one going bad and being rolled back, without being loaded again", async () => {
     const page = await open("/", {served: server.served});
     const good = page.getByRole("article", {name: "shop v2 in demo"});
-    await good.getByText(/^Healthy \d+$/).waitFor({timeout: 120_000});
+    await good.getByText(/^(Healthy|Degraded|Unhealthy) \d+$/).waitFor({timeout: 120_000});
     await good.getByText(/Step \d of \d/).waitFor();
     await good.getByRole("img", {name: /values, now/}).waitFor();
     await good.getByText(/left if it stays healthy|due now/).waitFor();
@@ -30,13 +30,15 @@ describe("while the demo deploys a good release and a bad one", () => {
       };
       new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
     });
-    const ended = page.getByRole("region", {name: "Ended lately"});
-    await ended.getByRole("row", {name: /shop v3.*Rolled back/}).waitFor({timeout: 300_000});
+    const {bad} = await demonstrated(server.served);
+    expect(await ended(server.served, bad)).toBe("STATE_ROLLED_BACK");
+    const over = page.getByRole("region", {name: "Ended lately", exact: true});
+    await over.getByRole("row", {name: /shop v3.*Rolled back/}).first().waitFor();
     const shown = (await page.evaluate(() => (window as unknown as {shown: string[]}).shown)).join("\n");
     expect(shown).toContain("v2 → v3"); // from where it came
     expect(shown).toMatch(/Unhealthy \d+/);
     expect(shown).toMatch(/Rolling back|Verifying rollback/);
-    await ended.getByRole("row", {name: /shop v2.*Succeeded/}).waitFor();
+    await over.getByRole("row", {name: /shop v2.*Succeeded/}).first().waitFor();
     await page.getByText("Nothing is being deployed.").waitFor();
     await look(page, "now-ended");
     expect(await page.evaluate(() => performance.getEntriesByType("navigation").length)).toBe(1);

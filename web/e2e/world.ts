@@ -5,7 +5,7 @@ import {createRequire} from "node:module";
 import {join} from "node:path";
 import {type Browser, type BrowserContext, type Page, chromium} from "playwright-core";
 import {afterAll, afterEach, beforeAll, expect, inject} from "vitest";
-import {connect} from "../src/api/client";
+import {ApiError, connect, stream} from "../src/api/client";
 import type {Served} from "./server";
 
 export const phone = {width: 360, height: 740};
@@ -14,6 +14,38 @@ export const laptop = {width: 1280, height: 800};
 /** The server's API, as the person that all stories share. */
 export function api(served: Served = inject("served")) {
   return connect({url: served.url, token: served.token});
+}
+
+/** The demo's deployments, once the good release was promoted and the bad one has begun. On a machine with much else to do
+ * the shop is sometimes slow enough for the good release to be rolled back: then the demo is begun anew. */
+export async function demonstrated(served: Served = inject("served")): Promise<{good: string; bad: string}> {
+  const asked = api(served);
+  for (let tries = 0; tries < 5; tries++) {
+    const good = await newest(served, "v2");
+    if ((await ended(served, good)) === "STATE_SUCCEEDED") {
+      return {good, bad: await newest(served, "v3")};
+    }
+    for (;;) {
+      try {
+        await asked.POST("/v1/system/demo:start", {body: {fault: "DEMO_FAULT_ERRORS", idempotencyKey: "", reason: "a story"}});
+        break;
+      } catch (error) {
+        if (!(error instanceof ApiError && error.status === 409)) {
+          throw error; // else it is not over yet
+        }
+      }
+    }
+  }
+  throw new Error("the demo's good release was never promoted");
+}
+
+/** The state that a deployment ends in. */
+export async function ended(served: Served, id: string): Promise<string> {
+  let state = "";
+  for await (const {deployment} of stream({url: served.url, token: served.token}, `/v1/deployments/${id}:watch`)) {
+    state = deployment?.status?.state ?? state;
+  }
+  return state;
 }
 
 /** The world of one file of stories: call it at its top. */
@@ -97,6 +129,17 @@ export async function look(page: Page, name: string): Promise<void> {
 }
 
 // Private
+
+// newest waits until there is a deployment of a version of the demo's, and gives the newest one.
+async function newest(served: Served, version: string): Promise<string> {
+  for await (const {changed} of stream({url: served.url, token: served.token}, "/v1/deployments:watch", {version})) {
+    const [first] = changed.filter((row) => row.service === "shop").sort((a, b) => (b.createTime ?? "").localeCompare(a.createTime ?? ""));
+    if (first !== undefined) {
+      return first.id;
+    }
+  }
+  throw new Error(`nobody deploys ${version}`);
+}
 
 const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
