@@ -139,6 +139,8 @@ test("a viewer sees what he may not do, disabled and with why; and changes his o
   await expect.poll(() => stop.getAttribute("aria-disabled")).toBe("true");
   await stop.hover();
   await page.getByRole("tooltip").waitFor();
+  await page.mouse.move(0, 0);
+  await page.getByRole("tooltip").waitFor({state: "detached"});
   await look(page, "settings-viewer");
   await page.getByRole("link", {name: "Your password"}).click();
   await page.getByLabel("Current password").fill(password);

@@ -48,6 +48,12 @@ export default function Plot(props: ChartProps) {
 type Span = {from: number; to: number}; // ms
 type Drawn = ChartProps & {span: Span | undefined; chosen: string; height: number};
 
+// What the clock of a chart says: over days the day, too.
+function clockOf(times: readonly number[], chosen: string): (ms: number) => string {
+  const long = (times.at(-1) ?? 0) - (times[0] ?? 0) > 48 * 3_600_000;
+  return long ? (ms) => absolute(ms, chosen).slice(0, 16) : (ms) => timeOfDay(ms, chosen);
+}
+
 // Times are shown to the second, so there are no ticks in between.
 const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
@@ -98,7 +104,9 @@ function Canvas(props: Drawn & {setSpan: (span: Span | undefined) => void}) {
 }
 
 function options(latest: {current: ChartProps & {setSpan: (span: Span | undefined) => void}}, width: number, height: number, chosen: string): uPlot.Options {
-  const {lines, band, unit = ""} = latest.current;
+  const {times, lines, band, unit = ""} = latest.current;
+  const clock = clockOf(times, chosen);
+  const tick = (ms: number) => (clock(ms).length > 8 ? clock(ms).slice(5, 10) : clock(ms)); // 11-22, or 14:03:12
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const ink = colour("--mantine-color-dimmed");
   const axis = {stroke: ink, grid: {stroke: colour("--adg-line"), width: 1}, ticks: {stroke: colour("--adg-line"), width: 1}};
@@ -107,10 +115,10 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
   return {
     width,
     height,
-    series: [{value: (_, value) => (value === null ? "–" : timeOfDay(value * 1000, chosen))}, ...series, ...edges],
+    series: [{value: (_, value) => (value === null ? "–" : clock(value * 1000))}, ...series, ...edges],
     bands: band === undefined ? [] : [{series: [lines.length + 1, lines.length + 2], fill: colour("--adg-band")}],
     axes: [
-      {...axis, incrs: wholeSeconds, values: (_, ticks) => ticks.map((tick) => timeOfDay(tick * 1000, chosen))},
+      {...axis, incrs: wholeSeconds, values: (_, ticks) => ticks.map((at) => tick(at * 1000))},
       {...axis, ...(unit === "odds" ? {incrs: [1, 2, 5, 10, 20, 50, 100]} : {}), size: (_, labels) => 7 * Math.max(5, ...(labels ?? []).map((label) => label?.length ?? 0)) + 16, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
     ],
     scales: {y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
@@ -188,6 +196,7 @@ function strokeOf(line: Line, i: number): string {
 function Values({title, times, lines, unit = "", band, span, chosen, height}: Drawn) {
   const within = times.map((ms, i) => ({ms, i})).filter(({ms}) => span === undefined || (ms >= span.from && ms <= span.to));
   const shown = within.slice(-most).reverse();
+  const clock = clockOf(times, chosen);
   const cell = (value: number | null | undefined) => (value === null || value === undefined ? "–" : quantity(value, unit));
   return (
     <ScrollArea h={height} type="auto" viewportProps={{tabIndex: 0, "aria-label": `${title} as a table`, role: "region"}}>
@@ -204,7 +213,7 @@ function Values({title, times, lines, unit = "", band, span, chosen, height}: Dr
         <Table.Tbody>
           {shown.map(({ms, i}) => (
             <Table.Tr key={ms}>
-              <Table.Td>{timeOfDay(ms, chosen)}</Table.Td>
+              <Table.Td>{clock(ms)}</Table.Td>
               {lines.map((line) => (
                 <Table.Td key={line.name}>{cell(line.values[i])}</Table.Td>
               ))}
@@ -239,6 +248,6 @@ function said({times, lines, unit = "", limits = [], marks = []}: ChartProps, ch
     return last === undefined ? `${name} has no values` : `${name} is ${quantity(last, unit)} at the end, between ${quantity(Math.min(...known), unit)} and ${quantity(Math.max(...known), unit)}`;
   });
   told.push(...limits.map(({name, value}) => `${name} is ${quantity(value, unit)}`));
-  const happened = marks.map(({at, text}, i) => ` ${i + 1}: ${text} (${timeOfDay(at, chosen)}).`).join("");
-  return `${absolute(begin, chosen, end)} to ${timeOfDay(end, chosen)}: ${told.join("; ")}.${happened}`;
+  const happened = marks.map(({at, text}, i) => ` ${i + 1}: ${text} (${clockOf(times, chosen)(at)}).`).join("");
+  return `${absolute(begin, chosen, end)} to ${clockOf(times, chosen)(end)}: ${told.join("; ")}.${happened}`;
 }

@@ -7,6 +7,7 @@ import classes from "./rows.module.css";
 export interface Column<T> {
   name: string;
   cell: (row: T) => ReactNode; // undefined: the row has none, and on a phone no line for it
+  whole?: boolean; // it is short, and stays on one line where there is room
   end?: boolean; // numbers stand at the end of their column
 }
 
@@ -21,31 +22,33 @@ export function Rows<T>({label, rows, columns, id}: RowsProps<T>) {
   // The roles are said because browsers forget them where a table is not laid out as one.
   /* eslint-disable jsx-a11y/no-redundant-roles, jsx-a11y/no-interactive-element-to-noninteractive-role */
   return (
-    <table className={classes.table} aria-label={label} role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          {columns.map((column) => (
-            <th key={column.name} scope="col" role="columnheader" data-end={column.end}>
-              {column.name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {rows.map((row) => (
-          <tr key={id(row)} role="row">
-            {columns.map((column) => {
-              const cell = column.cell(row);
-              return (
-                <td key={column.name} role="cell" data-name={column.name} data-end={column.end} data-none={cell === undefined ? true : undefined}>
-                  <div className="wrap">{cell}</div>
-                </td>
-              );
-            })}
+    <div className={classes.place}>
+      <table className={classes.table} aria-label={label} role="table">
+        <thead role="rowgroup">
+          <tr role="row">
+            {columns.map((column) => (
+              <th key={column.name} scope="col" role="columnheader" data-end={column.end}>
+                {column.name}
+              </th>
+            ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody role="rowgroup">
+          {rows.map((row) => (
+            <tr key={id(row)} role="row">
+              {columns.map((column) => {
+                const cell = column.cell(row);
+                return (
+                  <td key={column.name} role="cell" data-name={column.name} data-end={column.end} data-whole={column.whole} data-none={cell === undefined ? true : undefined}>
+                    <div className="wrap">{cell}</div>
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
   /* eslint-enable jsx-a11y/no-redundant-roles, jsx-a11y/no-interactive-element-to-noninteractive-role */
 }

@@ -79,12 +79,12 @@ function Table({rows}: {rows: readonly Entry[]}) {
         {name: "No.", cell: (entry) => entry.seq, end: true},
         {name: "When", cell: (entry) => <Time at={entry.time} />},
         {name: "Who", cell: (entry) => entry.actor},
-        {name: "What", cell: (entry) => entry.action},
+        {name: "What", cell: (entry) => entry.action, whole: true},
         {name: "To what", cell: (entry) => entry.resource},
         {name: "Ended", cell: (entry) => <Badge tone={ends[entry.outcome].tone}>{ends[entry.outcome].word}</Badge>},
         {name: "Why", cell: (entry) => (entry.reason === "" ? undefined : entry.reason)},
-        {name: "From", cell: (entry) => (entry.address === "" ? undefined : entry.address)},
-        {name: "More", cell: (entry) => <Detail entry={entry} />},
+        {name: "From", cell: (entry) => (entry.address === "" ? undefined : entry.address), whole: true},
+        {name: "More", cell: (entry) => <Detail entry={entry} />, whole: true},
       ]}
     />
   );

@@ -5,6 +5,7 @@ import {useAsk} from "../../ask/ask";
 import {Empty, State} from "../../ask/state";
 import {Chart} from "../../figures/chart";
 import {seconds} from "../../figures/words";
+import {serverNow} from "../../frame/clock";
 import {useQuery} from "../../frame/router";
 import {figures, rangeOf, ranges} from "./view";
 import classes from "./service.module.css";
@@ -17,7 +18,7 @@ export function Figures({service, environment}: {service: string; environment: s
   const asked = useAsk(
     `service/${service}/figures/${environment ?? ""}/${days}`,
     (signal) => {
-      const fromTime = new Date(Date.now() - days * 86_400_000).toISOString();
+      const fromTime = new Date(today() - (days - 1) * 86_400_000).toISOString();
       return answer(api.GET("/v1/services/{service}/figures", {params: {path: {service}, query: {environment, fromTime, bucket: `${bucket}s`}}, signal}));
     },
     {every: 60_000},
@@ -38,6 +39,11 @@ export function Figures({service, environment}: {service: string; environment: s
 }
 
 // Private
+
+// Stretches begin with a day of UTC, as the server's do.
+function today(): number {
+  return Math.floor(serverNow() / 86_400_000) * 86_400_000;
+}
 
 function Tiles({data}: {data: Answer}) {
   const definitions = new Map(data.definitions.map(({figure, text}) => [figure, text]));

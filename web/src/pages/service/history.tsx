@@ -37,7 +37,7 @@ export function History({service, environment}: {service: string; environment: s
               {name: "Health", cell: (row) => <HealthBadge health={row.health} score={row.score} />},
               {name: "Asked for", cell: (row) => <Time at={row.createTime} />},
               {name: "Took", cell: took},
-              {name: "By", cell: (row) => row.actor},
+              {name: "By", cell: (row) => row.actor, whole: true},
               {name: "Why", cell: (row) => row.reason},
             ]}
           />
