@@ -25,12 +25,12 @@ test("who is not logged in comes to the login, and from there to where he wanted
   const {url, name, password} = inject("served");
   const page = await open("/");
   await page.context().clearCookies();
-  await page.goto(`${url}/events?deployment=shop`);
+  await page.goto(`${url}/services?q=shop`);
   expect(new URL(page.url()).pathname).toBe("/login");
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", {name: "Log in"}).click();
-  await page.waitForURL(`${url}/events?deployment=shop`);
+  await page.waitForURL(`${url}/services?q=shop`);
   await page.getByRole("heading", {level: 1, name: "Events"}).waitFor();
 });
 
