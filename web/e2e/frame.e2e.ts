@@ -31,7 +31,7 @@ test("who is not logged in comes to the login, and from there to where he wanted
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", {name: "Log in"}).click();
   await page.waitForURL(`${url}/services?q=shop`);
-  await page.getByRole("heading", {level: 1, name: "Events"}).waitFor();
+  await page.getByRole("heading", {level: 1, name: "Services"}).waitFor();
 });
 
 test("the keys are listed, and lead from page to page", async () => {
