@@ -94,9 +94,9 @@ func (s *server) prepare() (err error) {
 func (s *server) committed(d adg.Deployment, t adg.Tick) {
 	s.metrics.Committed(d, t)
 	s.patrol.Ticked(d)
-	now := time.Now() //nolint:forbidigo // it is about this process
+	now := time.Now() //nolint:forbidigo // the watchdog goes by this process's clock
 	s.late.committed(t, now)
-	s.dog.Ticked(d, now) //nolint:forbidigo // the watchdog goes by this process's clock
+	s.dog.Ticked(d, now)
 	if !t.Decision.Changed() {
 		return
 	}
