@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 func FuzzLogOfGit(f *testing.F) {
@@ -24,7 +26,7 @@ func FuzzLogOfGit(f *testing.F) {
 		x := &Index{}
 		x.reset("s", false)
 		for _, c := range commits {
-			if !isObjectID(c.id) || c.at < 0 {
+			if !gitread.IsObjectID(c.id) || c.at < 0 {
 				t.Errorf("%+v", c)
 			}
 			for _, file := range c.files {

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 const (
@@ -83,7 +84,7 @@ func (x *Index) UnmarshalBinary(data []byte) error {
 	r.subsystems(&read)
 	r.pairs(&read)
 	r.files(&read)
-	if r.bad || len(r.rest) > 0 || read.head != "" && !isObjectID(read.head) {
+	if r.bad || len(r.rest) > 0 || read.head != "" && !gitread.IsObjectID(read.head) {
 		return adg.Errorf(adg.Invalid, "the index is damaged")
 	}
 	*x = read

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/change/gitread"
 	"github.com/deployguardian/adg/internal/change/kind"
 )
 
@@ -68,7 +69,7 @@ func (r *Repository) List(ctx context.Context, from, to string) (Listing, error)
 
 // named are the newest commits behind to and not behind from.
 func (r *Repository) named(ctx context.Context, from, to string) ([]Commit, error) {
-	out, err := r.git.must(ctx, nil, "log", "-z", "--no-merges", "--no-patch", "--no-color", "--no-show-signature", "--no-mailmap",
+	out, err := r.git.Must(ctx, nil, "log", "-z", "--no-merges", "--no-patch", "--no-color", "--no-show-signature", "--no-mailmap",
 		fmt.Sprintf("--max-count=%d", MaxListed), "--format=%H%x01%ct%x01%an%x01%s", "--end-of-options", to, "^"+from)
 	if err != nil {
 		return nil, err
@@ -80,11 +81,11 @@ func (r *Repository) named(ctx context.Context, from, to string) ([]Commit, erro
 		}
 		parts := strings.SplitN(record, recordMark, 4)
 		if len(parts) != 4 {
-			return nil, adg.Errorf(adg.Internal, "read git log: %w", errLog)
+			return nil, adg.Errorf(adg.Internal, "read git log: %w", gitread.ErrAnswer)
 		}
 		at, err := strconv.ParseInt(parts[1], 10, 64)
 		if err != nil {
-			return nil, adg.Errorf(adg.Internal, "read git log: %w", errLog)
+			return nil, adg.Errorf(adg.Internal, "read git log: %w", gitread.ErrAnswer)
 		}
 		all = append(all, Commit{ID: parts[0], At: time.Unix(at, 0), Author: parts[2], Subject: parts[3]})
 	}

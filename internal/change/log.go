@@ -2,10 +2,11 @@ package change
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 // Private
@@ -48,14 +49,12 @@ const (
 	logFormat     = "--format=%x01%H%x00%ct%x00%aE%x00%aN%x00%B%x00"
 )
 
-var errLog = errors.New("this is not what git writes")
-
 // parseLog reads what git log -z --raw --numstat wrote in logFormat. Messages and names cannot hold a NUL and paths
 // are found by their place, so nothing that a committer writes can pass for a record.
 func parseLog(key, output []byte) ([]commit, error) {
-	t := tokens{rest: output}
+	t := gitread.Tokens{Rest: output}
 	var commits []commit
-	for !t.done() {
+	for !t.Done() {
 		c, err := parseHeader(key, &t)
 		if err != nil {
 			return nil, fmt.Errorf("commit %d: %w", len(commits)+1, err)
@@ -68,34 +67,34 @@ func parseLog(key, output []byte) ([]commit, error) {
 	return commits, nil
 }
 
-func parseHeader(key []byte, t *tokens) (commit, error) {
-	id, found := strings.CutPrefix(t.next(), recordMark)
-	if !found || !isObjectID(id) {
-		return commit{}, errLog
+func parseHeader(key []byte, t *gitread.Tokens) (commit, error) {
+	id, found := strings.CutPrefix(t.Next(), recordMark)
+	if !found || !gitread.IsObjectID(id) {
+		return commit{}, gitread.ErrAnswer
 	}
 	c := commit{id: id}
-	at, err := strconv.ParseInt(t.next(), 10, 64)
+	at, err := strconv.ParseInt(t.Next(), 10, 64)
 	if err != nil {
-		return commit{}, errLog
+		return commit{}, gitread.ErrAnswer
 	}
 	c.at = max(at, 0)
-	email, name := t.next(), t.next()
+	email, name := t.Next(), t.Next()
 	c.author = newAuthor(key, name, email)
-	c.word = read(t.next())
-	if !t.done() && t.next() != "" { // the end of the format itself
-		return commit{}, errLog
+	c.word = read(t.Next())
+	if !t.Done() && t.Next() != "" { // the end of the format itself
+		return commit{}, gitread.ErrAnswer
 	}
-	return c, t.err
+	return c, t.Err
 }
 
 // parseFiles reads the entries up to the next record: first the raw ones, then the numbers in the same order.
-func parseFiles(t *tokens) ([]fileChange, error) {
+func parseFiles(t *gitread.Tokens) ([]fileChange, error) {
 	var files []fileChange
 	numbered := 0
-	for !t.done() && !bytes.HasPrefix(t.rest, []byte(recordMark)) {
-		head := strings.TrimPrefix(t.next(), "\n")
+	for !t.Done() && !bytes.HasPrefix(t.Rest, []byte(recordMark)) {
+		head := strings.TrimPrefix(t.Next(), "\n")
 		switch {
-		case head == "" && t.done():
+		case head == "" && t.Done():
 		case strings.HasPrefix(head, ":"):
 			f, err := parseRaw(head, t)
 			if err != nil {
@@ -108,78 +107,56 @@ func parseFiles(t *tokens) ([]fileChange, error) {
 			}
 			numbered++
 		default:
-			return nil, errLog
+			return nil, gitread.ErrAnswer
 		}
 	}
-	return files, t.err
+	return files, t.Err
 }
 
 // parseRaw reads ":<mode> <mode> <blob> <blob> <status>" and the one or two paths behind it.
-func parseRaw(head string, t *tokens) (fileChange, error) {
+func parseRaw(head string, t *gitread.Tokens) (fileChange, error) {
 	fields := strings.Split(head[1:], " ")
-	if len(fields) != 5 || fields[4] == "" || !isObjectID(fields[2]) || !isObjectID(fields[3]) {
-		return fileChange{}, errLog
+	if len(fields) != 5 || fields[4] == "" || !gitread.IsObjectID(fields[2]) || !gitread.IsObjectID(fields[3]) {
+		return fileChange{}, gitread.ErrAnswer
 	}
 	f := fileChange{status: fields[4][0], oldBlob: fields[2], blob: fields[3]}
 	f.submodule = fields[0] == modeSubmodule || fields[1] == modeSubmodule
 	f.oldLink, f.symlink = fields[0] == modeSymlink, fields[1] == modeSymlink
-	f.old = t.next()
+	f.old = t.Next()
 	f.path = f.old
 	if f.status == 'R' || f.status == 'C' {
-		f.path = t.next()
+		f.path = t.Next()
 	}
 	if f.path == "" || f.old == "" {
-		return fileChange{}, errLog
+		return fileChange{}, gitread.ErrAnswer
 	}
-	return f, t.err
+	return f, t.Err
 }
 
 // parseNumbers reads "<added>\t<deleted>\t<path>", or the two paths of a rename as tokens of their own.
-func parseNumbers(head string, t *tokens, f *fileChange) error {
+func parseNumbers(head string, t *gitread.Tokens, f *fileChange) error {
 	fields := strings.SplitN(head, "\t", 3)
 	if len(fields) != 3 {
-		return errLog
+		return gitread.ErrAnswer
 	}
 	path := fields[2]
 	if path == "" {
-		t.next()
-		path = t.next()
+		t.Next()
+		path = t.Next()
 	}
 	if path != f.path {
-		return errLog
+		return gitread.ErrAnswer
 	}
 	f.counted = true
 	if fields[0] == "-" && fields[1] == "-" {
 		f.binary = true
-		return t.err
+		return t.Err
 	}
 	added, err1 := strconv.Atoi(fields[0])
 	deleted, err2 := strconv.Atoi(fields[1])
 	if err1 != nil || err2 != nil || added < 0 || deleted < 0 {
-		return errLog
+		return gitread.ErrAnswer
 	}
 	f.added, f.deleted = added, deleted
-	return t.err
-}
-
-// tokens are texts that end with NUL.
-type tokens struct {
-	rest []byte
-	err  error
-}
-
-func (t *tokens) done() bool { return len(t.rest) == 0 || t.err != nil }
-
-func (t *tokens) next() string {
-	token, rest, found := bytes.Cut(t.rest, []byte{0})
-	if !found {
-		t.rest, t.err = nil, errLog
-		return ""
-	}
-	t.rest = rest
-	return string(token)
-}
-
-func isObjectID(s string) bool {
-	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
+	return t.Err
 }

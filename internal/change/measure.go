@@ -86,7 +86,7 @@ func (r *Repository) stateAt(ctx context.Context, x *Index, id string, s *sheet)
 // checkpoint is the commit that an index should stay at; empty where the whole history is short.
 func (r *Repository) checkpoint(ctx context.Context, id string) (string, error) {
 	for skip := lag; skip > 0; skip /= 4 {
-		told, err := r.git.must(ctx, nil, "rev-list", "--first-parent", "--skip="+strconv.Itoa(skip), "--max-count=1", "--end-of-options", id)
+		told, err := r.git.Must(ctx, nil, "rev-list", "--first-parent", "--skip="+strconv.Itoa(skip), "--max-count=1", "--end-of-options", id)
 		if err != nil {
 			return "", err
 		}
@@ -95,7 +95,7 @@ func (r *Repository) checkpoint(ctx context.Context, id string) (string, error) 
 		if rest != "" {
 			args = append(args, "^"+rest)
 		}
-		if told, err = r.git.must(ctx, nil, args...); err != nil {
+		if told, err = r.git.Must(ctx, nil, args...); err != nil {
 			return "", err
 		}
 		if behind, err := strconv.Atoi(strings.TrimSpace(string(told))); err == nil && behind <= mostBehind {
@@ -181,7 +181,7 @@ func (r *Repository) gatherTags(ctx context.Context, e *evidence) error {
 	}
 	list := func(filters ...string) ([]string, error) {
 		args := append([]string{"for-each-ref", "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"}, filters...)
-		out, err := r.git.must(ctx, nil, append(args, "--", pattern)...)
+		out, err := r.git.Must(ctx, nil, append(args, "--", pattern)...)
 		return strings.Fields(string(out)), err
 	}
 	between, err := list("--merged="+e.next.id, "--no-merged="+e.live.id)

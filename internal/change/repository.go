@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 // MaxCommits bounds how much history is read: of a longer one, the newest commits.
@@ -40,26 +40,14 @@ type Repository struct {
 
 // Open finds the repository that a folder lies in; bare ones and linked work trees are as good. Invalid: there is none.
 func Open(ctx context.Context, dir string, o Options) (*Repository, error) {
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, adg.Errorf(adg.Invalid, "open the repository: %w", err)
-	}
-	g, err := newGit(o.Git, absolute)
+	found, err := gitread.Open(ctx, o.Git, dir, gitMaxOutput)
 	if err != nil {
 		return nil, err
 	}
-	told, err := g.run(ctx, nil, "rev-parse", "--is-shallow-repository", "--absolute-git-dir")
-	if err != nil {
-		return nil, err
-	}
-	shallow, folder, found := strings.Cut(strings.TrimSuffix(string(told.Stdout), "\n"), "\n")
-	if told.Exit != 0 || !found {
-		return nil, adg.Errorf(adg.Invalid, "%s is not in a git repository: %s", dir, told.Complaint())
-	}
-	g.dir, g.found = folder, true
+	g := git{found}
 	o.Roots, o.Scope = folders(o.Roots), folders(o.Scope)
-	r := &Repository{git: g, options: o, shallow: shallow == "true"}
-	partial, err := g.run(ctx, nil, "config", "--local", "--get-regexp", `^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$`)
+	r := &Repository{git: g, options: o, shallow: g.Shallow}
+	partial, err := g.Run(ctx, nil, "config", "--local", "--get-regexp", `^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$`)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +71,11 @@ func (r *Repository) Advance(ctx context.Context, x *Index, to string) error {
 // Name stands for the repository: a digest of where it was cloned from, without credentials, or else of its folder. So
 // it is the same wherever the same remote is cloned to.
 func (r *Repository) Name(ctx context.Context) (string, error) {
-	told, err := r.git.run(ctx, nil, "config", "--local", "--get", "remote.origin.url")
+	told, err := r.git.Run(ctx, nil, "config", "--local", "--get", "remote.origin.url")
 	if err != nil {
 		return "", err
 	}
-	place := r.git.dir
+	place := r.git.Dir
 	if remote := strings.TrimSpace(string(told.Stdout)); told.Exit == 0 && remote != "" {
 		place = remote
 		if u, err := url.Parse(remote); err == nil && u.User != nil {
@@ -112,32 +100,32 @@ func (r *Repository) resolve(ctx context.Context, name string) (point, error) {
 	if name == "" || len(name) > 256 || strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
 		return point{}, adg.Errorf(adg.Invalid, "%q names no commit: give a tag, a branch or a commit's id", name)
 	}
-	told, err := r.git.run(ctx, nil, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}")
+	told, err := r.git.Run(ctx, nil, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}")
 	if err != nil {
 		return point{}, err
 	}
 	id := strings.TrimSpace(string(told.Stdout))
-	if told.Exit != 0 || !isObjectID(id) {
+	if told.Exit != 0 || !gitread.IsObjectID(id) {
 		hint := ""
 		if r.shallow {
 			hint = "; this clone is shallow: fetch more of the history (git fetch --unshallow, or fetch-depth: 0) and the tags"
 		}
 		return point{}, adg.Errorf(adg.NotFound, "the repository has no commit %q%s", name, hint)
 	}
-	when, err := r.git.must(ctx, nil, "log", "-1", "--no-patch", "--no-mailmap", "--no-show-signature", "--format=%ct", "--end-of-options", id)
+	when, err := r.git.Must(ctx, nil, "log", "-1", "--no-patch", "--no-mailmap", "--no-show-signature", "--format=%ct", "--end-of-options", id)
 	if err != nil {
 		return point{}, err
 	}
 	at, err := strconv.ParseInt(strings.TrimSpace(string(when)), 10, 64)
 	if err != nil {
-		return point{}, adg.Errorf(adg.Internal, "read git log: %w", errLog)
+		return point{}, adg.Errorf(adg.Internal, "read git log: %w", gitread.ErrAnswer)
 	}
 	return point{id, max(at, 0)}, nil
 }
 
 // isAncestor is false too where one of the commits is gone.
 func (r *Repository) isAncestor(ctx context.Context, old, id string) (bool, error) {
-	told, err := r.git.run(ctx, nil, "merge-base", "--is-ancestor", old, id)
+	told, err := r.git.Run(ctx, nil, "merge-base", "--is-ancestor", old, id)
 	return err == nil && told.Exit == 0, err
 }
 
@@ -153,7 +141,7 @@ func (r *Repository) between(ctx context.Context, from, to string) ([]string, er
 	if from != "" {
 		args = append(args, "^"+from)
 	}
-	out, err := r.git.must(ctx, nil, args...)
+	out, err := r.git.Must(ctx, nil, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 // Private
@@ -117,7 +118,7 @@ func (r *Repository) read(ctx context.Context, ids []string, level detail) ([]co
 	case everything:
 		args = append(args, "--raw", "--numstat", "--no-abbrev", "-M", "-C", "-l400")
 	}
-	out, err := r.git.must(ctx, lines(ids), args...)
+	out, err := r.git.Must(ctx, lines(ids), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,14 +136,14 @@ func (r *Repository) read(ctx context.Context, ids []string, level detail) ([]co
 func (r *Repository) difference(ctx context.Context, from, to string) ([]fileChange, error) {
 	for _, args := range [][]string{{"--raw", "--numstat", "-M", "-C", "-l1000"}, {"--raw", "-M100%"}} {
 		args = append([]string{"diff-tree", "-r", "-z", "--no-abbrev", "--no-ext-diff", "--no-textconv"}, args...)
-		told, err := r.git.run(ctx, nil, append(args, "--end-of-options", from, to)...)
+		told, err := r.git.Run(ctx, nil, append(args, "--end-of-options", from, to)...)
 		if err != nil {
 			return nil, err
 		}
 		if told.Exit != 0 || told.Truncated {
 			continue
 		}
-		files, err := parseFiles(&tokens{rest: told.Stdout})
+		files, err := parseFiles(&gitread.Tokens{Rest: told.Stdout})
 		if err != nil {
 			return nil, adg.Errorf(adg.Internal, "read git diff-tree: %w", err)
 		}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 // ReadGitHub reads a history from answers of GitHub's API, in any order and any number of files, as gh api --paginate
@@ -215,7 +217,7 @@ func (r *githubReading) release(g *githubRelease) {
 		return
 	}
 	commit := ""
-	if isObjectID(g.Target) {
+	if gitread.IsObjectID(g.Target) {
 		commit = g.Target
 	}
 	r.attempts.released(r.options, g.URL, g.TagName, projectOf(g.URL, "/repos/"), commit, at, githubActor(r.options.Key, g.Author), g.Name+"\n"+g.Body)

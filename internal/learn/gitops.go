@@ -42,10 +42,10 @@ func ReadGitOps(ctx context.Context, dir string, o GitOps) (History, error) {
 		r.notes.add("the repository has no commits")
 		return finish(nil, o.Rules, &r.notes), nil
 	}
-	if g.shallow {
+	if g.Shallow {
 		r.notes.add("the clone is shallow: what came before it is not known (git fetch --unshallow gets it)")
 	}
-	listed, err := g.must(ctx, nil, "rev-list", "--topo-order", "--reverse", "--first-parent", fmt.Sprintf("--max-count=%d", MaxCommits), "--end-of-options", tip)
+	listed, err := g.Must(ctx, nil, "rev-list", "--topo-order", "--reverse", "--first-parent", fmt.Sprintf("--max-count=%d", MaxCommits), "--end-of-options", tip)
 	if err != nil {
 		return History{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/change/gitread"
 )
 
 // Tags says which tags of a repository are deployments. The zero value takes all but pre-releases.
@@ -34,7 +35,7 @@ func ReadTags(ctx context.Context, dir string, o Tags) (History, error) {
 	if err != nil {
 		return History{}, err
 	}
-	o.Service = first(o.Service, strings.TrimSuffix(repositoryFolder(g.dir), ".git"))
+	o.Service = first(o.Service, strings.TrimSuffix(repositoryFolder(g.Dir), ".git"))
 	r := &tagsReading{git: g, options: o, index: map[string]int32{}}
 	if err := r.list(ctx); err != nil {
 		return History{}, err
@@ -43,7 +44,7 @@ func ReadTags(ctx context.Context, dir string, o Tags) (History, error) {
 		r.notes.add("the repository has no tags that name a version")
 		return finish(nil, o.Rules, &r.notes), nil
 	}
-	if g.shallow {
+	if g.Shallow {
 		r.notes.add("the clone is shallow: what came before it is not known (git fetch --unshallow gets it)")
 	}
 	if err := r.load(ctx); err != nil {
@@ -105,7 +106,7 @@ func (r *tagsReading) list(ctx context.Context) error {
 	if r.options.Pattern != "" {
 		args = append(args, r.options.Pattern)
 	}
-	out, err := r.git.must(ctx, nil, args...)
+	out, err := r.git.Must(ctx, nil, args...)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (r *tagsReading) list(ctx context.Context) error {
 		}
 		seconds, err := strconv.ParseInt(fields[5], 10, 64)
 		at := time.Unix(seconds, 0).UTC()
-		if (fields[3] != "commit" && fields[4] != "commit") || !isObjectID(id) || err != nil || !plausible(at) {
+		if (fields[3] != "commit" && fields[4] != "commit") || !gitread.IsObjectID(id) || err != nil || !plausible(at) {
 			moved++
 			continue
 		}
@@ -172,7 +173,7 @@ func splitTag(name string) (service, version string) {
 
 // load reads the graph of commits, those of branches included: a revert may not be in any tag yet.
 func (r *tagsReading) load(ctx context.Context) error {
-	listed, err := r.git.must(ctx, nil, "rev-list", "--topo-order", "--reverse", fmt.Sprintf("--max-count=%d", MaxCommits), "--tags", "--branches", "--remotes")
+	listed, err := r.git.Must(ctx, nil, "rev-list", "--topo-order", "--reverse", fmt.Sprintf("--max-count=%d", MaxCommits), "--tags", "--branches", "--remotes")
 	if err != nil {
 		return err
 	}
