@@ -13,40 +13,29 @@ import (
 	"github.com/deployguardian/adg/internal/kube"
 )
 
-// maxConflicts is how often the Rollout is read again because somebody else has written it meanwhile.
-const maxConflicts = 8
-
 // write reads the Rollout and writes back what is wanted, with the note of this operation, unless all of it is there
 // already. Nobody's write is lost: the object's resourceVersion is compared, and after a conflict all begins anew.
 func (t *target) write(ctx context.Context, want adg.Desired) error {
-	var conflict error
-	for range maxConflicts {
+	return kube.Swap(ctx, func() (bool, error) {
 		r, err := t.read(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		object := r.object
 		before := object.DeepCopy()
 		if r.note.fenced(want) {
-			return adg.ErrFenced
+			return false, adg.ErrFenced
 		}
 		next, err := t.change(ctx, r, want)
 		if err == nil {
 			err = next.put(object)
 		}
-		if err != nil {
-			return err
-		}
-		if reflect.DeepEqual(before.Object, object.Object) {
-			return nil
+		if err != nil || reflect.DeepEqual(before.Object, object.Object) {
+			return false, err
 		}
 		err = t.client.Replace(ctx, rollouts, t.o.Name, object, nil)
-		if err == nil || adg.CodeOf(err) != adg.Conflict {
-			return err
-		}
-		conflict = err
-	}
-	return adg.Errorf(adg.Unavailable, "%d times in a row: %w", maxConflicts, conflict)
+		return adg.CodeOf(err) == adg.Conflict, err
+	})
 }
 
 // When the controller has not taken notice after this long it is nudged, so many times.

@@ -105,9 +105,6 @@ func (t *target) in(namespace string) (*kube.Client, error) {
 	return t.client.In(cmp.Or(namespace, t.client.Namespace()))
 }
 
-// tries bounds how often an object is read again because somebody else has written it meanwhile.
-const tries = 16
-
 // change is made to an object that was just read, and to its note.
 type change func(object *unstructured.Unstructured, n *note) error
 
@@ -129,27 +126,22 @@ func (t *target) write(ctx context.Context, r kube.Resource, which *unstructured
 	if err != nil {
 		return err
 	}
-	var conflict error
-	for range tries {
+	return kube.Swap(ctx, func() (bool, error) {
 		object := &unstructured.Unstructured{}
 		if err := client.Get(ctx, r, which.GetName(), object); err != nil {
-			return err
+			return false, err
 		}
 		before, n := object.DeepCopy(), noteOf(object)
 		if err := do(object, &n); err != nil {
-			return err
+			return false, err
 		}
 		if err := n.put(object); err != nil {
-			return err
+			return false, err
 		}
 		if reflect.DeepEqual(before.Object, object.Object) {
-			return nil
+			return false, nil
 		}
 		err := client.Replace(ctx, r, which.GetName(), object, nil)
-		if err == nil || adg.CodeOf(err) != adg.Conflict {
-			return err
-		}
-		conflict = err
-	}
-	return adg.Errorf(adg.Unavailable, "%d times in a row: %w", tries, conflict)
+		return adg.CodeOf(err) == adg.Conflict, err
+	})
 }

@@ -89,23 +89,19 @@ func parseNote(object *unstructured.Unstructured) (note, error) {
 	return n, err
 }
 
-// maxConflicts is how often the note is read again because somebody else has written it meanwhile.
-const maxConflicts = 8
-
 // swap changes the note; after a conflict all begins anew. Nothing is written where change returns false.
 func (t *target) swap(ctx context.Context, change func(n *note) (bool, error)) error {
-	var conflict error
-	for range maxConflicts {
+	return kube.Swap(ctx, func() (bool, error) {
 		n, object, err := t.readNote(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if write, err := change(&n); err != nil || !write {
-			return err
+			return false, err
 		}
 		text, err := json.Marshal(n)
 		if err != nil {
-			return adg.Permanent(adg.Errorf(adg.Internal, "the note of %s: %w", t.o.Release, err))
+			return false, adg.Permanent(adg.Errorf(adg.Internal, "the note of %s: %w", t.o.Release, err))
 		}
 		data := map[string]any{noteKey: string(text)}
 		if object == nil {
@@ -115,10 +111,6 @@ func (t *target) swap(ctx context.Context, change func(n *note) (bool, error)) e
 			object.Object["data"] = data
 			err = t.client.Replace(ctx, configMaps, t.noteName(), object, nil)
 		}
-		if err == nil || adg.CodeOf(err) != adg.Conflict {
-			return err
-		}
-		conflict = err
-	}
-	return adg.Errorf(adg.Unavailable, "%d times in a row: %w", maxConflicts, conflict)
+		return adg.CodeOf(err) == adg.Conflict, err
+	})
 }

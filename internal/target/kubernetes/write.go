@@ -17,9 +17,6 @@ type application struct {
 	want   adg.Desired
 }
 
-// maxConflicts is how often an object is read again because somebody else has written it meanwhile.
-const maxConflicts = 8
-
 // write reads an object, has it changed, and writes it back with the note of this operation, unless both are there
 // already. Nobody's write is lost: the object's resourceVersion is compared, and after a conflict all begins anew.
 func (a *application) write(ctx context.Context, r kube.Resource, name string, change func(*unstructured.Unstructured, *note) error) (*unstructured.Unstructured, error) {
@@ -50,35 +47,33 @@ func (a *application) claim(ctx context.Context) error {
 }
 
 func (a *application) compareAndSwap(ctx context.Context, r kube.Resource, name string, change func(*unstructured.Unstructured, note) (note, error)) (*unstructured.Unstructured, error) {
-	var conflict error
-	for range maxConflicts {
+	var stored *unstructured.Unstructured
+	err := kube.Swap(ctx, func() (bool, error) {
 		object := &unstructured.Unstructured{}
 		if err := a.target.client.Get(ctx, r, name, object); err != nil {
-			return nil, err
+			return false, err
 		}
 		before := object.DeepCopy()
 		last := noteOf(object)
 		if last.fenced(a.want) {
-			return nil, adg.ErrFenced
+			return false, adg.ErrFenced
 		}
 		next, err := change(object, last)
 		if err == nil {
 			err = next.put(object)
 		}
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		if reflect.DeepEqual(before.Object, object.Object) {
-			return object, nil
+			stored = object
+			return false, nil
 		}
-		stored := &unstructured.Unstructured{}
+		stored = &unstructured.Unstructured{}
 		err = a.target.client.Replace(ctx, r, name, object, stored)
-		if err == nil || adg.CodeOf(err) != adg.Conflict {
-			return stored, err
-		}
-		conflict = err
-	}
-	return nil, adg.Errorf(adg.Unavailable, "%d times in a row: %w", maxConflicts, conflict)
+		return adg.CodeOf(err) == adg.Conflict, err
+	})
+	return stored, err
 }
 
 // pause between two looks at what nobody announces.

@@ -248,7 +248,7 @@ func (w *world) options() Options {
 		o.KnownHosts += "[127.0.0.1]:" + port + " " + string(ssh.MarshalAuthorizedKey(w.host.PublicKey()))
 	}
 	o.Fetch = []string{w.dir + "/fetch", "{dir}", "{version}"}
-	o.Unit, o.Settle, o.Wait, o.Connect = "shop.service", 0, 10*time.Second, 5*time.Second
+	o.Unit, o.Settle, o.Wait, o.Connect = "shop.service", 0, 10*time.Second, 30*time.Second
 	return o
 }
 

@@ -371,14 +371,14 @@ func (d *dockerd) edit(t *testing.T, name string, edit func(*swarm.ServiceSpec))
 // within polls, because what it waits for happens in other processes.
 func within(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(4 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !met() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("did not happen within a minute: %s", what)
+			t.Fatalf("did not happen within four minutes: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -262,7 +262,7 @@ func TestAReleaseThatCrashesIsGivenUpWithWhatItsTasksDiedOf(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, services, 2, "")
 			o := w.options()
-			o.Monitor = time.Second
+			o.Monitor = 5 * time.Second // longer than a task takes to crash on a busy machine
 			target := openTarget(t, o)
 			apply(t, target, alone("d/1", "crash"))
 			seen := settled(t, target)
@@ -359,7 +359,7 @@ func TestTheEnginesOwnRollbackIsSaid(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, 1, 2, "")
 	o := w.options()
-	o.EngineRollback, o.Monitor = true, time.Second
+	o.EngineRollback, o.Monitor = true, 5*time.Second // longer than a task takes to crash on a busy machine
 	target := openTarget(t, o)
 	apply(t, target, alone("d/1", "crash"))
 	seen := settled(t, target)
