@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,13 +50,19 @@ var canaries = map[string]string{
 	"wrong session":      "canary-wrong-session-e7f8e7f8",
 	"postgres":           "canary-postgres-password-f8a9",
 	"file":               "canary+connection/file=a9b0&x",
+	"git token":          "canary+git/token=b0c1&x",
+	"git address":        "canary-git-address-c1d2c1d2",
+	"own header":         "canary+connection/own=d2e3&x",
+	"asked for":          "canary-asked-for-e3f4e3f4",
+	"asked with":         "canary-asked-with-f4a5f4a5",
 }
 
 // echo refuses everything, and answers with all that it was sent, in several encodings.
-func echo(t *testing.T) string {
+func echo(t *testing.T, sent *collected) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		sent.add(r.URL.Path, body)
 		_, password, _ := r.BasicAuth()
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		w.WriteHeader(http.StatusForbidden)
@@ -74,6 +81,24 @@ func echo(t *testing.T) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// collected is what others were sent, by the path that it was sent to.
+type collected struct {
+	mu   sync.Mutex
+	text map[string]string
+}
+
+func (c *collected) add(path string, body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text[path] += string(body)
+}
+
+func (c *collected) at(path string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text[path]
 }
 
 // guarded is a server under way, and everything that came out of it.
@@ -114,6 +139,9 @@ func (g *guarded) program(args ...string) {
 	g.Helper()
 	run := exec.CommandContext(g.Context(), adg, args...)
 	run.Env = g.environment()
+	if g.address != "" {
+		run.Env = append(run.Env, "ADG_SERVER="+g.address, "ADG_TOKEN="+g.secrets["token"])
+	}
 	out, _ := run.CombinedOutput() // what it says is looked at, and it may refuse
 	g.put["adg "+strings.Join(args, " ")] = string(out)
 }
@@ -243,17 +271,24 @@ func guardSecrets(t *testing.T, dsn string) *guarded {
 	if dsn != "" {
 		g.secrets["store"] = pgtest.Password(t)
 	}
-	g.furnish(echo(t))
+	sent := &collected{text: map[string]string{}}
+	g.furnish(echo(t, sent))
 	out, log, end := g.start()
 	first := string(firstadmin.Token.Find(out.Bytes()))
 	g.secrets["first token"] = first
 	g.people(first)
 	g.deploy()
 	g.look()
+	g.follow()
 	end()
 	g.put["stdout"] = strings.ReplaceAll(out.String(), first, "") // said to who starts it, once
 	g.put["log"] = log.String()
-	if !strings.Contains(g.put["log"], "level=") {
+	for path, holds := range map[string]string{"/v1/traces": "DeploymentService", "/hook": "deployguardian.adg."} {
+		if g.put["sent to "+path] = sent.at(path); !strings.Contains(g.put["sent to "+path], holds) {
+			t.Errorf("%s was not told of any %s: %.300s", path, holds, sent.at(path))
+		}
+	}
+	if !strings.Contains(g.put["log"], map[bool]string{true: "level=", false: `"level":`}[dsn == ""]) {
 		t.Error("the log says nothing")
 	}
 	return g
@@ -272,12 +307,13 @@ func (g *guarded) furnish(echo string) {
 	g.write("errors", "#!/bin/sh\nenv | grep -v '^TOKEN=' >> "+g.path("environment")+"\necho \"my token is $TOKEN\" >&2\nexit 1\n", 0o755)
 	g.write("apply", "#!/bin/sh\nenv | grep -v '^TOKEN=' >> "+g.path("environment")+"\ncat >/dev/null\necho \"$TOKEN\" \"$(printf %s \"$TOKEN\" | base64)\" >&2\nexit 1\n", 0o755)
 	g.write("current", "#!/bin/sh\nprintf '{\"releases\":[{\"version\":\"v1\",\"share\":100}],\"done\":true,\"text\":\"token %s\"}\\n' \"$TOKEN\"\n", 0o755)
-	config := strings.NewReplacer("HERE", g.dir, "ECHO", echo).Replace(`listen: 127.0.0.1:0
+	format := map[bool]string{true: "text", false: "json"}[g.dsn == ""]
+	config := strings.NewReplacer("HERE", g.dir, "ECHO", echo, "LOG", format).Replace(`listen: 127.0.0.1:0
 insecure_http: true
 data: HERE/data
 base_url: http://127.0.0.1:8443
 seal: {active: {file: HERE/seal.key}}
-log: {level: debug, format: text}
+log: {level: debug, format: LOG}
 guard: {poll: 50ms}
 commands: {allow: [HERE/errors, HERE/apply, HERE/current]}
 oidc: {house: {issuer: ECHO, client_id: adg, client_secret: {env: ADG_OIDC_SECRET}}}
@@ -292,6 +328,7 @@ telemetry: {endpoint: ECHO, headers: {authorization: {env: ADG_OTLP_HEADER}}, sa
 	}
 	g.write("adg.yaml", chosen, 0o600)
 	g.program("config", "check", "--config", g.path("adg.yaml"))
+	g.program("config", "example")
 	g.write("broken.yaml", strings.Replace(config, "guard:", "store: {postgres: {dsn: {file: "+g.path("dsn")+"}}}\nguard:", 1), 0o600)
 	g.write("dsn", "postgres://adg:"+canaries["postgres"]+"@127.0.0.1:1/adg?connect_timeout=1&sslmode=nonsense", 0o600)
 	g.program("config", "check", "--config", g.path("broken.yaml"))
@@ -350,7 +387,7 @@ func (g *guarded) deploy() {
 		text, _ := json.Marshal(given)
 		return string(text)
 	}
-	g.register("prom", "SEAM_SOURCE", "prometheus", `{"url": "ECHO"}`, secret("bearer_token", "bearer", "headers.x-key", "header"))
+	g.register("prom", "SEAM_SOURCE", "prometheus", `{"url": "ECHO"}`, secret("bearer_token", "bearer", "headers.x-key", "header", "headers.authorization-2", "own header"))
 	g.register("basic", "SEAM_SOURCE", "http", `{"url": "ECHO", "basic_auth": {"username": "adg"}}`, secret("basic_auth.password", "basic"))
 	g.register("web", "SEAM_SOURCE", "http", `{"url": "ECHO", "bearer_token": {"env": "ADG_SECRET_WEB"}}`, `{}`)
 	g.register("file", "SEAM_SOURCE", "http", `{"url": "ECHO", "bearer_token": {"file": "web.token"}}`, `{}`)
@@ -359,6 +396,8 @@ func (g *guarded) deploy() {
 	g.register("hook", "SEAM_NOTIFIER", "webhook", `{"url": "ECHO/hook"}`, secret("secret", "notifier"))
 	g.register("slack", "SEAM_NOTIFIER", "slack", `{}`, `{"url": "https://127.0.0.1:1/services/T/B/`+canaries["slack"]+`"}`)
 	g.register("inurl", "SEAM_SOURCE", "prometheus", `{"url": "http://adg:`+canaries["url"]+`@127.0.0.1:1/"}`, `{}`)
+	g.register("repo", "SEAM_TARGET", "git", `{"repository": "ECHO/shop.git", "branch": "main", "version": {"file": "v.yaml", "path": "v"}}`, secret("token", "git token"))
+	g.register("repoinurl", "SEAM_TARGET", "git", `{"repository": "https://adg:`+canaries["git address"]+`@127.0.0.1:1/shop.git", "branch": "main", "version": {"file": "v.yaml", "path": "v"}}`, `{}`)
 	g.register("bad", "SEAM_SOURCE", "prometheus", `{"url": "http://127.0.0.1:1", "bearer_token": "`+canaries["bearer"]+`"}`, `{}`)
 	g.register("worse", "SEAM_SOURCE", "prometheus", `{"url": "ECHO"}`, secret("no_such_option", "bearer"))
 	var checks strings.Builder
@@ -396,7 +435,7 @@ func (g *guarded) deploy() {
 	}
 	g.ask(0, "POST", "/v1/deployments/"+id+":cancel", `{"reason": "r"}`)
 	g.ask(0, "POST", "/v1/deployments/"+id+":replay", `{}`)
-	for _, name := range []string{"prom", "web", "program", "shop", "hook", "slack"} {
+	for _, name := range []string{"prom", "web", "program", "shop", "hook", "slack", "basic", "file", "inurl", "repo", "repoinurl"} {
 		g.ask(0, "POST", "/v1/connections/"+name+":test", `{"reason": "r"}`)
 	}
 	g.ask(0, "POST", "/v1/policies/shop/test:test", `{}`)
@@ -407,13 +446,50 @@ func (g *guarded) look() {
 	g.Helper()
 	for _, path := range []string{
 		"/v1/connections", "/v1/connections/prom", "/v1/drivers", "/v1/policies", "/v1/policies/shop/test", "/v1/policies/shop/test/versions", "/v1/deployments", "/v1/events", "/v1/audit", "/v1/audit:verify",
-		"/v1/users", "/v1/users/ann", "/v1/tokens", "/v1/sessions", "/v1/bindings", "/v1/me", "/v1/stops", "/v1/holds", "/v1/releases", "/v1/freezes", "/v1/settings", "/v1/features", "/v1/setup", "/v1/health", "/v1/system/health",
+		"/v1/users", "/v1/users/ann", "/v1/tokens", "/v1/sessions", "/v1/bindings", "/v1/me", "/v1/stops", "/v1/holds", "/v1/releases", "/v1/freezes", "/v1/settings", "/v1/features", "/v1/setup", "/v1/health", "/v1/system/health", "/v1/system/replicas", "/v1/system/settings", "/v1/system/features", "/v1/system/setup", "/v1/events?page_size=1000", "/v1/audit?page_size=1000", "/v1/deliveries:dead",
 		"/v1/deliveries", "/v1/services", "/v1/services/shop", "/v1/environments", "/v1/predictions", "/v1/models", "/openapi.json", "/login", "/login/oidc/house", "/login/oidc/house/callback?code=x&state=y", "/hooks/hub",
 	} {
 		g.ask(0, "GET", path, "")
 	}
 	g.ask(200, "GET", "/metrics", "", "Authorization", "Bearer "+canaries["ADG_METRICS_TOKEN"])
+	for _, path := range []string{"/hooks/" + canaries["asked for"], "/v1/" + canaries["asked for"], "/v1/me?access_token=" + canaries["asked with"], "/hooks/hub?token=" + canaries["asked with"]} {
+		for _, method := range []string{"GET", "POST"} {
+			_, _, _ = g.send(method, path, "{}") // who asked may be told what he asked for, and nobody else
+		}
+	}
 	g.ask(0, "POST", "/hooks/hub", `{"ref": "refs/heads/main"}`, "X-Hub-Signature-256", "sha256=00", "X-GitHub-Event", "push", "X-GitHub-Delivery", "1")
+}
+
+// follow reads what a program and a browser follow, and backs up what was stored.
+func (g *guarded) follow() {
+	g.Helper()
+	r, err := http.NewRequestWithContext(g.Context(), "GET", g.address+"/v1/events:stream?after=0", nil)
+	if err != nil {
+		g.Fatal(err)
+	}
+	answer, err := g.client.Do(r)
+	if err != nil {
+		g.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var told strings.Builder
+	buffer := make([]byte, 64<<10)
+	for strings.Count(told.String(), `"deployment"`) < 2 {
+		n, err := answer.Body.Read(buffer)
+		if told.Write(buffer[:n]); err != nil {
+			g.Fatalf("the stream of events ended: %v: %s", err, &told)
+		}
+	}
+	g.put["events"] = told.String()
+	for _, args := range []string{"events", "events dead", "audit list", "deploy list", "connection list", "connection get prom", "token list", "user list", "policy pull -s shop -e test", "server status"} {
+		g.program(strings.Fields(args)...)
+	}
+	if g.dsn == "" {
+		g.program("store", "backup", g.path("data"), g.path("data/backup.db"))
+		if _, err := os.Stat(g.path("data/backup.db")); err != nil { // it is searched with the rest of the folder
+			g.Error(err, g.put["adg store backup "+g.path("data")+" "+g.path("data/backup.db")])
+		}
+	}
 }
 
 func (g *guarded) answered(path string) string {

@@ -3,6 +3,8 @@ package remote
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"html"
 	"net/url"
 	"slices"
 	"strconv"
@@ -40,7 +42,8 @@ func replacer(secrets []adg.Secret) *strings.Replacer {
 		}
 		raw := []byte(value)
 		forms = append(forms, value, url.QueryEscape(value), url.PathEscape(value), hex.EncodeToString(raw),
-			base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), strings.Trim(strconv.Quote(value), `"`))
+			base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), strings.Trim(strconv.Quote(value), `"`),
+			html.EscapeString(value), inJSON(value))
 		forms = append(forms, within(raw)...)
 	}
 	forms = slices.DeleteFunc(forms, func(f string) bool { return len(f) < shortest })
@@ -50,6 +53,15 @@ func replacer(secrets []adg.Secret) *strings.Replacer {
 		pairs = append(pairs, f, adg.Secret{}.String())
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// inJSON is how a text looks within JSON, where & and < may be \u0026 and \u003c.
+func inJSON(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return ""
+	}
+	return string(quoted[1 : len(quoted)-1])
 }
 
 // within is how bytes look in the base64 of something longer that they stand in, such as a header: what of it depends on

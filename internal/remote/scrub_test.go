@@ -28,3 +28,14 @@ func TestASecretWithinEncodedTextIsHiddenWhereverItStands(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestSecretsAreTakenOutOfJSONAndHTML(t *testing.T) {
+	const secret = "a<b>&c/'d"
+	hidden := adg.Secret{}.String()
+	scrub := Redactor(adg.NewSecret(secret))
+	for _, form := range []string{`a\u003cb\u003e\u0026c/'d`, "a&lt;b&gt;&amp;c/&#39;d"} {
+		if got := scrub("it is " + form + "!"); got != "it is "+hidden+"!" {
+			t.Errorf("%s became %s", form, got)
+		}
+	}
+}
