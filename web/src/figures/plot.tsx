@@ -113,7 +113,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const ink = colour("--mantine-color-dimmed");
   const axis = {stroke: ink, grid: {stroke: colour("--adg-line"), width: 1}, ticks: {stroke: colour("--adg-line"), width: 1}};
-  const series: uPlot.Series[] = lines.map((line, i) => ({label: line.name, stroke: colour(strokeOf(line, i)), width: 1.75, dash: line.dashed === true ? [5, 4] : undefined, points: {show: true, size: 6, fill: colour(strokeOf(line, i)), filter: (u, at) => alone(u.data[at] ?? [])}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
+  const series: uPlot.Series[] = lines.map((line, i) => ({label: line.name, stroke: colour(strokeOf(line, i)), width: 1.75, dash: line.dashed === true ? [5, 4] : undefined, points: {show: true, size: 8, fill: colour(strokeOf(line, i)), filter: (u, at) => alone(u.data[at] ?? [])}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
   const edges: uPlot.Series[] = band === undefined ? [] : ["high", "low"].map((edge) => ({label: `${band.name}, ${edge}`, stroke: "transparent", points: {show: false}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
   return {
     width,
@@ -124,7 +124,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
       {...axis, incrs: wholeSeconds, values: (_, ticks) => ticks.map((at) => tick(at * 1000))},
       {...axis, ...(unit === "odds" ? {incrs: [1, 2, 5, 10, 20, 50, 100]} : {}), size: (_, labels) => 7 * Math.max(5, ...(labels ?? []).map((label) => label?.length ?? 0)) + 16, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
     ],
-    scales: {y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
+    scales: {x: {range: (_, from, to) => (from === to ? [from - 30, to + 30] : [from, to])}, y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
     cursor: {drag: {x: true, y: false, setScale: false}},
     legend: {live: true},
     hooks: {
@@ -136,7 +136,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
           u.setSelect({left: 0, width: 0, top: 0, height: 0}, false);
         },
       ],
-      draw: [(u) => drawOver(u, latest.current, colour)],
+      drawAxes: [(u) => drawOver(u, latest.current, colour)], // below the lines: a mark stands where the value is that led to it,
     },
   };
 }
