@@ -96,6 +96,8 @@ test("a bad release is seen going bad and being rolled back, without anybody rel
   await protocol.waitFor();
   await protocol.getByText("the target reports that v2 has all of the traffic").waitFor();
   await state.getByText("Rolled back", {exact: true}).waitFor();
+  await protocol.getByText(/unhealthy for .*errors \(critical\) fails/i).waitFor(); // why, also once it is over
+  await state.getByRole("link", {name: "Draft of a post-mortem"}).waitFor();
   expect(await protocol.getByText("done", {exact: true}).count()).toBe(2);
   // The strip says where it turned bad, and what was never reached.
   const strip = page.getByRole("region", {name: "Steps and phases"});
@@ -163,12 +165,13 @@ test("the timeline says who decided what, and a decision shows what it was made 
 test("what a deployment is, its report, and whether it would be decided the same again", async () => {
   const id = await deploymentOf("v2");
   const page = await open(`/deployments/${id}?tab=about`, {served: server.served});
-  const link = page.getByRole("link", {name: "Report", exact: true});
+  const reports = page.getByRole("region", {name: "Its story, to keep and to send"});
+  const link = reports.getByRole("link", {name: "Report", exact: true});
   const report = await page.request.get(new URL((await link.getAttribute("href"))!, server.served.url).href);
   expect(report.headers()["content-type"]).toContain("text/html");
   expect(await report.text()).toContain("v2");
   for (const name of ["Report as Markdown", "Draft of a post-mortem"]) {
-    const found = await page.request.get(new URL((await page.getByRole("link", {name}).getAttribute("href"))!, server.served.url).href);
+    const found = await page.request.get(new URL((await reports.getByRole("link", {name}).getAttribute("href"))!, server.served.url).href);
     expect(found.headers()["content-type"]).toContain("text/markdown");
   }
   await page.getByRole("button", {name: "Decide again"}).click();

@@ -44,6 +44,33 @@ describe("while the demo deploys a good release and a bad one", () => {
   }, 480_000);
 });
 
+test("a rollback that failed is told above all that runs, and its page says what is left to do", async () => {
+  const server = await Server.demo({fault: "none"});
+  try {
+    await demonstrated(server.served);
+    const path = {service: "shop", environment: "demo"};
+    const to = api(server.served);
+    const {data: policy} = await to.GET("/v1/policies/{service}/{environment}", {params: {path}});
+    const bad = "\n  - {name: always, source: demo-metrics, query: 'shop_restarts_total{version=\"$version\"}', fail: '>= 0', critical: true, blame_preexisting: true}\nstrategy:";
+    const text = policy!.text.replace("\nstrategy:", bad).replace("within: 30s", "within: 5s");
+    await to.PUT("/v1/policies/{service}/{environment}", {params: {path}, body: {etag: policy!.etag, reason: "whatever is live is bad", text}});
+    const page = await open("/", {served: server.served});
+    const {data} = await to.POST("/v1/deployments", {body: {environment: "demo", release: {service: "shop", version: "v1"}, reason: "a story"}});
+    expect(await ended(server.served, data!.id)).toBe("STATE_ROLLBACK_FAILED");
+    const alert = page.getByRole("alert", {name: "Ended badly, and needs a human"});
+    await alert.getByText("Rollback failed").waitFor();
+    await page.getByRole("status").filter({hasText: "1 ended badly and needs a human"}).waitFor();
+    await page.getByLabel("1 need a look").waitFor();
+    await look(page, "now-failed");
+    await alert.getByRole("link", {name: "shop"}).click();
+    await page.getByRole("alert").getByText(/see what is live.*Deploy v\d again/).waitFor();
+    await page.getByRole("button", {name: /^Rollback failed.*bad/}).waitFor();
+    await look(page, "deployment-failed");
+  } finally {
+    await server.stop({keep: false});
+  }
+}, 480_000);
+
 test("a connection that is lost says since when, and comes back by itself with what has happened meanwhile", async () => {
   let server = await Server.empty();
   try {

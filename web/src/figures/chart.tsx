@@ -17,6 +17,7 @@ export interface ChartProps {
   limits?: readonly {name: string; value: number; tone?: "warn" | "bad"}[];
   band?: {name: string; low: readonly (number | null)[]; high: readonly (number | null)[]}; // such as a confidence interval
   marks?: readonly {at: number; text: string}[]; // such as decisions, in ms
+  range?: {from: number; to: number}; // in ms: what is shown unless somebody zooms; default: the times
   zoom?: string; // charts with the same word zoom together
   height?: number;
   summary?: string; // what one sees in it, as a sentence; made from the figures where nobody says it

@@ -1,10 +1,11 @@
 // Draws charts with uPlot, in the colours of the scheme, with everything that can be seen in it said in words, too.
 import "uplot/dist/uPlot.min.css";
-import {Button, Group, ScrollArea, Table, Text, useComputedColorScheme} from "@mantine/core";
+import {Button, Group, ScrollArea, Table, Text, VisuallyHidden, useComputedColorScheme} from "@mantine/core";
 import {useEffect, useId, useMemo, useRef, useState} from "react";
 import uPlot from "uplot";
 import {absolute, timeOfDay} from "../frame/time";
 import {zone} from "../frame/zone";
+import {alone} from "./alone";
 import {type ChartProps, type Line} from "./chart";
 import classes from "./plot.module.css";
 import {quantity, unitWord} from "./words";
@@ -38,6 +39,8 @@ export default function Plot(props: ChartProps) {
       {table ? <Values {...props} span={span} chosen={chosen} height={height} /> : <Canvas {...props} span={span} setSpan={setSpan} chosen={chosen} height={height} />}
       <Text id={`${id}-summary`} size="sm" className="quiet wrap">
         {summary}
+        {/* Whoever sees the chart sees the numbers in it; what they mean stands once beside all charts that share them. */}
+        <VisuallyHidden>{happened(props, chosen)}</VisuallyHidden>
       </Text>
     </figure>
   );
@@ -87,8 +90,8 @@ function Canvas(props: Drawn & {setSpan: (span: Span | undefined) => void}) {
       plot.current = undefined;
     };
   }, [shape, height, chosen]);
-  const from = span?.from;
-  const to = span?.to;
+  const from = span?.from ?? props.range?.from;
+  const to = span?.to ?? props.range?.to;
   useEffect(() => {
     const made = plot.current;
     if (made === undefined) {
@@ -110,7 +113,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const ink = colour("--mantine-color-dimmed");
   const axis = {stroke: ink, grid: {stroke: colour("--adg-line"), width: 1}, ticks: {stroke: colour("--adg-line"), width: 1}};
-  const series: uPlot.Series[] = lines.map((line, i) => ({label: line.name, stroke: colour(strokeOf(line, i)), width: 1.75, dash: line.dashed === true ? [5, 4] : undefined, points: {show: false}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
+  const series: uPlot.Series[] = lines.map((line, i) => ({label: line.name, stroke: colour(strokeOf(line, i)), width: 1.75, dash: line.dashed === true ? [5, 4] : undefined, points: {show: true, size: 8, fill: colour(strokeOf(line, i)), filter: (u, at) => alone(u.data[at] ?? [])}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
   const edges: uPlot.Series[] = band === undefined ? [] : ["high", "low"].map((edge) => ({label: `${band.name}, ${edge}`, stroke: "transparent", points: {show: false}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
   return {
     width,
@@ -121,7 +124,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
       {...axis, incrs: wholeSeconds, values: (_, ticks) => ticks.map((at) => tick(at * 1000))},
       {...axis, ...(unit === "odds" ? {incrs: [1, 2, 5, 10, 20, 50, 100]} : {}), size: (_, labels) => 7 * Math.max(5, ...(labels ?? []).map((label) => label?.length ?? 0)) + 16, values: (_, ticks) => ticks.map((tick) => quantity(tick, unit))},
     ],
-    scales: {y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
+    scales: {x: {range: (_, from, to) => (from === to ? [from - 30, to + 30] : [from, to])}, y: {range: (_, low, high) => yRange(low, high, latest.current.limits ?? [])}},
     cursor: {drag: {x: true, y: false, setScale: false}},
     legend: {live: true},
     hooks: {
@@ -133,7 +136,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
           u.setSelect({left: 0, width: 0, top: 0, height: 0}, false);
         },
       ],
-      draw: [(u) => drawOver(u, latest.current, colour)],
+      drawAxes: [(u) => drawOver(u, latest.current, colour)], // below the lines: a mark stands where the value is that led to it,
     },
   };
 }
@@ -236,7 +239,7 @@ function Values({title, times, lines, unit = "", band, span, chosen, height}: Dr
 }
 
 // said is the chart in words.
-function said({times, lines, unit = "", limits = [], marks = []}: ChartProps, chosen: string): string {
+function said({times, lines, unit = "", limits = []}: ChartProps, chosen: string): string {
   const begin = times[0];
   const end = times.at(-1);
   if (begin === undefined || end === undefined) {
@@ -248,6 +251,10 @@ function said({times, lines, unit = "", limits = [], marks = []}: ChartProps, ch
     return last === undefined ? `${name} has no values` : `${name} is ${quantity(last, unit)} at the end, between ${quantity(Math.min(...known), unit)} and ${quantity(Math.max(...known), unit)}`;
   });
   told.push(...limits.map(({name, value}) => `${name} is ${quantity(value, unit)}`));
-  const happened = marks.map(({at, text}, i) => ` ${i + 1}: ${text} (${clockOf(times, chosen)(at)}).`).join("");
-  return `${absolute(begin, chosen, end)} to ${clockOf(times, chosen)(end)}: ${told.join("; ")}.${happened}`;
+  return `${absolute(begin, chosen, end)} to ${clockOf(times, chosen)(end)}: ${told.join("; ")}.`;
+}
+
+// happened is what the marks mean.
+function happened({times, marks = []}: ChartProps, chosen: string): string {
+  return marks.map(({at, text}, i) => ` ${i + 1}: ${text} (${clockOf(times, chosen)(at)}).`).join("");
 }

@@ -3,6 +3,7 @@ import {ActionIcon, AppShell, Badge, Burger, Group, NavLink, Text, Tooltip, useM
 import {type ReactNode, useEffect, useState} from "react";
 import {useMe} from "../ask/permission";
 import {useLive} from "../live/deployments";
+import {useUnsettled} from "../live/unsettled";
 import {placeOf, places} from "../places";
 import {ConnectionBar} from "./connection";
 import {Icon} from "./icon";
@@ -114,7 +115,7 @@ function Navigation({path, leave}: {path: string; leave: () => void}) {
 /** How many deployments are in trouble, seen from every page. */
 function Bad() {
   const {rows} = useLive();
-  const bad = [...rows.values()].filter((row) => row.health === "HEALTH_UNHEALTHY" || row.paging || row.waitsForHuman).length;
+  const bad = useUnsettled().length + [...rows.values()].filter((row) => row.health === "HEALTH_UNHEALTHY" || row.paging || row.waitsForHuman).length;
   return bad === 0 ? null : (
     <Badge size="sm" color="red" variant="filled" circle={bad < 10} aria-label={`${bad} need a look`}>
       {bad}

@@ -1,15 +1,14 @@
 // What a deployment is: who wanted it, what is deployed, how it is guarded; and its report.
-import {Anchor, Button, Group, Stack, Table, Text, Title} from "@mantine/core";
+import {Anchor, Button, Stack, Table, Text, Title} from "@mantine/core";
 import {type ReactNode, useState} from "react";
 import {answer, api, type Schemas} from "../../ask/api";
-import {Permitted, usePermission} from "../../ask/permission";
 import {State} from "../../ask/state";
 import {useAsk} from "../../ask/ask";
 import {count} from "../../figures/words";
-import {Icon} from "../../frame/icon";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {to} from "../../places";
+import {ReportLinks} from "./reports";
 import {type Deployment} from "./watched";
 import {sentence} from "./words";
 
@@ -73,15 +72,7 @@ function releaseWords(release: Schemas["adg.v1.Release"] | undefined): string {
   return parts.length === 0 ? release.version : `${release.version} (${parts.join(", ")})`;
 }
 
-const formats = [
-  {format: "REPORT_FORMAT_HTML", label: "Report", file: ""},
-  {format: "REPORT_FORMAT_MARKDOWN", label: "Report as Markdown", file: "md"},
-  {format: "REPORT_FORMAT_POST_MORTEM", label: "Draft of a post-mortem", file: "post-mortem.md"},
-  {format: "REPORT_FORMAT_JSON", label: "For programs (JSON)", file: "json"},
-] as const;
-
-function Reports({deployment: {id, release, environment}}: {deployment: Deployment}) {
-  const may = usePermission("report.read", release?.service ?? "", environment);
+function Reports({deployment}: {deployment: Deployment}) {
   return (
     <section className="card" aria-labelledby="reports">
       <Title order={2} id="reports" mb={4}>
@@ -90,20 +81,7 @@ function Reports({deployment: {id, release, environment}}: {deployment: Deployme
       <Text size="sm" mb="sm">
         The timeline, the decisions with their evidence, and the measurements as plots, in one file that opens without a network.
       </Text>
-      <Group gap="xs">
-        {formats.map(({format, label, file}) => {
-          const href = `/v1/deployments/${encodeURIComponent(id)}/report?format=${format}`;
-          return may.whyNot === "" ? (
-            <Button key={format} component="a" href={href} variant="default" leftSection={<Icon name="book" />} {...(file === "" ? {target: "_blank", rel: "noopener"} : {download: `${id}.${file}`})}>
-              {label}
-            </Button>
-          ) : (
-            <Permitted key={format} by={may} variant="default" leftSection={<Icon name="book" />}>
-              {label}
-            </Permitted>
-          );
-        })}
-      </Group>
+      <ReportLinks deployment={deployment} />
     </section>
   );
 }

@@ -7,12 +7,12 @@ import {seconds, span} from "../../figures/words";
 import {useNow} from "../../frame/clock";
 import {Icon, type IconName} from "../../frame/icon";
 import {Time} from "../../frame/time";
-import {type Deployment, hasEnded, usePart} from "./watched";
-import {sentence, share} from "./words";
+import {type Decision, type Deployment, hasEnded, usePart} from "./watched";
+import {sentence, share, whyBack} from "./words";
 import classes from "./deployment.module.css";
 
 /** The protocol of a rollback, live: each step, and what was verified. Nothing where none was begun. */
-export function Protocol({deployment}: {deployment: Deployment}) {
+export function Protocol({deployment, decisions}: {deployment: Deployment; decisions: readonly Decision[]}) {
   const {status, lastGood} = deployment;
   if (status === undefined || status.rollbackSteps.length === 0) {
     return null;
@@ -22,6 +22,7 @@ export function Protocol({deployment}: {deployment: Deployment}) {
       <Title order={2} id="protocol" mb="xs">
         Rollback to {lastGood?.version ?? "the last good release"}
       </Title>
+      <Why decisions={decisions} />
       <ol className={classes.protocol}>
         {status.rollbackSteps.map((step) => (
           <Step key={step.name} step={step} />
@@ -73,6 +74,23 @@ export function WayBack({deployment}: {deployment: Deployment}) {
 }
 
 // Private
+
+function Why({decisions}: {decisions: readonly Decision[]}) {
+  const why = whyBack(decisions);
+  if (why === undefined) {
+    return null;
+  }
+  return (
+    <div data-part="why">
+      {why.reasons.map((reason, i) => (
+        <Text key={reason} className="wrap" mb="xs">
+          {i === 0 && <b>Why, by {why.by}: </b>}
+          {reason}
+        </Text>
+      ))}
+    </div>
+  );
+}
 
 const stepLook: Record<Schemas["adg.v1.StepState"], {word: string; tone: Tone; icon: IconName}> = {
   STEP_STATE_UNSPECIFIED: {word: "not known", tone: "unknown", icon: "unknown"},

@@ -10,9 +10,10 @@ import {count, quantity} from "../../figures/words";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {to} from "../../places";
-import {type CheckView, backSince, chartsOf, checksOf, marksOf, unitOf} from "./checks";
+import {type CheckView, backSince, chartsOf, checksOf, marksOf, rangeOf, unitOf} from "./checks";
 import {type Assessment, type Decision, type Deployment, usePart} from "./watched";
 import {sentence} from "./words";
+import classes from "./deployment.module.css";
 
 interface ChecksProps {
   deployment: Deployment;
@@ -26,6 +27,7 @@ export function Checks({deployment, course, decisions, zoom}: ChecksProps) {
   const baselines = usePart(id, "baselines", (signal) => api.GET("/v1/deployments/{deployment}/baselines", {params: {path: {deployment: id}, query: {pageSize: 1000}}, signal}));
   const frozen = new Map((baselines.data?.baselines ?? []).map((one) => [one.check, one]));
   const policy = to.policy(deployment.release?.service ?? "", deployment.environment);
+  const marks = useMemo(() => marksOf(deployment, decisions), [deployment, decisions]);
   return (
     <State
       of={course}
@@ -41,8 +43,9 @@ export function Checks({deployment, course, decisions, zoom}: ChecksProps) {
         const backAt = backSince(decisions);
         return (
           <Stack gap="md">
+            <Marks marks={marks} />
             {checksOf(deployment, all, backAt).map((view, i) => (
-              <One key={view.name} view={view} course={all} deployment={deployment} decisions={decisions} backAt={backAt} zoom={zoom} frozen={frozen.get(view.name)} first={i < drawn} />
+              <One key={view.name} view={view} course={all} deployment={deployment} marks={marks} backAt={backAt} zoom={zoom} frozen={frozen.get(view.name)} first={i < drawn} />
             ))}
           </Stack>
         );
@@ -59,14 +62,33 @@ interface OneProps {
   view: CheckView;
   course: readonly Assessment[];
   deployment: Deployment;
-  decisions: readonly Decision[];
+  marks: ReturnType<typeof marksOf>;
   backAt: number | undefined;
   zoom: string;
   frozen: Schemas["adg.v1.Baseline"] | undefined;
   first: boolean;
 }
 
-function One({view, course, deployment, decisions, backAt, zoom, frozen, first}: OneProps) {
+// What the numbers in the charts mean.
+function Marks({marks}: {marks: ReturnType<typeof marksOf>}) {
+  if (marks.length === 0) {
+    return null;
+  }
+  return (
+    <ol className={classes.marks} aria-label="Decisions marked in the charts">
+      {marks.map(({at, text}, i) => (
+        <li key={i} className="wrap">
+          <b>{i + 1}</b> {text}{" "}
+          <span className="quiet">
+            (<Time at={at} plain />)
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function One({view, course, deployment, marks, backAt, zoom, frozen, first}: OneProps) {
   const [open, setOpen] = useState<boolean>();
   const shown = open ?? first;
   const {name, check, last, condemning} = view;
@@ -95,7 +117,7 @@ function One({view, course, deployment, decisions, backAt, zoom, frozen, first}:
       )}
       <Before frozen={frozen} check={check} />
       {shown ? (
-        <Charts view={view} course={course} names={{candidate: version, restored}} deployment={deployment} decisions={decisions} backAt={backAt} zoom={zoom} />
+        <Charts view={view} course={course} names={{candidate: version, restored}} marks={marks} backAt={backAt} zoom={zoom} />
       ) : (
         <Button size="compact-sm" variant="default" mt="xs" onClick={() => setOpen(true)}>
           Show the chart of {name}
@@ -144,10 +166,10 @@ function Before({frozen, check}: {frozen: Schemas["adg.v1.Baseline"] | undefined
   );
 }
 
-function Charts({view, course, names, deployment, decisions, backAt, zoom}: Omit<OneProps, "frozen" | "first"> & {names: {candidate: string; restored: string}}) {
+function Charts({view, course, names, marks, backAt, zoom}: Omit<OneProps, "frozen" | "first" | "deployment"> & {names: {candidate: string; restored: string}}) {
   const {candidate, restored} = names;
   const {values, evidence} = useMemo(() => chartsOf(view, course, {candidate, restored}, backAt), [view, course, candidate, restored, backAt]);
-  const marks = useMemo(() => marksOf(deployment, decisions), [deployment, decisions]);
+  const range = useMemo(() => rangeOf(course, marks), [course, marks]);
   if (values === undefined && evidence === undefined) {
     return (
       <Text className="quiet" mt="xs">
@@ -157,8 +179,8 @@ function Charts({view, course, names, deployment, decisions, backAt, zoom}: Omit
   }
   return (
     <Stack gap="sm" mt="sm">
-      {values !== undefined && <Chart title={view.name} {...values} marks={marks} zoom={zoom} height={200} />}
-      {evidence !== undefined && <Chart title={`Evidence that ${candidate} is worse, by ${view.name}`} {...evidence} marks={marks} zoom={zoom} height={130} />}
+      {values !== undefined && <Chart title={view.name} {...values} marks={marks} range={range} zoom={zoom} height={200} />}
+      {evidence !== undefined && <Chart title={`Evidence that ${candidate} is worse, by ${view.name}`} {...evidence} marks={marks} range={range} zoom={zoom} height={130} />}
     </Stack>
   );
 }

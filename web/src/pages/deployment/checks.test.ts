@@ -1,5 +1,5 @@
 import {expect, test} from "vitest";
-import {backSince, chartsOf, checksOf, marksOf, unitOf} from "./checks";
+import {backSince, chartsOf, checksOf, marksOf, rangeOf, unitOf} from "./checks";
 import {assessment, at, check, decision, deployment, judgement, t0} from "./made";
 
 const names = {candidate: "v3", restored: "v2, brought back"};
@@ -83,4 +83,11 @@ test("charts have marks where something was decided, and none where it went on a
     {at: t0 + 3000, text: "The rollback began"},
   ]);
   expect(backSince(decisions)).toBe(t0 + 3000);
+});
+
+test("all charts show the same time, with the first and the last decision in it", () => {
+  const course = [assessment(10, [judgement("errors")]), assessment(30, [judgement("errors")])];
+  expect(rangeOf(course, [{at: t0 + 5000}, {at: t0 + 40_000}])).toEqual({from: t0 + 5000, to: t0 + 40_000});
+  expect(rangeOf(course, [])).toEqual({from: t0 + 10_000, to: t0 + 30_000});
+  expect(rangeOf([], [{at: t0}])).toBeUndefined();
 });

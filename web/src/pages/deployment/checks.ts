@@ -58,6 +58,14 @@ export function marksOf(d: Deployment, decisions: readonly Decision[]): {at: num
   return decisions.filter((one) => one.time !== undefined && (one.from !== one.to || one.kind === "DECISION_KIND_PROMOTE" || one.command !== undefined)).map((one) => ({at: Date.parse(one.time!), text: decided(one, phases)}));
 }
 
+/** The time that all charts show: from the first of what was measured or decided to the last. */
+export function rangeOf(course: readonly Assessment[], marks: readonly {at: number}[]): {from: number; to: number} | undefined {
+  const times = [...course.map(timeOf), ...marks.map(({at}) => at)].filter(Number.isFinite);
+  const from = times.reduce((a, b) => Math.min(a, b), Infinity);
+  const to = times.reduce((a, b) => Math.max(a, b), -Infinity);
+  return from < to ? {from, to} : undefined;
+}
+
 /** The charts of a check: its values, and for a sequential one the evidence. Not set where there is nothing to draw. */
 export function chartsOf(view: CheckView, course: readonly Assessment[], names: {candidate: string; restored: string}, backAt: number | undefined): {values: Drawn | undefined; evidence: Drawn | undefined} {
   const all = judgementsOf(view.name, course);

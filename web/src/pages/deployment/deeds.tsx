@@ -9,6 +9,7 @@ import {Failed} from "../../ask/state";
 import {Dialog} from "../../frame/dialog";
 import {Icon, type IconName} from "../../frame/icon";
 import {useKeys} from "../../frame/keys";
+import {ReportLinks} from "./reports";
 import {type Deployment, hasEnded} from "./watched";
 import {type Action, actionWord, sentence} from "./words";
 import classes from "./deployment.module.css";
@@ -27,7 +28,7 @@ export function Deeds({deployment}: {deployment: Deployment}) {
   useKeys(Object.entries(keys).map(([action, key]) => ({keys: key, does: `${actionWord[action as Action]} this deployment`, run: () => open(action as Action)})));
   const permit = deployment.status?.permits.find((one) => one.action === chosen);
   if (hasEnded(deployment) && chosen === undefined) {
-    return <Text className="quiet">It has ended: there is nothing to do with it any more.</Text>;
+    return <ReportLinks deployment={deployment} few />;
   }
   return (
     <>

@@ -9,7 +9,7 @@ import {Time} from "../../frame/time";
 import {to} from "../../places";
 import {Deeds} from "./deeds";
 import {type Deployment, hasEnded} from "./watched";
-import {sentence, share} from "./words";
+import {leftTo, sentence, share} from "./words";
 import classes from "./deployment.module.css";
 
 export function Head({deployment}: {deployment: Deployment}) {
@@ -41,7 +41,7 @@ export function Head({deployment}: {deployment: Deployment}) {
           in {environment}
         </span>
         {status !== undefined && !ended && <span>{share(status.share)} of the traffic</span>}
-        {status?.success !== undefined && !ended && <span>{percent(status.success)} likely to succeed</span>}
+        {status?.success !== undefined && !ended && <span>{percent(Math.round(status.success * 100) / 100)} likely to succeed</span>}
         <span>
           {ended ? "ended" : "so since"} <Time at={status?.sinceTime} both />
         </span>
@@ -73,7 +73,7 @@ function Needed({deployment}: {deployment: Deployment}) {
   if (status === undefined) {
     return null;
   }
-  const wanted: string[] = [];
+  const wanted = leftTo(deployment);
   const ended = hasEnded(deployment);
   if (status.paging) {
     wanted.push("A human was called, and the reason still stands.");

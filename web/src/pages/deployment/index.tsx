@@ -53,7 +53,7 @@ function Shown({deployment, seen}: {deployment: Deployment; seen: Watched["seen"
   return (
     <>
       <Head deployment={deployment} />
-      <Protocol deployment={deployment} />
+      <Protocol deployment={deployment} decisions={decisions.data ?? []} />
       <State of={decisions} what="what was decided">
         {(list) => <Strip deployment={deployment} decisions={list} />}
       </State>

@@ -44,3 +44,17 @@ test("a deployment that was cancelled before its first step reached no step", ()
   const ended = decision(5, {from: "STATE_GATED", to: "STATE_CANCELLED"});
   expect(hows(deployment({status: {state: "STATE_CANCELLED"}}), [ended])).toEqual({start: "done", "step-1": "never", "step-2": "never", "phase-1": "never", end: "done"});
 });
+
+test("a rollback that failed is bad at the rollback and at its end", () => {
+  const back = decision(40, {kind: "DECISION_KIND_ROLL_BACK", to: "STATE_ROLLING_BACK"});
+  const ended = decision(60, {from: "STATE_VERIFYING_ROLLBACK", to: "STATE_ROLLBACK_FAILED"});
+  const {stations} = stationsOf(deployment({status: {state: "STATE_ROLLBACK_FAILED", rollbacks: 1}}), [begun, back, ended]);
+  expect(stations.at(-1)).toMatchObject({title: "Rollback failed", how: "bad"});
+  expect(stations.find((s) => s.key === "back")?.how).toBe("bad");
+});
+
+test("while it goes back no success is promised", () => {
+  const back = decision(40, {kind: "DECISION_KIND_ROLL_BACK", to: "STATE_ROLLING_BACK"});
+  const {stations} = stationsOf(deployment({status: {state: "STATE_ROLLING_BACK", rollbacks: 1}}), [begun, back]);
+  expect(stations.at(-1)).toMatchObject({title: "Rolled back", about: "v2 is live and verified", how: "ahead"});
+});

@@ -42,7 +42,7 @@ export function stationsOf(d: Deployment, decisions: readonly Decision[]): {stat
     return {...plan, how: "ahead", entered: first === undefined ? undefined : Date.parse(first), left: undefined, decisions: mine};
   });
   leave(stations);
-  judge(stations, here, goesBack, isEnd(status?.state ?? "STATE_UNSPECIFIED"));
+  judge(stations, here, goesBack, status?.state ?? "STATE_UNSPECIFIED");
   return {stations, here};
 }
 
@@ -91,8 +91,16 @@ function plansOf(d: Deployment, goesBack: boolean): Plan[] {
     })),
     ...(policy?.verify ?? []).map((phase, i) => ({key: `phase-${i + 1}`, title: phase.name, about: `watched for ${lasts(phase.duration)}`})),
     ...(goesBack ? [{key: "back", title: "Rollback", about: `back to ${good}`}] : []),
-    {key: "end", title: isEnd(state) ? stateWord(state) : "Success", about: isEnd(state) ? "it has ended" : "live and verified"},
+    endOf(state, good),
   ];
+}
+
+// What it ends with, or would.
+function endOf(state: Schemas["adg.v1.State"], good: string): Plan {
+  if (isEnd(state)) {
+    return {key: "end", title: stateWord(state), about: "it has ended"};
+  }
+  return placeOf(state, 0, 0) === "back" ? {key: "end", title: stateWord("STATE_ROLLED_BACK"), about: `${good} is live and verified`} : {key: "end", title: "Success", about: "live and verified"};
 }
 
 // A station is left when a later one is entered.
@@ -103,14 +111,16 @@ function leave(stations: Station[]): void {
   });
 }
 
-function judge(stations: Station[], here: string, goesBack: boolean, ended: boolean): void {
+function judge(stations: Station[], here: string, goesBack: boolean, state: Schemas["adg.v1.State"]): void {
+  const ended = isEnd(state);
+  const failed = state === "STATE_ROLLBACK_FAILED";
   const at = stations.findIndex((s) => s.key === here);
   const back = stations.findIndex((s) => s.key === "back");
   const turned = goesBack ? stations.findLastIndex((s, i) => i < back && s.entered !== undefined) : -1;
   stations.forEach((station, i) => {
     if (i === at) {
-      station.how = ended ? "done" : "now";
-    } else if (i === turned) {
+      station.how = failed ? "bad" : ended ? "done" : "now";
+    } else if (i === turned || (failed && i === back)) {
       station.how = "bad";
     } else if (station.entered !== undefined && i < at) {
       station.how = "done";

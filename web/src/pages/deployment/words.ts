@@ -2,6 +2,7 @@
 import {type Schemas} from "../../ask/api";
 import {stateWord} from "../../figures/badge";
 import {digits} from "../../figures/words";
+import {type Deployment} from "./watched";
 
 export type Action = Schemas["adg.v1.Action"];
 type State = Schemas["adg.v1.State"];
@@ -60,6 +61,25 @@ export function decided(d: Schemas["adg.v1.Decision"], phases: readonly {name: s
   }
 }
 
+/** What a deployment that ended badly leaves to people: ADG does nothing more there. */
+export function leftTo(d: Deployment): string[] {
+  const good = d.lastGood?.version === undefined ? "Deploy a release that is good." : `Deploy ${d.lastGood.version} again, or a newer release that is good.`;
+  switch (d.status?.state) {
+    case "STATE_ROLLBACK_FAILED":
+      return [`The rollback failed, and ADG does nothing more by itself: see what is live, and put right what was in the way. ${good}`];
+    case "STATE_UNDECIDED":
+      return [`It ended without anybody knowing whether it is good, and ADG does nothing more by itself: see what is live. ${good}`];
+    default:
+      return [];
+  }
+}
+
+/** Why the release is taken back, and who decided it; not set: it is not. */
+export function whyBack(decisions: readonly Schemas["adg.v1.Decision"][]): {reasons: string[]; by: string} | undefined {
+  const back = decisions.find(({to}) => to === "STATE_ROLLBACK_PENDING" || to === "STATE_ROLLING_BACK");
+  return back === undefined ? undefined : {reasons: distinct(back.reasons).map(sentence), by: decider(back)};
+}
+
 /** Who decided: the person who asked for it, or ADG by itself. */
 export function decider(d: Schemas["adg.v1.Decision"]): string {
   return d.command === undefined || d.command.actor === "" ? "ADG" : d.command.actor;
@@ -75,7 +95,7 @@ export function sentence(text: string): string {
   if (text === "") {
     return "";
   }
-  const first = /^[a-z]+[^\w./:-]/.test(`${text} `) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  const first = /^[a-z]+(: |[^\w./:-])/.test(`${text} `) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 

@@ -1,9 +1,10 @@
 // What ended lately: whoever looks after the fact wants to know how it went.
-import {Table, Text, Title} from "@mantine/core";
+import {Text, Title} from "@mantine/core";
 import {answer, api} from "../../ask/api";
 import {useAsk} from "../../ask/ask";
 import {State} from "../../ask/state";
 import {StateBadge} from "../../figures/badge";
+import {Rows} from "../../figures/rows";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {to} from "../../places";
@@ -21,41 +22,36 @@ export function Ended({choice}: {choice: Choice}) {
       </Title>
       <State of={ended} what="deployments that have ended" empty={({deployments}) => deployments.length === 0}>
         {({deployments}) => (
-          <Table.ScrollContainer minWidth={300} scrollAreaProps={{viewportProps: {tabIndex: 0, role: "region", "aria-label": "Deployments that ended lately"}}} className="card">
-            <Table verticalSpacing="xs">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Deployment</Table.Th>
-                  <Table.Th>How it ended</Table.Th>
-                  <Table.Th>When</Table.Th>
-                  <Table.Th>Why</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {deployments.map((row) => (
-                  <Table.Tr key={row.id}>
-                    <Table.Td>
+          <div className="card">
+            <Rows
+              label="Deployments that ended lately"
+              rows={deployments}
+              id={(row) => row.id}
+              columns={[
+                {
+                  name: "Deployment",
+                  cell: (row) => (
+                    <>
                       <Link href={to.deployment(row.id)}>
                         {row.service} {row.version}
                       </Link>{" "}
                       <span className="quiet">in {row.environment}</span>
-                    </Table.Td>
-                    <Table.Td>
-                      <StateBadge state={row.state} />
-                    </Table.Td>
-                    <Table.Td>
-                      <Time at={row.endTime} />
-                    </Table.Td>
-                    <Table.Td>
-                      <Text size="sm" lineClamp={2} title={row.reason}>
-                        {row.reason}
-                      </Text>
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+                    </>
+                  ),
+                },
+                {name: "How it ended", cell: (row) => <StateBadge state={row.state} />, whole: true},
+                {name: "When", cell: (row) => <Time at={row.endTime} />, whole: true},
+                {
+                  name: "Why",
+                  cell: (row) => (
+                    <Text size="sm" lineClamp={2} title={row.reason}>
+                      {row.reason}
+                    </Text>
+                  ),
+                },
+              ]}
+            />
+          </div>
         )}
       </State>
     </section>

@@ -4,13 +4,16 @@ import {useDeferredValue, useMemo} from "react";
 import {isForbidden} from "../../ask/api";
 import {Empty, Failed, Loading} from "../../ask/state";
 import {useAnywhere, useMe} from "../../ask/permission";
-import {count, whole} from "../../figures/words";
+import {count} from "../../figures/words";
 import {Link, useQuery} from "../../frame/router";
 import {type Row, useLive} from "../../live/deployments";
+import {useUnsettled} from "../../live/unsettled";
 import {Choose} from "./choose";
 import {Ended} from "./ended";
 import {Rows} from "./list";
-import {arranged, choiceOf, isBad} from "./order";
+import {arranged, choiceOf} from "./order";
+import {summed} from "./sum";
+import {Unsettled} from "./unsettled";
 
 export default function Now() {
   const {rows, complete, connection} = useLive();
@@ -19,12 +22,14 @@ export default function Now() {
   // While somebody types, the list may come a moment later than the letters.
   const later = useDeferredValue(choice);
   const items = useMemo(() => arranged(rows.values(), later), [rows, later]);
+  const unsettled = useUnsettled();
   return (
     <>
       <Title order={1} mb={4}>
         Now
       </Title>
-      <Sum rows={rows} complete={complete} />
+      <Sum rows={rows} unsettled={unsettled} complete={complete} />
+      <Unsettled rows={unsettled} />
       {connection.state === "refused" && !isForbidden(connection.error) && <Failed error={connection.error} />}
       {!complete && connection.state !== "refused" && <Loading what="deployments" />}
       {complete && rows.size > 0 && <Choose rows={rows} choice={choice} change={change} />}
@@ -38,25 +43,11 @@ export default function Now() {
 
 // Private
 
-function Sum({rows, complete}: {rows: ReadonlyMap<string, Row>; complete: boolean}) {
-  const words = useMemo(() => {
-    const all = [...rows.values()];
-    const of = (health: Row["health"]) => all.filter((row) => row.health === health).length;
-    const parts = [
-      [all.filter((row) => row.paging || row.waitsForHuman).length, "need a human"],
-      [of("HEALTH_UNHEALTHY"), "unhealthy"],
-      [of("HEALTH_DEGRADED"), "degraded"],
-      [of("HEALTH_UNKNOWN"), "unknown"],
-      [of("HEALTH_HEALTHY"), "healthy"],
-    ] as const;
-    const running = `${count(all.length, "deployment")} running`;
-    const told = parts.filter(([n]) => n > 0).map(([n, word]) => `${whole(n)} ${n === 1 ? word.replace("need a", "needs a") : word}`);
-    return told.length === 0 ? running : `${running}: ${told.join(", ")}`;
-  }, [rows]);
-  const bad = useMemo(() => [...rows.values()].some(isBad), [rows]);
+function Sum({rows, unsettled, complete}: {rows: ReadonlyMap<string, Row>; unsettled: readonly Row[]; complete: boolean}) {
+  const {text, bad} = useMemo(() => summed([...rows.values()], unsettled), [rows, unsettled]);
   return (
     <p role="status" style={{margin: "0 0 1rem", fontWeight: bad ? 650 : 400, color: bad ? "var(--adg-bad)" : "var(--mantine-color-dimmed)"}}>
-      {complete ? words : "Looking for what is running …"}
+      {complete ? text : "Looking for what is running …"}
     </p>
   );
 }

@@ -1,6 +1,6 @@
 import {expect, test} from "vitest";
 import {running} from "../../test/deployment";
-import {arranged, choiceOf, filters, isBad, namesOf} from "./order";
+import {arranged, choiceOf, filters, isBad, namesOf, whereWords} from "./order";
 
 const all = choiceOf(new URLSearchParams());
 
@@ -58,4 +58,11 @@ test("names to choose from are those that there are, and those chosen already", 
 
 test("a deployment that is being rolled back is in trouble, however healthy it looks", () => {
   expect(rows.filter(isBad).map((row) => row.id)).toEqual(["bad", "worse", "back", "waiting", "paging"]);
+});
+
+test("what goes back is not said to be at the step that it came to", () => {
+  expect(whereWords(running({step: 4}))).toBe("Step 4 of 4");
+  expect(whereWords(running({step: 4, phase: "soak"}))).toBe("Phase soak");
+  expect(whereWords(running({step: 4, phase: "soak", state: "STATE_ROLLING_BACK"}))).toBe("Going back to v1");
+  expect(whereWords(running({step: 0}))).toBe("Not begun");
 });

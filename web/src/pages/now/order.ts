@@ -34,7 +34,20 @@ export function filters(c: Choice): number {
 
 /** Whether a human should look at it now. */
 export function isBad(row: Row): boolean {
-  return row.paging || row.waitsForHuman || row.health === "HEALTH_UNHEALTHY" || condemned.has(row.state);
+  return row.paging || row.waitsForHuman || row.health === "HEALTH_UNHEALTHY" || goesBack(row);
+}
+
+/** Whether its release is being taken back. */
+export function goesBack(row: Row): boolean {
+  return condemned.has(row.state);
+}
+
+/** Where a deployment has got to. */
+export function whereWords(row: Row): string {
+  if (goesBack(row)) {
+    return row.fromVersion === "" ? "Going back" : `Going back to ${row.fromVersion}`;
+  }
+  return row.phase !== "" ? `Phase ${row.phase}` : row.steps > 0 && row.step > 0 ? `Step ${row.step} of ${row.steps}` : "Not begun";
 }
 
 /** What is shown, the worst first; in groups, the group with the worst first. */
@@ -80,7 +93,7 @@ const healthRank: Record<Row["health"], number> = {HEALTH_UNHEALTHY: 2, HEALTH_D
 // count, so that rows do not change places all the time.
 function rankOf(row: Row): number {
   let rank = row.paging ? 0 : row.waitsForHuman ? 1 : healthRank[row.health];
-  if (rank > 2 && condemned.has(row.state)) {
+  if (rank > 2 && goesBack(row)) {
     rank = 3;
   }
   return rank * 100 + (row.health === "HEALTH_UNKNOWN" ? 0 : Math.floor(row.score / 10));

@@ -10,11 +10,12 @@ import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {courseOf, type Row} from "../../live/deployments";
 import {to} from "../../places";
+import {goesBack, whereWords} from "./order";
 import classes from "./now.module.css";
 
 export const DeploymentRow = memo(function DeploymentRow({row, chosen}: {row: Row; chosen: boolean}) {
   return (
-    <article className={classes.row} data-health={row.health} data-chosen={chosen || undefined} aria-label={`${row.service} ${row.version} in ${row.environment}`}>
+    <article className={classes.row} data-health={row.health} data-back={goesBack(row) || undefined} data-chosen={chosen || undefined} aria-label={`${row.service} ${row.version} in ${row.environment}`}>
       <div className={classes.how}>
         <HealthBadge health={row.health} score={row.score} />
         <StateBadge state={row.state} />
@@ -66,26 +67,25 @@ function What({row}: {row: Row}) {
 }
 
 function Progressing({row}: {row: Row}) {
-  const where = row.phase !== "" ? `Phase ${row.phase}` : row.steps > 0 && row.step > 0 ? `Step ${row.step} of ${row.steps}` : "Not begun";
   return (
     <div className={classes.progress}>
       <Text size="sm">
-        {where}, {digits(row.share)} %
+        {whereWords(row)}, {digits(row.share)} %
       </Text>
       <Progress value={row.share} size="sm" aria-label={`share of ${row.service} ${row.version}`} />
       <Text size="xs" className="quiet">
-        <Left until={row.phaseEndTime} />
+        <Left row={row} />
       </Text>
     </div>
   );
 }
 
-function Left({until}: {until: string | undefined}) {
+function Left({row}: {row: Row}) {
   const now = useNow();
-  if (until === undefined) {
-    return "no end is known";
+  if (row.phaseEndTime === undefined) {
+    return goesBack(row) ? "no end is known: it is done when the old release is verified" : "no end is known";
   }
-  const left = (Date.parse(until) - now) / 1000;
+  const left = (Date.parse(row.phaseEndTime) - now) / 1000;
   return left > 0 ? `${span(left)} left if it stays healthy` : "due now";
 }
 
