@@ -145,7 +145,23 @@ func (g *Guard) drifted(ctx context.Context, d adg.Deployment, good adg.Release,
 	if live == good.Version || live == d.Spec.Release.Version {
 		return nil
 	}
-	return adg.Errorf(adg.Conflict, "%s is live, and the last good release on record is %s: say which one a rollback goes to, with --previous %s if it is good", live, good.Version, live)
+	if bad, err := g.knownBad(ctx, d, live); bad || err != nil {
+		return err
+	}
+	return adg.Errorf(adg.Conflict, "%s is live, and the last good release on record is %s: say which one a rollback goes to, with --previous %s if it is good, or --previous %s",
+		live, good.Version, live, good.Version)
+}
+
+// knownBad tells whether the newest deployment brought the version that is live, and left it there although it is bad: it
+// waits for a human to act, or its rollback failed. The next release, which mends that, has not to be told what is good.
+func (g *Guard) knownBad(ctx context.Context, d adg.Deployment, live string) (bool, error) {
+	policy := d.Spec.Policy
+	newest, err := g.store.ListDeployments(ctx, adg.DeploymentFilter{Service: policy.Service, Environment: policy.Environment, Limit: 1})
+	if err != nil || len(newest) == 0 || newest[0].Spec.Release.Version != live {
+		return false, err
+	}
+	s := newest[0].Status
+	return s.State == adg.RollbackFailed || s.State == adg.Held && s.Paging, nil
 }
 
 // other refuses to go from a release to itself.

@@ -101,7 +101,7 @@ func TestReleaseThatSomebodyElseMadeLiveIsNotTakenAwayUnasked(t *testing.T) {
 		s.target.mu.Unlock()
 		spec := s.spec(policy())
 		spec.Release.Version, spec.LastGood = "v3", nil
-		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict || !strings.Contains(err.Error(), "v2.5 is live") {
+		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict || !strings.Contains(err.Error(), "v2.5 is live") || !strings.Contains(err.Error(), "--previous v2.5 if it is good, or --previous v2") {
 			t.Errorf("began on top of a release that is not on record: %v", err)
 		}
 		spec.LastGood = &adg.Release{Service: "shop", Version: "v2.5"}
@@ -109,6 +109,38 @@ func TestReleaseThatSomebodyElseMadeLiveIsNotTakenAwayUnasked(t *testing.T) {
 			t.Errorf("named as the way back: %v", err)
 		}
 	})
+}
+
+func TestWhatRollsForwardOverABadReleaseNeedNotSayWhatIsGood(t *testing.T) {
+	for why, end := range map[string]adg.State{"it waits for a human": adg.Held, "its rollback failed": adg.RollbackFailed} {
+		t.Run(why, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				p := policy()
+				p.Strategy.Steps, p.Rollback.SchemaIrreversible = []adg.Step{{Share: 100}}, end == adg.Held
+				s.until(s.start(p).ID, adg.Succeeded) // v2 is the last good one from now on
+				s.value = func(version string, _ float64) float64 { return map[string]float64{"v3": 0.5}[version] }
+				s.target.fault = func(want adg.Desired) error {
+					if want.Rollback {
+						return adg.Permanent(adg.Errorf(adg.Unavailable, "the image of v2 is gone"))
+					}
+					return nil
+				}
+				spec := s.spec(p)
+				spec.Release.Version, spec.LastGood = "v3", nil
+				bad, err := s.guard.Start(t.Context(), spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.until(bad.ID, end)
+				spec.Release.Version = "v4"
+				d, err := s.guard.Start(t.Context(), spec)
+				if err != nil || d.Spec.LastGood == nil || d.Spec.LastGood.Version != "v2" {
+					t.Fatalf("what mends it goes back to %+v, %v", d.Spec.LastGood, err)
+				}
+				s.until(d.ID, adg.Succeeded)
+			})
+		})
+	}
 }
 
 func TestHealthOfTheLiveReleaseIsKnownBeforeAnythingBegins(t *testing.T) {
