@@ -1,10 +1,8 @@
 import {readFileSync} from "node:fs";
-import {beforeAll, expect, inject, test} from "vitest";
-import {demoEnded} from "./ended";
+import {expect, inject, test} from "vitest";
 import {api, look, world} from "./world";
 
 const {open} = world();
-beforeAll(demoEnded);
 
 test("the log says who did what, why and from where", async () => {
   const page = await open("/audit");

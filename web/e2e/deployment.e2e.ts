@@ -11,8 +11,8 @@ const patience = 150_000;
 
 let server: Server;
 beforeAll(async () => {
-  server = await Server.demo(); // of its own: its policy is changed
-}, long);
+  server = await Server.demonstrated(); // of its own: its policy is changed
+}, 2 * long);
 afterAll(() => server.stop());
 
 /** The row of the first deployment that is as it is wanted. */
@@ -138,6 +138,8 @@ test("each check is a chart with its values, which are zoomed together, and the 
   await page.reload();
   await all.first().click();
   await page.waitForURL((url) => !url.searchParams.has("from"));
+  await errors.getByRole("heading", {name: "errors"}).scrollIntoViewIfNeeded();
+  await look(page, "deployment-checks");
   await errors.getByRole("button", {name: "Table"}).first().click();
   await errors.getByRole("columnheader", {name: "v2, brought back"}).waitFor();
   await errors.getByRole("heading", {name: "errors"}).scrollIntoViewIfNeeded();

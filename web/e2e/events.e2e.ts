@@ -1,9 +1,7 @@
-import {beforeAll, expect, test} from "vitest";
-import {demoEnded} from "./ended";
+import {expect, test} from "vitest";
 import {api, look, world} from "./world";
 
 const {open} = world();
-beforeAll(demoEnded);
 
 test("events are live: what happens now is in front at once", async () => {
   const page = await open("/events");

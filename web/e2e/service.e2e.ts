@@ -1,10 +1,8 @@
 import {type Page} from "playwright-core";
-import {beforeAll, expect, test} from "vitest";
-import {demoEnded} from "./ended";
+import {expect, test} from "vitest";
 import {api, look, world} from "./world";
 
 const {open} = world();
-beforeAll(demoEnded);
 
 const release = async (version: string) => (await api().GET("/v1/releases")).data?.releases.find((row) => row.release?.version === version);
 

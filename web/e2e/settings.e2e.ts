@@ -1,10 +1,8 @@
 import {type Page} from "playwright-core";
-import {beforeAll, expect, inject, test} from "vitest";
-import {demoEnded} from "./ended";
+import {expect, inject, test} from "vitest";
 import {api, look, world} from "./world";
 
 const {open} = world();
-beforeAll(demoEnded);
 const password = "correct-horse-battery";
 
 async function confirm(page: Page, name: string): Promise<void> {
@@ -124,6 +122,7 @@ test("the line is stopped where it is said, and resumed", async () => {
   await confirm(page, "Stop the line");
   await page.getByText("all services in staging").first().waitFor();
   expect(await stops()).toEqual(["/staging: the metrics are wrong"]);
+  await look(page, "settings-stopped");
   await page.getByRole("button", {name: /Resume/}).click();
   await dialog.getByLabel("Why").fill("they are right again");
   await confirm(page, "Resume");
