@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -394,6 +395,60 @@ func ruleFor(dir string) *rule {
 		}
 	}
 	return nil
+}
+
+// shared are the pages of targets whose way to survive stands on another page, which is about several.
+var shared = map[string]string{
+	"launchdarkly": "flags", "unleash": "flags", "flagr": "flags", "split": "flags", "httpflag": "flags",
+	"jenkins": "pipeline", "gitlab": "pipeline", "github": "pipeline", "circleci": "pipeline", "spinnaker": "pipeline", "webhook": "command",
+}
+
+// TestPagesOfTargetsSayWhatTheySurviveByTestsThatExist keeps the proofs that the pages name from being words.
+func TestPagesOfTargetsSayWhatTheySurviveByTestsThatExist(t *testing.T) {
+	tests := map[string]bool{}
+	for _, p := range packages(t) {
+		for _, trees := range []map[string]*ast.File{p.files, p.tests} {
+			for _, tree := range trees {
+				for _, d := range tree.Decls {
+					if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
+						tests[f.Name.Name] = true
+					}
+				}
+			}
+		}
+	}
+	name := regexp.MustCompile("`(Test[A-Za-z0-9]+)(…?)`")
+	judged := 0
+	for _, p := range packages(t) {
+		if filepath.Dir(p.dir) != "internal/target" || !declares(p, "Driver") {
+			continue
+		}
+		page := filepath.Base(p.dir)
+		if other := shared[page]; other != "" {
+			page = other
+		}
+		text, err := os.ReadFile(filepath.Join("docs", "targets", strings.ReplaceAll(page, "argorollouts", "argo-rollouts")+".md"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		_, survives, _ := strings.Cut(string(text), "survive")
+		named := name.FindAllStringSubmatch(survives, -1)
+		judged += len(named)
+		if len(named) == 0 {
+			t.Errorf("docs/targets/%s.md names no test of what the target survives", page)
+		}
+		for _, m := range named {
+			found := tests[m[1]]
+			for test := range tests {
+				found = found || m[2] != "" && strings.HasPrefix(test, m[1])
+			}
+			if !found {
+				t.Errorf("docs/targets/%s.md names %s, and there is no such test", page, m[1])
+			}
+		}
+	}
+	needs(t, judged, 100, "tests that pages of targets name")
 }
 
 // isTestCode tells whether a package is for tests, by the end of its name or path; a backtest is none.

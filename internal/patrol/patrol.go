@@ -341,9 +341,9 @@ func (t *turn) resume(ctx context.Context, another bool) (adg.Fact, error) {
 		case t.s.Resuming:
 			return resumed, nil
 		case share > 0:
-			return adg.Fact{Kind: adg.FactPage, Urgent: true, Text: fmt.Sprintf("%s was resumed by somebody else, and %s, which was rolled back, has %g %% of the traffic again", what, bad, share)}, nil
+			return adg.Fact{Kind: adg.FactPage, Urgent: true, Text: fmt.Sprintf("%s is not suspended: somebody else resumed it, or the rollback ended before it was; and %s, which was rolled back, has %g %% of the traffic", what, bad, share)}, nil
 		}
-		return adg.Fact{Kind: adg.FactWarning, Text: what + " was resumed by somebody else; what was rolled back is not live"}, nil
+		return adg.Fact{Kind: adg.FactWarning, Text: what + " is not suspended: somebody else resumed it, or the rollback ended before it was; what was rolled back is not live"}, nil
 	}
 	suspender, can := adg.PowerOf[adg.Suspender](target)
 	if !can {

@@ -164,7 +164,7 @@ func TestAHumanIsCalledWhenSomebodyElseBringsTheBadReleaseBack(t *testing.T) {
 	b := newBench(t)
 	b.platform.suspended, b.platform.share = "", 100
 	told := b.round()
-	b.says(told, adg.FactPage, "v2, which was rolled back, has 100 % of the traffic again")
+	b.says(told, adg.FactPage, "is not suspended: somebody else resumed it, or the rollback ended before it was; and v2, which was rolled back, has 100 % of the traffic")
 	if !told[0].Urgent || !b.ended() {
 		t.Errorf("urgent %v, ended %v", told[0].Urgent, b.ended())
 	}
@@ -173,7 +173,7 @@ func TestAHumanIsCalledWhenSomebodyElseBringsTheBadReleaseBack(t *testing.T) {
 func TestSomebodyElseMayResumeWithoutHarm(t *testing.T) {
 	b := newBench(t)
 	b.platform.suspended = ""
-	b.says(b.round(), adg.FactWarning, "was resumed by somebody else")
+	b.says(b.round(), adg.FactWarning, "is not suspended: somebody else resumed it, or the rollback ended before it was; what was rolled back is not live")
 	if !b.ended() {
 		t.Error("it is looked after still")
 	}

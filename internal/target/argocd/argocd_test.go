@@ -270,6 +270,21 @@ func TestARehearsalTellsWhatIsInTheWay(t *testing.T) {
 	}
 }
 
+func TestARollbackThatMakesItWorseHasFailedAndStartsNothingElse(t *testing.T) {
+	s, _, target := automatic(t)
+	applied(t, target, targettest.Rollback("shop-v2-abc/1", 1))
+	s.with(func() { s.health, s.pods[image+":v1"] = "Degraded", "Degraded" })
+	began := len(s.Effects(t))
+	for what, seen := range map[string]adg.Observed{"read": looked(t, target), "asked again": applied(t, target, targettest.Rollback("shop-v2-abc/1", 1))} {
+		if seen.Done || !seen.Failed || seen.Suspended != suspended || !strings.Contains(seen.Text, "Degraded") {
+			t.Errorf("%s: %+v", what, seen)
+		}
+	}
+	if more := len(s.Effects(t)) - began; more != 0 {
+		t.Errorf("%d more were started", more)
+	}
+}
+
 func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		status    int

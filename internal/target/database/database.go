@@ -36,7 +36,7 @@ type Options struct {
 	Restore          Program               `yaml:"restore" doc:"The program that puts the backup back, where taking a migration back failed half-way and no transaction undid it; empty: nothing is put back, and people are told."`
 	Env              map[string]string     `yaml:"env" doc:"Environment variables for the programs, beside PATH, HOME and LANG; nothing else is inherited."`
 	Secrets          map[string]adg.Secret `yaml:"secrets" doc:"Environment variables for the programs whose values are secret, such as PGPASSWORD."`
-	DryRun           bool                  `yaml:"dry_run" doc:"Whether to say only which migrations would be run or taken back."`
+	DryRun           bool                  `yaml:"dry_run" doc:"Whether to refuse every change of the schema, and say which migrations would be run or taken back."`
 }
 
 // Program is what to run. It is started directly; no shell reads any of it.
@@ -161,7 +161,8 @@ func (t *target) Apply(ctx context.Context, want adg.Desired) (adg.Observed, err
 	return seen, nil
 }
 
-// pretend says what would be done.
+// pretend refuses to do what there is to do, and says what that is: nothing that builds on it may go on. Where nothing is to
+// be done, what is there is reported.
 func (s *session) pretend(ctx context.Context, want adg.Desired) (adg.Observed, error) {
 	folder, err := s.t.folder()
 	if err != nil {
@@ -175,9 +176,10 @@ func (s *session) pretend(ctx context.Context, want adg.Desired) (adg.Observed, 
 	if err != nil {
 		return adg.Observed{}, err
 	}
-	seen, err := s.look(ctx)
-	seen.Done, seen.Text = true, "dry run, nothing is changed: "+p.said
-	return seen, err
+	if len(p.steps) > 0 {
+		return adg.Observed{}, adg.Permanent(adg.Errorf(adg.Conflict, "dry run, nothing is changed: it %s", p.said))
+	}
+	return s.look(ctx)
 }
 
 // apply does an operation that is not done yet, alone, and writes down how it ended.

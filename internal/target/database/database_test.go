@@ -356,14 +356,18 @@ func TestWhatIsLoggedCanBeKeptAndShown(t *testing.T) {
 	}
 }
 
-func TestADryRunSaysWhatItWouldDo(t *testing.T) {
+func TestADryRunSaysWhatItWouldDoAndLetsNothingBuildOnIt(t *testing.T) {
 	w := newWorld(t)
 	w.files(t, shop...)
 	o := w.options(migration.GolangMigrate)
 	o.DryRun = true
-	seen := apply(t, opened(t, o), want("d/1", 1, "2"))
-	if !seen.Done || seen.Text != "dry run, nothing is changed: brings the schema from revision 0 to 2: 1 shop, 2 name" {
-		t.Errorf("%+v", seen)
+	target := opened(t, o)
+	seen, err := target.Apply(t.Context(), want("d/1", 1, "2"))
+	if !adg.IsPermanent(err) || !strings.Contains(err.Error(), "dry run, nothing is changed: it brings the schema from revision 0 to 2: 1 shop, 2 name") {
+		t.Errorf("%+v, %v", seen, err)
+	}
+	if seen = apply(t, target, want("d/2", 1, "0")); !seen.Done {
+		t.Errorf("nothing is to be done: %+v", seen)
 	}
 	if got := w.query(t, "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"); len(got) != 0 {
 		t.Errorf("there are tables: %v", got)
