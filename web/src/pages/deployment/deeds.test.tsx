@@ -1,6 +1,7 @@
 import {MantineProvider} from "@mantine/core";
 import {fireEvent, render, screen, waitFor} from "@testing-library/react";
 import {afterEach, expect, test, vi} from "vitest";
+import {KeyList} from "../../frame/keys";
 import {Palette} from "../../frame/palette";
 import {Deeds, offered} from "./deeds";
 import {deployment, permit} from "./made";
@@ -105,4 +106,16 @@ test("what may be done is found in the palette, too, and what may not be is not"
   fireEvent.click(await screen.findByRole("option", {name: /Roll back shop v3 in production/}));
   await screen.findByRole("dialog", {name: /Roll back shop v3 in production\?/});
   expect(screen.queryByRole("option", {name: /Promote shop v3/})).toBeNull();
+});
+
+test("the list of keys has those that do something here", () => {
+  const permits = [permit("ACTION_HOLD"), permit("ACTION_PROMOTE", {allowed: false, whyNot: "it is not healthy"})];
+  render(
+    <MantineProvider>
+      <Deeds deployment={deployment({status: {permits}})} />
+      <KeyList opened close={() => undefined} />
+    </MantineProvider>,
+  );
+  screen.getByText("Hold this deployment");
+  expect(screen.queryByText(/Promote this|Reject this/)).toBeNull();
 });

@@ -26,7 +26,7 @@ export function Deeds({deployment}: {deployment: Deployment}) {
       setChosen(action);
     }
   };
-  useKeys(Object.entries(keys).map(([action, key]) => ({keys: key, does: `${actionWord[action as Action]} this deployment`, run: () => open(action as Action)})));
+  useKeys(permits.filter(({action, allowed}) => allowed && keys[action] !== undefined).map(({action}) => ({keys: keys[action]!, does: `${actionWord[action]} this deployment`, run: () => open(action)})));
   const able = permits.filter(({allowed}) => allowed).map(({action}) => action).join();
   const what = `${deployment.release?.service ?? ""} ${deployment.release?.version ?? ""} in ${deployment.environment}`;
   useEffect(() => {
