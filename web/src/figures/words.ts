@@ -104,3 +104,8 @@ export function count(n: number, one: string, many = `${one}s`): string {
 export function whole(n: number): string {
   return new Intl.NumberFormat("en").format(n);
 }
+
+/** The reasons without those that another one says, too. */
+export function distinct(reasons: readonly string[]): string[] {
+  return reasons.filter((reason, i) => !reasons.some((other, j) => i !== j && other.includes(reason) && (other.length > reason.length || j < i)));
+}
