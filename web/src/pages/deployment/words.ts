@@ -74,6 +74,11 @@ export function leftTo(d: Deployment): string[] {
   }
 }
 
+/** Why a rollback would fail now, known before anybody asks for one. */
+export function wouldFail(d: Deployment): string[] {
+  return (d.status?.obstacles ?? []).filter(({final}) => final).map(({name, text}) => sentence(`A rollback would fail (${name}): ${text}`));
+}
+
 /** Why the release is taken back, and who decided it; not set: it is not. */
 export function whyBack(decisions: readonly Schemas["adg.v1.Decision"][]): {reasons: string[]; by: string} | undefined {
   const back = decisions.find(({to}) => to === "STATE_ROLLBACK_PENDING" || to === "STATE_ROLLING_BACK");
