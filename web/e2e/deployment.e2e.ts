@@ -289,6 +289,12 @@ test("when the server is gone what is shown is said to be old, and it comes back
   await server.stop({keep: true});
   await page.locator("[data-state=stale]").waitFor();
   await heading(page).filter({hasText: "shop v2 → v1"}).waitFor(); // it is still there to be read
+  // Also who reads the charts far below sees that they are old.
+  const bar = page.locator("[data-state=lost]");
+  await bar.waitFor();
+  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+  expect(await page.evaluate(() => window.scrollY)).toBeGreaterThan(100);
+  expect((await bar.boundingBox())!.y).toBeGreaterThanOrEqual(52);
   server = await Server.demo({dir, listen: new URL(url).host});
   await page.locator("[data-state=stale]").waitFor({state: "detached", timeout: 60_000});
   expect((await read(id)).status?.state).toBe("STATE_SUCCEEDED");

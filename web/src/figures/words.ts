@@ -60,6 +60,9 @@ export function quantity(value: number | undefined, unit = ""): string {
     case "s":
     case "seconds":
       return Math.abs(value) < 1 ? `${digits(value * 1000)} ms` : value < 60 ? `${digits(value)} s` : span(value);
+    case "B":
+    case "bytes":
+      return bytes(value);
     case "%":
     case "percent":
       return `${digits(value)} %`;
@@ -73,6 +76,13 @@ export function quantity(value: number | undefined, unit = ""): string {
   }
 }
 
+/** "512 B", "10.5 MB": each unit is a thousand of the one before. */
+export function bytes(value: number): string {
+  const size = Math.abs(value);
+  const unit = ["B", "kB", "MB", "GB", "TB"].findLast((_, i) => size >= 1000 ** i) ?? "B";
+  return `${digits(value / 1000 ** ["B", "kB", "MB", "GB", "TB"].indexOf(unit))} ${unit}`;
+}
+
 /** How strong evidence is, of the decimal logarithm of its e-value: "400 to 1", "1 to 6.3". */
 export function odds(log: number): string {
   const size = Math.abs(log);
@@ -82,7 +92,7 @@ export function odds(log: number): string {
 
 /** What stands beside the title of figures in that unit: nothing where each figure says it. */
 export function unitWord(unit: string): string {
-  return ["", "ratio", "share", "%", "percent", "s", "seconds", "odds"].includes(unit) ? "" : unit;
+  return ["", "ratio", "share", "%", "percent", "s", "seconds", "B", "bytes", "odds"].includes(unit) ? "" : unit;
 }
 
 /** "1 deployment", "3 deployments". */
@@ -93,4 +103,9 @@ export function count(n: number, one: string, many = `${one}s`): string {
 /** "12,345". */
 export function whole(n: number): string {
   return new Intl.NumberFormat("en").format(n);
+}
+
+/** The reasons without those that another one says, too. */
+export function distinct(reasons: readonly string[]): string[] {
+  return reasons.filter((reason, i) => !reasons.some((other, j) => i !== j && other.includes(reason) && (other.length > reason.length || j < i)));
 }

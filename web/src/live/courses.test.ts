@@ -18,9 +18,10 @@ test("each new measurement is one more value, the same one told again is none", 
 
 test("another check begins anew", () => {
   const courses = new Courses();
-  courses.note(measured(1, "a"));
-  courses.note(measured(300, "b", "latency"));
-  expect(courses.of(running())).toEqual([300]);
+  expect(courses.note(measured(1, "a"))).toBe(false);
+  expect(courses.note(measured(300, "b", "latency"))).toBe(true); // its earlier values are wanted
+  expect(courses.note(measured(301, "c", "latency"))).toBe(false);
+  expect(courses.of(running())).toEqual([300, 301]);
 });
 
 test("no value is a gap", () => {

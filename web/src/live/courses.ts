@@ -8,20 +8,22 @@ const most = 32;
 export class Courses {
   private readonly known = new Map<string, {check: string; time: string; values: readonly number[]}>();
 
-  /** Notes the value of a row, if it is a new one. Another check begins anew. */
-  note(row: Row): void {
+  /** Notes the value of a row, if it is a new one. Another check begins anew: then true, for what it said before is known
+   * to the server only. */
+  note(row: Row): boolean {
     const judgement = row.headline?.judgement;
     if (judgement === undefined) {
-      return;
+      return false;
     }
     const {check, time = "", value} = judgement;
     const was = this.known.get(row.id);
     if (was?.check === check && was.time === time) {
-      return;
+      return false;
     }
     const before = was?.check === check ? was.values : [];
     // No value is a gap in the line.
     this.known.set(row.id, {check, time, values: [...before.slice(1 - most), value ?? NaN]});
+    return was !== undefined && was.check !== check;
   }
 
   /** Puts what was measured earlier in front. */

@@ -41,6 +41,8 @@ export function tryNow(): void {
 const gather = 100;
 const gatherMany = 400;
 const many = 1000;
+// A check that begins to matter, such as one that fails, has its line soon; many that change do not ask all the time.
+const patience = 1000;
 
 let live: Live = {rows: new Map(), complete: false, connection: {state: "connecting", since: serverNow(), nextTry: undefined, error: undefined}};
 let next = new Map<string, Row>(); // what live.rows becomes when it is drawn
@@ -48,6 +50,7 @@ let complete = false; // of the stream that is open
 let dirty = false;
 let ended = false; // something has left the table since it was drawn
 const courses = new Courses();
+let recalling: ReturnType<typeof setTimeout> | undefined;
 let due: ReturnType<typeof setTimeout> | undefined;
 let following: ReturnType<typeof follow> | undefined;
 const listening = new Set<() => void>();
@@ -65,7 +68,9 @@ function subscribe(tell: () => void): () => void {
       serverTime(message.time);
       for (const row of message.changed) {
         next.set(row.id, row);
-        courses.note(row);
+        if (courses.note(row) && live.complete) {
+          recalling ??= setTimeout(recallLater, patience);
+        }
       }
       for (const id of message.gone) {
         ended = next.delete(id) || ended;
@@ -82,10 +87,18 @@ function subscribe(tell: () => void): () => void {
   return () => {
     listening.delete(tell);
     if (listening.size === 0) {
+      clearTimeout(recalling);
+      recalling = undefined;
       following?.end();
       following = undefined;
     }
   };
+}
+
+function recallLater(): void {
+  recall()
+    .catch(() => undefined) // lines begin later, then
+    .finally(() => (recalling = undefined));
 }
 
 // The stream says what is measured from now on; what was measured before is known for the worst rows only.
@@ -107,7 +120,7 @@ function draw(): void {
   courses.keep(next);
   become({rows: new Map(next), complete});
   if (first) {
-    recall().catch(() => undefined); // lines begin later, then
+    recallLater();
   }
   if (over) {
     changed("deployments/ended");

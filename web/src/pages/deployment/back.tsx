@@ -53,9 +53,11 @@ export function WayBack({deployment}: {deployment: Deployment}) {
           </Title>
           <Stack gap="sm">
             {!ended && (
-              <Badge tone={found.possible ? (found.automatic ? "good" : "warn") : "bad"} icon={found.automatic ? "good" : "human"}>
-                {found.possible ? (found.automatic ? "ADG may do it alone" : "A human has to decide") : "Not possible"}
-              </Badge>
+              <div>
+                <Badge tone={found.possible ? (found.automatic ? "good" : "warn") : "bad"} icon={found.automatic ? "good" : "human"}>
+                  {found.possible ? (found.automatic ? "ADG may do it alone" : "A human has to decide") : "Not possible"}
+                </Badge>
+              </div>
             )}
             {found.steps.length > 0 && (
               <List type="ordered" className="wrap">

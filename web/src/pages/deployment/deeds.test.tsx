@@ -1,6 +1,8 @@
 import {MantineProvider} from "@mantine/core";
 import {fireEvent, render, screen, waitFor} from "@testing-library/react";
 import {afterEach, expect, test, vi} from "vitest";
+import {KeyList} from "../../frame/keys";
+import {Palette} from "../../frame/palette";
 import {Deeds, offered} from "./deeds";
 import {deployment, permit} from "./made";
 
@@ -90,4 +92,30 @@ test("a button that may not be used says why", () => {
   expect(button.textContent).toContain("You may not command deployments of shop.");
   fireEvent.click(button);
   expect(screen.queryByRole("dialog")).toBeNull();
+});
+
+test("what may be done is found in the palette, too, and what may not be is not", async () => {
+  vi.stubGlobal("fetch", () => new Promise(() => undefined)); // nothing else is known
+  const permits = [permit("ACTION_ROLL_BACK"), permit("ACTION_PROMOTE", {allowed: false, whyNot: "it is not healthy"})];
+  render(
+    <MantineProvider>
+      <Deeds deployment={deployment({status: {permits}})} />
+      <Palette opened close={() => undefined} />
+    </MantineProvider>,
+  );
+  fireEvent.click(await screen.findByRole("option", {name: /Roll back shop v3 in production/}));
+  await screen.findByRole("dialog", {name: /Roll back shop v3 in production\?/});
+  expect(screen.queryByRole("option", {name: /Promote shop v3/})).toBeNull();
+});
+
+test("the list of keys has those that do something here", () => {
+  const permits = [permit("ACTION_HOLD"), permit("ACTION_PROMOTE", {allowed: false, whyNot: "it is not healthy"})];
+  render(
+    <MantineProvider>
+      <Deeds deployment={deployment({status: {permits}})} />
+      <KeyList opened close={() => undefined} />
+    </MantineProvider>,
+  );
+  screen.getByText("Hold this deployment");
+  expect(screen.queryByText(/Promote this|Reject this/)).toBeNull();
 });

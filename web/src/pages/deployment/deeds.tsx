@@ -1,6 +1,6 @@
 // What a person may do with a deployment: each button says beforehand what exactly will happen.
 import {Button, Group, Stack, Text, TextInput, Textarea} from "@mantine/core";
-import {useState} from "react";
+import {useEffect, useState} from "react";
 import {useAct} from "../../ask/act";
 import {answer, api, type Schemas} from "../../ask/api";
 import {changed} from "../../ask/ask";
@@ -9,6 +9,7 @@ import {Failed} from "../../ask/state";
 import {Dialog} from "../../frame/dialog";
 import {Icon, type IconName} from "../../frame/icon";
 import {useKeys} from "../../frame/keys";
+import {offer} from "../../frame/palette";
 import {ReportLinks} from "./reports";
 import {type Deployment, hasEnded} from "./watched";
 import {type Action, actionWord, sentence} from "./words";
@@ -25,7 +26,13 @@ export function Deeds({deployment}: {deployment: Deployment}) {
       setChosen(action);
     }
   };
-  useKeys(Object.entries(keys).map(([action, key]) => ({keys: key, does: `${actionWord[action as Action]} this deployment`, run: () => open(action as Action)})));
+  useKeys(permits.filter(({action, allowed}) => allowed && keys[action] !== undefined).map(({action}) => ({keys: keys[action]!, does: `${actionWord[action]} this deployment`, run: () => open(action)})));
+  const able = permits.filter(({allowed}) => allowed).map(({action}) => action).join();
+  const what = `${deployment.release?.service ?? ""} ${deployment.release?.version ?? ""} in ${deployment.environment}`;
+  useEffect(() => {
+    const actions = able.split(",").filter((action) => action !== "") as Action[];
+    return offer(actions.map((action) => ({name: `${actionWord[action]} ${what}`, kind: "Action", icon: looks[action].icon, run: () => setChosen(action)})));
+  }, [able, what]);
   const permit = deployment.status?.permits.find((one) => one.action === chosen);
   if (hasEnded(deployment) && chosen === undefined) {
     return <ReportLinks deployment={deployment} few />;

@@ -4,11 +4,11 @@ import {type ReactNode} from "react";
 import {State} from "../../ask/state";
 import {api, type Schemas} from "../../ask/api";
 import {HealthBadge, VerdictBadge} from "../../figures/badge";
-import {digits, seconds, span} from "../../figures/words";
+import {digits, distinct, seconds, span} from "../../figures/words";
 import {Time} from "../../frame/time";
 import {placed} from "./story";
 import {usePart} from "./watched";
-import {distinct, sentence} from "./words";
+import {sentence} from "./words";
 
 type Evidence = Schemas["adg.v1.Evidence"];
 

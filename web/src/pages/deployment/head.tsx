@@ -9,7 +9,7 @@ import {Time} from "../../frame/time";
 import {to} from "../../places";
 import {Deeds} from "./deeds";
 import {type Deployment, hasEnded} from "./watched";
-import {leftTo, sentence, share} from "./words";
+import {leftTo, sentence, share, wouldFail} from "./words";
 import classes from "./deployment.module.css";
 
 export function Head({deployment}: {deployment: Deployment}) {
@@ -86,6 +86,9 @@ function Needed({deployment}: {deployment: Deployment}) {
   }
   if (!ended && status.outlook?.waitsFor === "resume") {
     wanted.push(status.heldBy === "" ? "It waits for somebody who resumes it." : `It is held by ${status.heldBy}, and waits for somebody who resumes it.`);
+  }
+  if (!ended) {
+    wanted.push(...wouldFail(deployment));
   }
   if (status.suggested && !ended) {
     wanted.push("ADG would roll it back, and may not: the policy leaves that to a human.");

@@ -1,8 +1,8 @@
 // The story of a deployment: what was decided, done and told, oldest first.
 import {type Schemas} from "../../ask/api";
-import {seconds, span} from "../../figures/words";
+import {distinct, seconds, span} from "../../figures/words";
 import {type Decision, type Deployment} from "./watched";
-import {actionWord, decided, decider, distinct, sentence, share} from "./words";
+import {actionWord, decided, decider, sentence, share} from "./words";
 
 type Effect = Schemas["adg.v1.Effect"];
 type Fact = Schemas["adg.v1.Fact"];

@@ -1,13 +1,13 @@
 // The strip: where the deployment came along, where it is, what is ahead; and what was decided at each station.
 import {Group, Text, Title} from "@mantine/core";
 import {Badge} from "../../figures/badge";
-import {span} from "../../figures/words";
+import {distinct, span} from "../../figures/words";
 import {useNow} from "../../frame/clock";
 import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {type Station, howWord, stationsOf} from "./strip";
 import {type Decision, type Deployment} from "./watched";
-import {decided, decider, distinct, sentence} from "./words";
+import {decided, decider, sentence} from "./words";
 import classes from "./deployment.module.css";
 
 export function Strip({deployment, decisions}: {deployment: Deployment; decisions: readonly Decision[]}) {

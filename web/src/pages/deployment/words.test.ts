@@ -1,6 +1,6 @@
 import {expect, test} from "vitest";
 import {decision, deployment} from "./made";
-import {leftTo, sentence, whyBack} from "./words";
+import {leftTo, sentence, whyBack, wouldFail} from "./words";
 
 test("a text becomes a sentence, and a version stays as it is written", () => {
   expect(["nothing is known", "v2 is live: good.", "1.4.2 goes on", "web-api is stopped", "tried: v1", "http://x is gone", ""].map(sentence)).toEqual(["Nothing is known.", "v2 is live: good.", "1.4.2 goes on.", "web-api is stopped.", "Tried: v1.", "http://x is gone.", ""]);
@@ -18,4 +18,10 @@ test("why a release goes back is what it was condemned for, not what was found a
   const over = decision(60, {from: "STATE_VERIFYING_ROLLBACK", to: "STATE_ROLLED_BACK", reasons: ["v2 is live and verified"]});
   expect(whyBack([decision(1, {}), condemned, back, over])).toEqual({reasons: ["Errors fails."], by: "ADG"});
   expect(whyBack([decision(1, {})])).toBeUndefined();
+});
+
+test("only what would make a rollback fail for sure is told at once", () => {
+  const obstacles = [{name: "disk", text: "it is nearly full", final: false}, {name: "access", text: "the token was refused", final: true}];
+  expect(wouldFail(deployment({status: {obstacles}}))).toEqual(["A rollback would fail (access): the token was refused."]);
+  expect(wouldFail(deployment())).toEqual([]);
 });

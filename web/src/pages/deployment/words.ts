@@ -1,7 +1,7 @@
 // What things of a deployment are called in front of people.
 import {type Schemas} from "../../ask/api";
 import {stateWord} from "../../figures/badge";
-import {digits} from "../../figures/words";
+import {digits, distinct} from "../../figures/words";
 import {type Deployment} from "./watched";
 
 export type Action = Schemas["adg.v1.Action"];
@@ -74,6 +74,11 @@ export function leftTo(d: Deployment): string[] {
   }
 }
 
+/** Why a rollback would fail now, known before anybody asks for one. */
+export function wouldFail(d: Deployment): string[] {
+  return (d.status?.obstacles ?? []).filter(({final}) => final).map(({name, text}) => sentence(`A rollback would fail (${name}): ${text}`));
+}
+
 /** Why the release is taken back, and who decided it; not set: it is not. */
 export function whyBack(decisions: readonly Schemas["adg.v1.Decision"][]): {reasons: string[]; by: string} | undefined {
   const back = decisions.find(({to}) => to === "STATE_ROLLBACK_PENDING" || to === "STATE_ROLLING_BACK");
@@ -83,11 +88,6 @@ export function whyBack(decisions: readonly Schemas["adg.v1.Decision"][]): {reas
 /** Who decided: the person who asked for it, or ADG by itself. */
 export function decider(d: Schemas["adg.v1.Decision"]): string {
   return d.command === undefined || d.command.actor === "" ? "ADG" : d.command.actor;
-}
-
-/** The reasons without those that another one says, too. */
-export function distinct(reasons: readonly string[]): string[] {
-  return reasons.filter((reason, i) => !reasons.some((other, j) => i !== j && other.includes(reason) && (other.length > reason.length || j < i)));
 }
 
 /** A text of the server as a sentence. A version at its beginning stays as it is. */

@@ -107,7 +107,7 @@ function Matters({row}: {row: Row}) {
           <Icon name={tone[judgement.verdict]} size={15} />
           <span className="wrap">{judgement.check}</span>
         </span>
-        <Sparkline values={courseOf(row)} limit={judgement.limit} bad={bad} />
+        <Sparkline values={courseOf(row)} limit={judgement.limit} unit={judgement.unit} bad={bad} />
       </div>
       <Text size="xs" className={classes.sentence} title={judgement.text}>
         {judgement.text}

@@ -5,7 +5,7 @@ import {server} from "../../ask/api";
 import {type Permission, Permitted} from "../../ask/permission";
 import {Empty, Failed} from "../../ask/state";
 import {Badge, stateWord} from "../../figures/badge";
-import {count, digits} from "../../figures/words";
+import {count, digits, distinct} from "../../figures/words";
 import {Link, useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {to} from "../../places";
@@ -158,7 +158,7 @@ function Row({one}: {one: Case}) {
       <Text size="sm" className="wrap">
         {sentence} {served}
       </Text>
-      {[...one.reasons.map((reason) => `Because: ${reason}`), ...(one.missing.length === 0 ? [] : [`Not on record: ${one.missing.join(", ")}`]), ...one.notes].map((note) => (
+      {[...distinct(one.reasons).map((reason) => `Because: ${reason}`), ...(one.missing.length === 0 ? [] : [`Not on record: ${one.missing.join(", ")}`]), ...one.notes].map((note) => (
         <Text key={note} size="sm" className="quiet wrap">
           {note}
         </Text>
