@@ -54,8 +54,8 @@ function clockOf(times: readonly number[], chosen: string): (ms: number) => stri
   return long ? (ms) => absolute(ms, chosen).slice(0, 16) : (ms) => timeOfDay(ms, chosen);
 }
 
-// Times are shown to the second, so there are no ticks in between.
-const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+// Times are shown to the second, so there are no ticks in between; the last are weeks, months and years.
+const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000];
 
 const most = 500; // rows of a table: nobody reads more, and browsers draw them slowly
 
@@ -110,7 +110,7 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
   const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const ink = colour("--mantine-color-dimmed");
   const axis = {stroke: ink, grid: {stroke: colour("--adg-line"), width: 1}, ticks: {stroke: colour("--adg-line"), width: 1}};
-  const series: uPlot.Series[] = lines.map((line, i) => ({label: line.name, stroke: colour(strokeOf(line, i)), width: 1.75, dash: line.dashed === true ? [5, 4] : undefined, points: {show: false}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
+  const series: uPlot.Series[] = lines.map((line, i) => ({label: line.name, stroke: colour(strokeOf(line, i)), width: 1.75, dash: line.dashed === true ? [5, 4] : undefined, points: {show: true, size: 5, filter: alone}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
   const edges: uPlot.Series[] = band === undefined ? [] : ["high", "low"].map((edge) => ({label: `${band.name}, ${edge}`, stroke: "transparent", points: {show: false}, value: (_, value) => (value === null ? "–" : quantity(value, unit))}));
   return {
     width,
@@ -136,6 +136,13 @@ function options(latest: {current: ChartProps & {setSpan: (span: Span | undefine
       draw: [(u) => drawOver(u, latest.current, colour)],
     },
   };
+}
+
+// A value between two gaps is no line: it is drawn as a point.
+function alone(u: uPlot, series: number): number[] {
+  const values = u.data[series]!;
+  const known = (i: number) => values[i] !== null && values[i] !== undefined;
+  return Array.from(values.keys()).filter((i) => known(i) && !known(i - 1) && !known(i + 1));
 }
 
 // Limits that are near belong into the picture; one that is far away would make a line of everything else.
@@ -175,7 +182,9 @@ function drawOver(u: uPlot, {limits = [], marks = []}: ChartProps, colour: (name
   for (const [i, {at}] of marks.entries()) {
     const x = u.valToPos(at / 1000, "x", true);
     line(ctx, x, bbox.top, x, bbox.top + bbox.height);
-    ctx.fillText(String(i + 1), x + 3, bbox.top + 11 * (1 + (i % 3)) * devicePixelRatio); // those that are close stay readable
+    const room = x + 20 * devicePixelRatio < bbox.left + bbox.width;
+    ctx.textAlign = room ? "left" : "right";
+    ctx.fillText(String(i + 1), room ? x + 3 : x - 3, bbox.top + 11 * (1 + (i % 3)) * devicePixelRatio); // those that are close stay readable
   }
   ctx.restore();
 }
@@ -249,5 +258,7 @@ function said({times, lines, unit = "", limits = [], marks = []}: ChartProps, ch
   });
   told.push(...limits.map(({name, value}) => `${name} is ${quantity(value, unit)}`));
   const happened = marks.map(({at, text}, i) => ` ${i + 1}: ${text} (${clockOf(times, chosen)(at)}).`).join("");
-  return `${absolute(begin, chosen, end)} to ${clockOf(times, chosen)(end)}: ${told.join("; ")}.${happened}`;
+  const clock = clockOf(times, chosen);
+  const from = clock(begin).length > 8 ? clock(begin) : absolute(begin, chosen, end);
+  return `${from} to ${clock(end)}: ${told.join("; ")}.${happened}`;
 }
