@@ -41,6 +41,7 @@ export function tryNow(): void {
 const gather = 100;
 const gatherMany = 400;
 const many = 1000;
+const apart = 2000; // ms: where deployments end all the time, what has ended lately is asked for no more often
 
 let live: Live = {rows: new Map(), complete: false, connection: {state: "connecting", since: serverNow(), nextTry: undefined, error: undefined}};
 let next = new Map<string, Row>(); // what live.rows becomes when it is drawn
@@ -49,6 +50,8 @@ let dirty = false;
 let ended = false; // something has left the table since it was drawn
 const courses = new Courses();
 let due: ReturnType<typeof setTimeout> | undefined;
+let asking: ReturnType<typeof setTimeout> | undefined; // for what has ended
+let asked = -apart; // when that was asked for last, in ms since the page began
 let following: ReturnType<typeof follow> | undefined;
 const listening = new Set<() => void>();
 
@@ -110,8 +113,14 @@ function draw(): void {
     recall().catch(() => undefined); // lines begin later, then
   }
   if (over) {
-    changed("deployments/ended");
+    asking ??= setTimeout(askEnded, Math.max(0, asked + apart - performance.now()));
   }
+}
+
+function askEnded(): void {
+  asking = undefined;
+  asked = performance.now();
+  changed("deployments/ended");
 }
 
 function become(news: Partial<Live>): void {
