@@ -138,12 +138,10 @@ test("each check is a chart with its values, which are zoomed together, and the 
   await page.reload();
   await all.first().click();
   await page.waitForURL((url) => !url.searchParams.has("from"));
-  await errors.getByRole("heading", {name: "errors"}).scrollIntoViewIfNeeded();
-  await look(page, "deployment-checks");
+  await look(page, "deployment-checks", {from: page.getByRole("tablist")});
   await errors.getByRole("button", {name: "Table"}).first().click();
   await errors.getByRole("columnheader", {name: "v2, brought back"}).waitFor();
-  await errors.getByRole("heading", {name: "errors"}).scrollIntoViewIfNeeded();
-  await look(page, "deployment-check");
+  await look(page, "deployment-check", {from: page.getByRole("tablist")});
 });
 
 test("the timeline says who decided what, and a decision shows what it was made from", async () => {
@@ -153,7 +151,7 @@ test("the timeline says who decided what, and a decision shows what it was made 
   expect(new URL(page.url()).searchParams.get("tab")).toBe("story");
   const story = page.getByRole("tabpanel");
   await story.getByText("Told the target to go back: v2 100 %, v3 0 %").waitFor();
-  await look(page, "deployment-timeline");
+  await look(page, "deployment-timeline", {from: page.getByRole("tablist")});
   await story.getByText("What people were told").click();
   await story.getByText("Told people").waitFor({state: "detached"});
   await story.getByRole("button", {name: "From what: The rollback began"}).click();
@@ -178,7 +176,7 @@ test("what a deployment is, its report, and whether it would be decided the same
   }
   await page.getByRole("button", {name: "Decide again"}).click();
   await page.getByText(/decisions came out the same/).waitFor();
-  await look(page, "deployment-about");
+  await look(page, "deployment-about", {from: page.getByRole("tablist")});
   await page.getByRole("tab", {name: "Way back"}).click();
   await page.getByRole("heading", {name: "There is nothing left to roll back"}).waitFor();
   await page.getByRole("tab", {name: "Prediction"}).click();
@@ -216,10 +214,10 @@ test("people approve, hold, resume, promote and roll back, and the timeline has 
 
   await page.getByRole("tab", {name: "Way back"}).click();
   await page.getByRole("heading", {name: "A rollback would bring v2 back"}).waitFor();
-  await look(page, "deployment-way-back");
+  await look(page, "deployment-way-back", {from: page.getByRole("tablist")});
   await page.getByRole("tab", {name: "Prediction"}).click();
   await page.getByRole("table", {name: "What makes it differ from the usual"}).waitFor();
-  await look(page, "deployment-prediction");
+  await look(page, "deployment-prediction", {from: page.getByRole("tablist")});
 
   await deed(page, "Roll back", "customers complain", {dangerous: true});
   await state.getByText("Rolled back", {exact: true}).waitFor();

@@ -5,7 +5,7 @@ const {open} = world();
 
 test("events are live: what happens now is in front at once", async () => {
   const page = await open("/events");
-  await page.getByText("shop v3 in demo: rolled back: v2 is live and verified").waitFor();
+  await page.getByText("shop v3 in demo: rolled back: v2 is live and verified").first().waitFor();
   await page.getByText("Live", {exact: true}).waitFor();
   await look(page, "events");
   const started = await api().POST("/v1/deployments", {body: {environment: "demo", release: {service: "shop", version: "v3"}, reason: "to see it here"}});
@@ -28,7 +28,13 @@ test("from a cursor on everything is shown that came after it, and nothing befor
   const events = (await api().GET("/v1/events", {params: {query: {pageSize: 1000}}})).data?.events ?? [];
   const [, second] = events;
   const page = await open(`/events?after=${second!.cursor}`);
-  await page.getByText(`event ${events[2]!.cursor}`, {exact: true}).waitFor();
+  // The oldest is the last, and what is not seen is not drawn.
+  await expect
+    .poll(async () => {
+      await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+      return page.getByText(`event ${events[2]!.cursor}`, {exact: true}).count();
+    }, {timeout: 15_000})
+    .toBe(1);
   expect(await page.getByText(`event ${second!.cursor}`, {exact: true}).count()).toBe(0);
   await page.getByText("Go on from here elsewhere").click();
   await expect.poll(() => page.getByLabel("The same on the command line").inputValue()).toMatch(/adg events --follow --after \d+/);

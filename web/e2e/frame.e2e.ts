@@ -27,6 +27,7 @@ test("who is not logged in comes to the login, and from there to where he wanted
   await page.context().clearCookies();
   await page.goto(`${url}/services?q=shop`);
   expect(new URL(page.url()).pathname).toBe("/login");
+  await look(page, "login");
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", {name: "Log in"}).click();

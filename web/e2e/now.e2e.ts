@@ -114,10 +114,10 @@ test("ten thousand deployments are found, grouped and scrolled through", async (
     expect(await page.evaluate(() => document.activeElement?.getAttribute("data-row"))).toMatch(/^many-/);
     await look(page, "now-many");
 
-    await page.getByLabel("Words to look for").fill("service-0777");
+    await page.getByLabel("Words to look for").fill("images-0778");
     await page.locator('[data-rows="1"]').waitFor();
-    await page.getByRole("article", {name: "service-0777 v2 in staging"}).waitFor();
-    expect(new URL(page.url()).search).toBe("?q=service-0777");
+    await page.getByRole("article", {name: "images-0778 2.1.0 in production"}).waitFor();
+    expect(new URL(page.url()).search).toBe("?q=images-0778");
     await page.getByRole("button", {name: "Show all"}).click();
 
     await page.getByLabel("Group by").selectOption("environment");

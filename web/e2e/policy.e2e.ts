@@ -164,7 +164,7 @@ describe("saving", () => {
     await page.getByText("Found 1 of 1 bad release").waitFor();
     await page.getByText("Would have rolled back 0 of 1 good release").waitFor();
     await page.getByRole("link", {name: "v3"}).waitFor();
-    await look(page, "policy-backtest");
+    await look(page, "policy-backtest", {from: page.locator("main")});
     await page.getByRole("button", {name: "Save …"}).click();
     await dialog.getByRole("cell", {name: "deadline"}).waitFor();
     await look(page, "policy-save");

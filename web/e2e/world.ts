@@ -1,9 +1,9 @@
 // What the stories have in common: a browser, a person who is logged in, and a look at a page that finds what is wrong
 // with it, in both schemes, on a phone and on a laptop.
-import {mkdirSync} from "node:fs";
+import {mkdirSync, readFileSync, readdirSync} from "node:fs";
 import {createRequire} from "node:module";
 import {join} from "node:path";
-import {type Browser, type BrowserContext, type Page, chromium} from "playwright-core";
+import {type Browser, type BrowserContext, type Locator, type Page, chromium} from "playwright-core";
 import {afterAll, afterEach, beforeAll, expect, inject} from "vitest";
 import {ApiError, connect, stream} from "../src/api/client";
 import type {Served} from "./server";
@@ -54,7 +54,7 @@ export function world(): {open: (path: string, options?: OpenOptions) => Promise
   const sessions = new Map<string, BrowserContext>(); // of the usual person, by server
   const open: {page: Page; complaints: string[]}[] = [];
   beforeAll(async () => {
-    browser = await chromium.launch({executablePath: process.env["ADG_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"]});
+    browser = await chromium.launch({executablePath: process.env["ADG_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--lang=en-GB"]});
   });
   afterAll(async () => {
     await browser.close();
@@ -104,22 +104,21 @@ export interface OpenOptions {
 }
 
 /** Looks at a page in light and in dark, on a phone and on a laptop: axe finds nothing, nothing is wider than the screen,
- * and a picture of it is kept where ADG_SCREENSHOTS says, such as docs/dashboard. Give what tells that the page is there. */
-export async function look(page: Page, name: string): Promise<void> {
+ * and a picture of it is kept where ADG_SCREENSHOTS says, such as docs/dashboard, if a text shows it. The picture begins
+ * where the page was scrolled to, or with what it is to be taken from. */
+export async function look(page: Page, name: string, {from}: {from?: Locator} = {}): Promise<void> {
   const before = page.viewportSize();
   for (const scheme of ["light", "dark"] as const) {
     await page.emulateMedia({colorScheme: scheme, reducedMotion: "reduce"});
-    await page.waitForSelector(`html[data-mantine-color-scheme=${scheme}]`);
+    // The login has no script: it follows the browser at once.
+    await page.waitForSelector(`html[data-mantine-color-scheme=${scheme}], html:not([data-mantine-color-scheme])`);
     for (const [size, viewport] of Object.entries({phone, laptop})) {
       await page.setViewportSize(viewport);
       expect(await violations(page), `${name}, ${scheme}, on a ${size}`).toEqual([]);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       expect(wide, `${name} on a ${size}: pixels that one has to scroll sideways`).toBeLessThanOrEqual(0);
-      const folder = process.env["ADG_SCREENSHOTS"];
-      if (folder !== undefined) {
-        mkdirSync(folder, {recursive: true});
-        await page.screenshot({path: join(folder, `${name}-${scheme}${size === "phone" ? "-phone" : ""}.png`), animations: "disabled"});
-      }
+      await from?.evaluate((element) => window.scrollTo(0, element.getBoundingClientRect().top + window.scrollY - 64)); // below the head
+      await keep(page, `${name}-${scheme}${size === "phone" ? "-phone" : ""}.png`);
     }
   }
   await page.emulateMedia({colorScheme: "light"});
@@ -129,6 +128,23 @@ export async function look(page: Page, name: string): Promise<void> {
 }
 
 // Private
+
+// keep keeps a picture that a text shows, in the folder of the pictures or beside it; where there is no text, all are.
+async function keep(page: Page, file: string): Promise<void> {
+  const folder = process.env["ADG_SCREENSHOTS"];
+  if (folder === undefined) {
+    return;
+  }
+  mkdirSync(folder, {recursive: true});
+  const texts = [folder, join(folder, "..")].flatMap((dir) =>
+    readdirSync(dir)
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => readFileSync(join(dir, name), "utf8")),
+  );
+  if (texts.length === 0 || texts.some((text) => text.includes(file))) {
+    await page.screenshot({path: join(folder, file), animations: "disabled"});
+  }
+}
 
 // newest waits until there is a deployment of a version of the demo's, and gives the newest one.
 async function newest(served: Served, version: string): Promise<string> {
@@ -150,7 +166,6 @@ interface Axe {
 async function violations(page: Page): Promise<string[]> {
   // The policy of content allows no script within the page; what is evaluated by the debugger is none.
   if (!(await page.evaluate(() => "axe" in window))) {
-    const {readFileSync} = await import("node:fs");
     await page.evaluate(readFileSync(axePath, "utf8"));
   }
   return page.evaluate(async () => {

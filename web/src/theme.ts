@@ -2,6 +2,7 @@
 import {type CSSVariablesResolver, createTheme} from "@mantine/core";
 
 export const theme = createTheme({
+  colors: {dark: ["#dfe5eb", "#c3ccd5", "#a9b4bf", "#77838f", "#404b57", "#303a44", "#252d36", "#1b2229", "#14191f", "#0f1318"]}, // as the ground is: bluish
   primaryColor: "blue",
   primaryShade: {light: 8, dark: 8},
   autoContrast: true,

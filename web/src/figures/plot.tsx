@@ -57,8 +57,8 @@ function clockOf(times: readonly number[], chosen: string): (ms: number) => stri
   return long ? (ms) => absolute(ms, chosen).slice(0, 16) : (ms) => timeOfDay(ms, chosen);
 }
 
-// Times are shown to the second, so there are no ticks in between.
-const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+// Times are shown to the second, so there are no ticks in between; the last are weeks, months and years.
+const wholeSeconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000];
 
 const most = 500; // rows of a table: nobody reads more, and browsers draw them slowly
 
@@ -178,7 +178,9 @@ function drawOver(u: uPlot, {limits = [], marks = []}: ChartProps, colour: (name
   for (const [i, {at}] of marks.entries()) {
     const x = u.valToPos(at / 1000, "x", true);
     line(ctx, x, bbox.top, x, bbox.top + bbox.height);
-    ctx.fillText(String(i + 1), x + 3, bbox.top + 11 * (1 + (i % 3)) * devicePixelRatio); // those that are close stay readable
+    const room = x + 20 * devicePixelRatio < bbox.left + bbox.width;
+    ctx.textAlign = room ? "left" : "right";
+    ctx.fillText(String(i + 1), room ? x + 3 : x - 3, bbox.top + 11 * (1 + (i % 3)) * devicePixelRatio); // those that are close stay readable
   }
   ctx.restore();
 }
@@ -251,7 +253,9 @@ function said({times, lines, unit = "", limits = []}: ChartProps, chosen: string
     return last === undefined ? `${name} has no values` : `${name} is ${quantity(last, unit)} at the end, between ${quantity(Math.min(...known), unit)} and ${quantity(Math.max(...known), unit)}`;
   });
   told.push(...limits.map(({name, value}) => `${name} is ${quantity(value, unit)}`));
-  return `${absolute(begin, chosen, end)} to ${clockOf(times, chosen)(end)}: ${told.join("; ")}.`;
+  const clock = clockOf(times, chosen);
+  const from = clock(begin).length > 8 ? clock(begin) : absolute(begin, chosen, end);
+  return `${from} to ${clock(end)}: ${told.join("; ")}.`;
 }
 
 // happened is what the marks mean.

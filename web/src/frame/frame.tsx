@@ -2,6 +2,7 @@
 import {ActionIcon, AppShell, Badge, Burger, Group, NavLink, Text, Tooltip, useMantineColorScheme} from "@mantine/core";
 import {type ReactNode, useEffect, useState} from "react";
 import {useMe} from "../ask/permission";
+import {whole} from "../figures/words";
 import {useLive} from "../live/deployments";
 import {useUnsettled} from "../live/unsettled";
 import {placeOf, places} from "../places";
@@ -118,7 +119,7 @@ function Bad() {
   const bad = useUnsettled().length + [...rows.values()].filter((row) => row.health === "HEALTH_UNHEALTHY" || row.paging || row.waitsForHuman).length;
   return bad === 0 ? null : (
     <Badge size="sm" color="red" variant="filled" circle={bad < 10} aria-label={`${bad} need a look`}>
-      {bad}
+      {whole(bad)}
     </Badge>
   );
 }

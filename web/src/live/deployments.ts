@@ -43,6 +43,7 @@ const gatherMany = 400;
 const many = 1000;
 // A check that begins to matter, such as one that fails, has its line soon; many that change do not ask all the time.
 const patience = 1000;
+const apart = 2000; // ms: where deployments end all the time, what has ended lately is asked for no more often
 
 let live: Live = {rows: new Map(), complete: false, connection: {state: "connecting", since: serverNow(), nextTry: undefined, error: undefined}};
 let next = new Map<string, Row>(); // what live.rows becomes when it is drawn
@@ -52,6 +53,8 @@ let ended = false; // something has left the table since it was drawn
 const courses = new Courses();
 let recalling: ReturnType<typeof setTimeout> | undefined;
 let due: ReturnType<typeof setTimeout> | undefined;
+let asking: ReturnType<typeof setTimeout> | undefined; // for what has ended
+let asked = -apart; // when that was asked for last, in ms since the page began
 let following: ReturnType<typeof follow> | undefined;
 const listening = new Set<() => void>();
 
@@ -123,8 +126,14 @@ function draw(): void {
     recallLater();
   }
   if (over) {
-    changed("deployments/ended");
+    asking ??= setTimeout(askEnded, Math.max(0, asked + apart - performance.now()));
   }
+}
+
+function askEnded(): void {
+  asking = undefined;
+  asked = performance.now();
+  changed("deployments/ended");
 }
 
 function become(news: Partial<Live>): void {

@@ -1,6 +1,6 @@
 // What is shown of the running deployments. All of it stands in the address.
 import {Button, Checkbox, Collapse, Group, MultiSelect, NativeSelect, TextInput} from "@mantine/core";
-import {useState} from "react";
+import {memo, useState} from "react";
 import {Icon} from "../../frame/icon";
 import {type Row} from "../../live/deployments";
 import {type Choice, filters, groups, healths, namesOf} from "./order";
@@ -42,21 +42,44 @@ export function Choose({rows, choice, change}: ChooseProps) {
           </Button>
         )}
       </Group>
-      <Collapse expanded={opened}>
-        <Group gap="xs" pt="xs" align="flex-end">
-          <Names label="Services" names={namesOf(rows.values(), "service", choice.services)} chosen={choice.services} choose={(names) => change({service: names.join(",")})} />
-          <Names label="Environments" names={namesOf(rows.values(), "environment", choice.environments)} chosen={choice.environments} choose={(names) => change({environment: names.join(",")})} />
-          <Names label="Teams" names={namesOf(rows.values(), "team", choice.teams)} chosen={choice.teams} choose={(names) => change({team: names.join(",")})} />
-          <Names label="Health" names={healths} chosen={choice.healths} choose={(names) => change({health: names.join(",")})} />
-          <Checkbox label="Waits for a human" checked={choice.human} onChange={(event) => change({human: event.currentTarget.checked ? "yes" : undefined})} mb={8} />
-        </Group>
-      </Collapse>
+      <Collapse expanded={opened}>{opened && <Filters rows={rows} choice={choice} change={change} />}</Collapse>
     </div>
   );
 }
 
 // Private
 
-function Names({label, names, chosen, choose}: {label: string; names: readonly string[]; chosen: readonly string[]; choose: (names: string[]) => void}) {
-  return <MultiSelect label={label} data={[...names]} value={[...chosen]} onChange={choose} searchable clearable limit={100} className={classes.names} placeholder={chosen.length === 0 ? "all" : undefined} clearButtonProps={{"aria-label": `All ${label.toLowerCase()}`}} />;
+function Filters({rows, choice, change}: ChooseProps) {
+  return (
+    <Group gap="xs" pt="xs" align="flex-end">
+      <Names label="Services" name="service" names={useKept(namesOf(rows.values(), "service", choice.services))} chosen={choice.services} change={change} />
+      <Names label="Environments" name="environment" names={useKept(namesOf(rows.values(), "environment", choice.environments))} chosen={choice.environments} change={change} />
+      <Names label="Teams" name="team" names={useKept(namesOf(rows.values(), "team", choice.teams))} chosen={choice.teams} change={change} />
+      <Names label="Health" name="health" names={healths} chosen={choice.healths} change={change} />
+      <Checkbox label="Waits for a human" checked={choice.human} onChange={(event) => change({human: event.currentTarget.checked ? "yes" : undefined})} mb={8} />
+    </Group>
+  );
 }
+
+// The names as they were, if they are the same: rows change many times a second, and what there is to choose from seldom.
+function useKept(names: readonly string[]): readonly string[] {
+  const [kept, keep] = useState(names);
+  if (kept.length === names.length && kept.every((name, i) => name === names[i])) {
+    return kept;
+  }
+  keep(names);
+  return names;
+}
+
+interface NamesProps {
+  label: string;
+  name: string; // in the address
+  names: readonly string[];
+  chosen: readonly string[];
+  change: ChooseProps["change"];
+}
+
+// Thousands of names take their time: they are drawn when they are others.
+const Names = memo(function Names({label, name, names, chosen, change}: NamesProps) {
+  return <MultiSelect label={label} data={[...names]} value={[...chosen]} onChange={(some) => change({[name]: some.join(",")})} searchable clearable limit={100} className={classes.names} placeholder={chosen.length === 0 ? "all" : undefined} clearButtonProps={{"aria-label": `All ${label.toLowerCase()}`}} />;
+});

@@ -53,7 +53,7 @@ export function whereWords(row: Row): string {
 /** What is shown, the worst first; in groups, the group with the worst first. */
 export function arranged(rows: Iterable<Row>, choice: Choice): Item[] {
   const chosen = [...rows].filter(fits(choice)).map((row) => ({row, rank: rankOf(row)}));
-  chosen.sort((a, b) => a.rank - b.rank || (b.row.createTime ?? "").localeCompare(a.row.createTime ?? "") || (a.row.id < b.row.id ? -1 : 1));
+  chosen.sort((a, b) => a.rank - b.rank || byText(b.row.createTime ?? "", a.row.createTime ?? "") || byText(a.row.id, b.row.id));
   if (choice.group === "none") {
     return chosen.map(({row}) => ({kind: "row", row}));
   }
@@ -97,6 +97,11 @@ function rankOf(row: Row): number {
     rank = 3;
   }
   return rank * 100 + (row.health === "HEALTH_UNKNOWN" ? 0 : Math.floor(row.score / 10));
+}
+
+// As the machine has it: localeCompare is twice as slow and more, and ten thousand rows are sorted whenever one changes.
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function fits(c: Choice): (row: Row) => boolean {

@@ -20,7 +20,7 @@ export function Services() {
       <Title order={1} mb="md">
         Services
       </Title>
-      <Group mb="md" gap="sm">
+      <Group mb="md" gap="sm" grow preventGrowOverflow={false} maw={520}>
         <TextFilter label="Name" name="name" query={query} change={change} />
         <TextFilter label="Team" name="team" query={query} change={change} />
       </Group>

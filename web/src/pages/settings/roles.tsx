@@ -43,7 +43,7 @@ export function Roles() {
               id={(binding) => binding.id ?? ""}
               columns={[
                 {name: "Who", cell: (binding) => binding.subject},
-                {name: "Role", cell: (binding) => binding.role},
+                {name: "Role", cell: (binding) => binding.role, whole: true},
                 {name: "Where", cell: (binding) => scopeWords(binding.service, binding.environment)},
                 {name: "Given by", cell: (binding) => binding.creator || undefined},
                 {name: "When", cell: (binding) => (binding.createTime === undefined ? undefined : <Time at={binding.createTime} />)},
@@ -116,7 +116,7 @@ function Contents() {
             rows={rows}
             id={(role) => role.role}
             columns={[
-              {name: "Role", cell: (role) => role.role},
+              {name: "Role", cell: (role) => role.role, whole: true},
               {name: "For", cell: (role) => role.text},
               {
                 name: "Permissions",

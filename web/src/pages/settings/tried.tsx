@@ -13,7 +13,7 @@ export function Tried({trial}: {trial: Schemas["adg.v1.TestConnectionResponse"]}
         <Badge tone={trial.ok ? "good" : "bad"}>{trial.ok ? "It works" : "It does not work"}</Badge>
       </div>
       <Text size="sm" className="wrap">
-        {trial.text}
+        {trial.text.replace(/\.?$/, ".")}
         {took !== undefined && ` It took ${span(took)}.`}
       </Text>
       {trial.wayOut !== "" && (
