@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/deployguardian/adg"
@@ -66,6 +67,10 @@ func (s *audits) VerifyAuditLog(ctx context.Context, r *adgv1.VerifyAuditLogRequ
 		return nil, err
 	}
 	answer := &adgv1.VerifyAuditLogResponse{LastSeq: r.GetAfterSeq(), LastDigest: r.GetAfterDigest()}
+	problem, err := s.untrusted(ctx, r.GetAfterSeq(), r.GetAfterDigest())
+	if err != nil || problem != "" {
+		return &adgv1.VerifyAuditLogResponse{Problem: problem}, err
+	}
 	for {
 		page, err := s.o.Store.Audit(ctx, adg.AuditFilter{After: answer.GetLastSeq(), Limit: 1000})
 		if err != nil {
@@ -82,4 +87,29 @@ func (s *audits) VerifyAuditLog(ctx context.Context, r *adgv1.VerifyAuditLogRequ
 		last := page[len(page)-1]
 		answer.Entries, answer.LastSeq, answer.LastDigest = answer.GetEntries()+int64(len(page)), last.Seq, last.Digest
 	}
+}
+
+// Private
+
+// untrusted is what is wrong with the entry that was noted elsewhere; empty: it is there, as it was noted. Without
+// looking at it nobody would find that the end of the log was cut off, since nothing comes behind it then.
+func (s *audits) untrusted(ctx context.Context, seq int64, digest string) (problem string, err error) {
+	if seq == 0 && digest == "" {
+		return "", nil
+	}
+	if seq < 1 || digest == "" {
+		return "", wire.Wrong("after_seq", "after_seq and after_digest are those of one entry, as an answer before has them: give both or none")
+	}
+	found, err := s.o.Store.Audit(ctx, adg.AuditFilter{After: seq - 1, Limit: 1})
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0:
+		return fmt.Sprintf("audit entry %d is missing: the log ends before it", seq), nil
+	case found[0].Seq != seq:
+		return fmt.Sprintf("audit entry %d is missing: %d is in its place", seq, found[0].Seq), nil
+	case found[0].Digest != digest || found[0].Chained(found[0].Prev).Digest != digest:
+		return fmt.Sprintf("audit entry %d is another one than the one with this digest", seq), nil
+	}
+	return "", nil
 }

@@ -317,6 +317,13 @@ func TestSameRequestTwiceIsOneDeployment(t *testing.T) {
 	other.Release.Artifact = "registry/shop:2"
 	_, err = b.StartDeployment(t.Context(), b.admin, other)
 	b.refused(err, adg.Conflict, "another release")
+	next := s
+	next.Release.Version = "v3"
+	_, err = b.StartDeployment(t.Context(), b.admin, next)
+	b.refused(err, adg.Conflict, "began the deployment "+d.ID+", of version v2")
+	next.Key = "build 8"
+	_, err = b.StartDeployment(t.Context(), b.admin, next)
+	b.must(err)
 	if d, err = b.StartDeployment(t.Context(), admin("bob"), s); err != nil || d.ID == again.ID {
 		t.Errorf("another person's key is taken for this one's: %s %v", d.ID, err)
 	}

@@ -50,6 +50,9 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 	if before, err := c.begun(ctx, spec); err != nil || before.ID != "" {
 		return before, err
 	}
+	if err := c.untaken(ctx, who, s); err != nil {
+		return adg.Deployment{}, err
+	}
 	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
 		return adg.Deployment{}, err
 	}
@@ -69,7 +72,7 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 
 // DeploymentID is the id of the deployment that somebody starts with a key.
 func DeploymentID(who identity.Caller, s Start) string {
-	return strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person, s.Environment, s.Key)}, "-")
+	return strings.Join([]string{s.Release.Service, s.Release.Version, ownDigest(who, s)}, "-")
 }
 
 // Plan is what would happen.
@@ -279,6 +282,30 @@ func (c *Control) begun(ctx context.Context, spec adg.Spec) (adg.Deployment, err
 	}
 	return d, err
 }
+
+// untaken refuses a key that began another version there lately: the same request is sent again at once, or by the next
+// try of its job, and not after so many other starts.
+func (c *Control) untaken(ctx context.Context, who identity.Caller, s Start) error {
+	if s.Key == "" {
+		return nil
+	}
+	lately, err := c.o.Store.ListDeployments(ctx, adg.DeploymentFilter{Service: s.Release.Service, Environment: s.Environment, Limit: keysKnown})
+	if err != nil {
+		return err
+	}
+	for _, d := range lately {
+		if strings.HasSuffix(d.ID, "-"+ownDigest(who, s)) {
+			return adg.Errorf(adg.Conflict, "this idempotency key began the deployment %s, of version %s: take a new key for another release", d.ID, d.Spec.Release.Version)
+		}
+	}
+	return nil
+}
+
+// keysKnown is so many deployments of a service in an environment that a key is looked for among.
+const keysKnown = 50
+
+// ownDigest stands for a person's key.
+func ownDigest(who identity.Caller, s Start) string { return digest(who.Person, s.Environment, s.Key) }
 
 // digest is a short text that stands for others.
 func digest(words ...string) string {

@@ -200,7 +200,7 @@ func (c *Control) expected(ctx context.Context, who identity.Caller, spec adg.Sp
 }
 
 func told(who identity.Caller, s Start) oracle.Told {
-	return oracle.Told{Features: s.Features, Paths: s.Paths, Authors: s.Authors, Automatic: who.Kind == identity.KindToken}
+	return oracle.Told{Features: s.Features, Paths: s.Paths, Authors: s.Authors, Automatic: who.Kind == identity.KindToken && !who.Login}
 }
 
 func (f PredictionFilter) holds(j oracle.Judged) bool {

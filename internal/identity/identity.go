@@ -42,6 +42,7 @@ type Identity struct {
 	Groups   []string  // of the person
 	Bindings []Binding // the roles that he holds, and where
 	Session  string    // the id of his session; empty: he shows none
+	Login    bool      // of a token: it comes of a login, so that it is the person who asks, and no program of his
 	Until    time.Time // when what he shows ends at the latest; zero: it does not end
 }
 

@@ -38,7 +38,8 @@ type Token struct {
 }
 
 // CreateToken makes a token for a person. The secret is shown this once: the store has its hash only. A person has at
-// most 100 tokens. What the caller may not do himself he cannot give to a token, and a token cannot make another.
+// most 100 tokens. What the caller may not do himself he cannot give to a token. A token cannot make another, unless it
+// comes of a login: somebody who logged in with the command line does what he could do in a browser.
 func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg.Secret, Token, error) {
 	if n.Life == 0 {
 		n.Life = d.o.TokenLife
@@ -90,7 +91,7 @@ func (d *Directory) RevokeToken(ctx context.Context, by Caller, id string) error
 		if err != nil && adg.CodeOf(err) != adg.NotFound {
 			return c, err
 		}
-		own := err == nil && (by.isPerson() && record.Person == by.Person || by.Subject == "token:"+id)
+		own := err == nil && (by.inPerson() && record.Person == by.Person || by.Subject == "token:"+id)
 		if !own {
 			if denied := Allowed(by.Identity, IdentityWrite, "", ""); denied != nil {
 				return c, denied // the same, whether it exists or not
@@ -121,7 +122,7 @@ type TokenFilter struct {
 // Tokens are the tokens that are valid, and those that expired in the last 30 days. It takes identity.read to see those
 // of others, and a token sees none.
 func (d *Directory) Tokens(ctx context.Context, by Caller, f TokenFilter) ([]Token, error) {
-	if !by.isPerson() || f.Person != by.Person {
+	if !by.inPerson() || f.Person != by.Person {
 		if err := Allowed(by.Identity, IdentityRead, "", ""); err != nil {
 			return nil, err
 		}
@@ -186,9 +187,14 @@ func (i Identity) isPerson() bool {
 	return i.Person != "" && (i.Kind == KindUser || i.Kind == KindSession)
 }
 
+// inPerson tells whether the person asks himself: in a browser, or at a command line where he logged in.
+func (i Identity) inPerson() bool {
+	return i.isPerson() || i.Person != "" && i.Kind == KindToken && i.Login
+}
+
 func mayCreate(who Identity, scope []Binding) error {
-	if !who.isPerson() {
-		return adg.Errorf(adg.Unauthorized, "%w: tokens are made by people, not by %s: log in", ErrDenied, orNobody(who.Subject))
+	if !who.inPerson() {
+		return adg.Errorf(adg.Unauthorized, "%w: tokens are made by people, not by %s: log in with adg login, or in a browser", ErrDenied, orNobody(who.Subject))
 	}
 	for _, want := range scope {
 		holds := func(own Binding) bool {
@@ -254,7 +260,7 @@ func (d *Directory) byToken(ctx context.Context, c credential, note used) (Ident
 		record.Used = now
 		note(ctx, record.write(c.id, version))
 	}
-	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Email: a.Email, Groups: a.Groups, Until: record.Expires,
+	return Identity{Subject: subject, Kind: KindToken, Person: record.Person, Email: a.Email, Groups: a.Groups, Until: record.Expires, Login: record.Login,
 		Bindings: Intersect(scope, given.held(subjects(record.Person, a.Groups)...))}, nil
 }
 

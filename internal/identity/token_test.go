@@ -75,6 +75,34 @@ func TestATokenMakesNoToken(t *testing.T) {
 	refused(t, err, adg.Unauthorized, "made by people")
 }
 
+func TestWhoLoggedInAtACommandLineMindsHisTokensThere(t *testing.T) {
+	h := newHouse(t)
+	ann := h.user(t, "ann", Deployer)
+	login, own := h.token(t, ann, NewToken{Login: true})
+	_, foreign := h.token(t, h.root, NewToken{Label: "root's"})
+	by := h.caller(t, login)
+	secret, made := h.token(t, by, NewToken{Scope: []Binding{at(Deployer, "shop-cart", "staging")}})
+	if made.Person != "ann" || Allowed(h.caller(t, secret).Identity, DeploymentStart, "shop-cart", "staging") != nil {
+		t.Errorf("made %+v", made)
+	}
+	_, _, err := h.CreateToken(t.Context(), by, NewToken{Label: "x", Scope: []Binding{at(Admin, "*", "*")}})
+	refused(t, err, adg.Unauthorized, "does not hold the role admin")
+	_, _, err = h.CreateToken(t.Context(), h.caller(t, secret), NewToken{Label: "child"})
+	refused(t, err, adg.Unauthorized, "made by people")
+
+	list, err := h.Tokens(t.Context(), by, TokenFilter{Person: "ann"})
+	if len(list) != 2 || err != nil {
+		t.Errorf("sees %v, %v instead of %s and %s", list, err, own.ID, made.ID)
+	}
+	if _, err := h.Tokens(t.Context(), by, TokenFilter{Person: "root"}); err == nil {
+		t.Error("sees the tokens of others")
+	}
+	h.must(t, h.RevokeToken(t.Context(), by, made.ID))
+	if err := h.RevokeToken(t.Context(), by, foreign.ID); err == nil {
+		t.Error("ends the tokens of others")
+	}
+}
+
 func TestTokensThatCannotBeAreRefused(t *testing.T) {
 	h := newHouse(t)
 	for name, n := range map[string]NewToken{

@@ -64,7 +64,10 @@ func (l *life) schedule() {
 // shift moves every timer that runs.
 func (l *life) shift(by time.Duration) {
 	s := &l.s
-	timers := []*time.Time{&s.Entered, &s.ReachedAt, &s.Condemned, &s.Asked}
+	timers := []*time.Time{&s.Entered, &s.ReachedAt, &s.Asked}
+	if by < 0 || s.State == adg.RollbackPending {
+		timers = append(timers, &s.Condemned) // the grace runs from it; once it is over, it is on record
+	}
 	if by < 0 {
 		timers = append(timers, &s.Deadline, &s.Since)
 		s.Checks = append([]adg.Watch(nil), s.Checks...)

@@ -215,6 +215,21 @@ func TestNoSlotTurnsTheRollbackIntoAWait(t *testing.T) {
 	}
 }
 
+func TestWhenAReleaseWasCondemnedStaysAsItWasOnceItsRollbackBegan(t *testing.T) {
+	for state, moves := range map[adg.State]time.Duration{adg.RollbackPending: 10*time.Minute - 10*time.Second, adg.RollingBack: 0, adg.VerifyingRollback: 0} {
+		d := deployment(func(d *adg.Deployment) {
+			s := &d.Status
+			s.State, s.Rule, s.Condemned = state, 1, epoch
+			d.Spec.Policy.Rollback.Trust = adg.Auto
+			d.Spec.Policy.Rollback.Rules = []adg.Rule{{When: adg.Unhealthy, For: time.Minute, After: time.Hour}}
+		})
+		next := rollout.Step(d, adg.Input{Now: at(600)}).Next // nobody looked for ten minutes
+		if got := next.Condemned.Sub(epoch); got != moves {
+			t.Errorf("%s: moved by %s, want %s: only the grace waits for who looks", state, got, moves)
+		}
+	}
+}
+
 func TestADeadSourceNeverPromotes(t *testing.T) {
 	d := deployment(nil)
 	for i := range 10_000 {
