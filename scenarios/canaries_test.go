@@ -485,7 +485,7 @@ func (g *guarded) look() {
 // follow reads what a program and a browser follow, and backs up what was stored.
 func (g *guarded) follow() {
 	g.Helper()
-	r, err := http.NewRequestWithContext(g.Context(), "GET", g.address+"/v1/events:stream?after=0", nil)
+	r, err := http.NewRequestWithContext(g.Context(), http.MethodGet, g.address+"/v1/events:stream?after=0", nil)
 	if err != nil {
 		g.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestWhatPeopleChangeIsAnEventThatSaysWhoItWasAndHowHeCame(t *testing.T) {
 	b.must(err)
 	o, err := b.people.Login(t.Context(), identity.Attempt{Name: "ann", Password: adg.NewSecret("a long password"), From: "192.0.2.1"})
 	b.must(err)
-	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+b.address+"/v1/users", strings.NewReader(`{"name": "bob", "password": "another long one", "reason": "he is new"}`))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+b.address+"/v1/users", strings.NewReader(`{"name": "bob", "password": "another long one", "reason": "he is new"}`))
 	b.must(err)
 	r.AddCookie(&http.Cookie{Name: api.SessionCookie, Value: o.Credential.Reveal()})
 	answer, err := http.DefaultClient.Do(r)
