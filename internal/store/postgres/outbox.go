@@ -183,10 +183,13 @@ func (t *tx) lockQueue(ctx context.Context, id string, q *queued) (fact int64, e
 	if !errors.Is(err, errNone) {
 		return fact, err
 	}
-	if err := t.QueryRow(ctx, "SELECT n FROM facts WHERE id = $1 AND deployment = $2", id, ofNone).Scan(&fact); err != nil {
+	err = t.QueryRow(ctx, "SELECT n, deployment FROM facts WHERE id = $1", id).Scan(&fact, &q.deployment)
+	if err == nil && q.deployment != ofNone {
+		err = errNone // the deployment was forgotten a moment ago, and its fact with it
+	}
+	if err != nil {
 		return 0, err
 	}
-	q.deployment = ofNone
 	return fact, t.lock(ctx, lockChanges)
 }
 

@@ -5,8 +5,8 @@
 // the answer to the COMMIT was under way: then it may be. Every call can be repeated: one that was stored the first time
 // is told so (Conflict, from CreateDeployment, Commit and WriteDocuments with a version), changes nothing (Ask, GiveBack,
 // StopLine, Mark, PutHold), or is not there any more (NotFound, from Delivered, Abandon, LiftHold and ResumeLine).
-// What goes on record with entries of the audit log puts them there a second time, and AppendAudit does; Take and Undelivered hand out what was lost when the time that it was
-// taken for is over.
+// Entries of the audit log that come along, and those of AppendAudit, are on record a second time then. Take and
+// Undelivered hand out what was lost when the time that it was taken for is over.
 package postgres
 
 import (
