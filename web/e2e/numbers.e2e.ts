@@ -14,11 +14,12 @@ const figures: {what: string; figure: string; value: number; unit: string; aim: 
 function say(what: string, figure: string, value: number, unit: string, aim?: number): void {
   const rounded = Math.abs(value) < 10 ? Math.round(value * 100) / 100 : Math.round(value);
   figures.push({what, figure, value: rounded, unit, aim});
-  process.stdout.write(`${JSON.stringify({bench: "dashboard", what, figure, value: rounded, unit, aim, met: aim === undefined ? undefined : rounded <= aim})}\n`);
+  // A line of its own, whatever the reporter has written before it.
+  process.stdout.write(`\n${JSON.stringify({bench: "dashboard", what, figure, value: rounded, unit, aim, met: aim === undefined ? undefined : rounded <= aim})}\n`);
 }
 
 afterAll(() => {
-  const line = (...cells: string[]) => process.stdout.write(`| ${cells.join(" | ")} |\n`);
+  const line = (...cells: string[]) => process.stdout.write(`\n| ${cells.join(" | ")} |`);
   line("what", "figure", "result", "aim", "met");
   line("---", "---", "---", "---", "---");
   let last = "";
@@ -26,6 +27,7 @@ afterAll(() => {
     line(what === last ? "" : what, figure, `${value.toLocaleString("en-GB")} ${unit}`.trim(), aim === undefined ? "" : `at most ${aim.toLocaleString("en-GB")} ${unit}`.trim(), aim === undefined ? "" : value <= aim ? "yes" : "no");
     last = what;
   }
+  process.stdout.write("\n");
 });
 
 const middle = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -57,7 +59,7 @@ test.each(Object.keys(addresses))("%s is loaded, with a processor a quarter as f
   say(what, "scripts and styles", typical((load) => load.bytes / 1000), "kB", name === "Now" ? 250 : undefined);
   say(what, "first contentful paint", typical((load) => load.painted), "ms");
   say(what, "largest contentful paint", typical((load) => load.largest), "ms", 2500);
-  say(what, "interactive", typical((load) => load.interactive), "ms", 1000);
+  say(what, "interactive", typical((load) => load.interactive), "ms", name === "Now" ? 1000 : undefined);
   say(what, "blocked", typical((load) => load.blocked), "ms", 200);
   say(what, "layout shift", typical((load) => load.shifted), "", 0.1);
 }, 120_000);

@@ -54,7 +54,7 @@ export function world(): {open: (path: string, options?: OpenOptions) => Promise
   const sessions = new Map<string, BrowserContext>(); // of the usual person, by server
   const open: {page: Page; complaints: string[]}[] = [];
   beforeAll(async () => {
-    browser = await chromium.launch({executablePath: process.env["ADG_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--lang=en-GB"]});
+    browser = await chromium.launch({executablePath: process.env["ADG_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"]});
   });
   afterAll(async () => {
     await browser.close();

@@ -107,8 +107,15 @@ function recallLater(): void {
 // The stream says what is measured from now on; what was measured before is known for the worst rows only.
 async function recall(): Promise<void> {
   const {deployments} = await answer(api.GET("/v1/deployments", {params: {query: {live: true, order: "DEPLOYMENT_ORDER_WORST", pageSize: 50}}}));
-  deployments.forEach((row) => courses.recall(row));
-  become({});
+  const rows = new Map(live.rows);
+  for (const row of deployments) {
+    courses.recall(row);
+    const known = rows.get(row.id);
+    if (known !== undefined) {
+      rows.set(row.id, {...known}); // what is the same is not drawn again, and it may be long until it changes
+    }
+  }
+  become({rows});
 }
 
 function draw(): void {

@@ -1,7 +1,7 @@
 import {act, renderHook} from "@testing-library/react";
 import {afterEach, beforeEach, expect, test, vi} from "vitest";
 import {running} from "../test/deployment";
-import {type Row, useLive} from "./deployments";
+import {type Row, courseOf, useLive} from "./deployments";
 
 const {changed, stream} = vi.hoisted(() => ({changed: vi.fn(), stream: {tell: (_: object): void => undefined}}));
 
@@ -13,21 +13,27 @@ vi.mock("./follow", () => ({
   },
 }));
 
+const judgement = {check: "errors", verdict: "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "", value: 4, unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, time: "2026-01-02T03:04:05Z"} as const;
+
 beforeEach(() => {
   vi.useFakeTimers();
-  vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")));
+  vi.stubGlobal("fetch", () => Promise.resolve(Response.json({deployments: [running({id: "d0", headline: {judgement, recent: [1, 2, 3, 4]}})], nextPageToken: ""})));
 });
 afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
 
-test("where deployments end all the time, what has ended is asked for at once and then every two seconds", async () => {
+test("a line begins with what was measured before; where deployments end all the time, what has ended is asked for at once and then every two seconds", async () => {
   const {result} = renderHook(() => useLive());
-  const row = (i: number): Row => running({id: `d${i}`});
-  stream.tell({changed: [row(0)], gone: [], complete: true});
+  const row = (i: number): Row => running({id: `d${i}`, headline: {judgement, recent: [4]}});
+  const told = row(0);
+  stream.tell({changed: [told], gone: [], complete: true});
   await act(() => vi.advanceTimersByTimeAsync(200));
   expect([...result.current.rows.keys()]).toEqual(["d0"]);
+  // What was measured before somebody looked is drawn although nothing has changed: another row, with the whole line.
+  expect(result.current.rows.get("d0")).not.toBe(told);
+  expect(courseOf(told)).toEqual([1, 2, 3, 4]);
   expect(changed).not.toHaveBeenCalled();
   for (let i = 1; i <= 100; i++) {
     stream.tell({changed: [row(i)], gone: [`d${i - 1}`], complete: false});
