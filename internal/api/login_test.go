@@ -200,7 +200,7 @@ func TestThePageLogsInWithoutAScriptAndSendsNobodyElsewhere(t *testing.T) {
 		t.Errorf("got %d %s", answer.StatusCode, text)
 	}
 	answer, text = b.get("/login?return_to=/x")
-	if answer.StatusCode != http.StatusOK || !strings.Contains(answer.Header.Get("Content-Security-Policy"), "form-action 'self'") || !strings.Contains(text, `<label for="password">`) || !strings.Contains(text, `value="/x"`) {
+	if answer.StatusCode != http.StatusOK || !strings.Contains(answer.Header.Get("Content-Security-Policy"), "form-action 'self'") || !strings.Contains(text, `<label for="password">`) || !strings.Contains(text, `value="/x"`) || !strings.Contains(text, `<link rel="icon" href="/guardian.svg"`) {
 		t.Errorf("got %d %v %s", answer.StatusCode, answer.Header, text)
 	}
 	answer, _ = b.post("/login", url.Values{"name": {"ann"}, "password": {password}}, "Sec-Fetch-Site", "cross-site")

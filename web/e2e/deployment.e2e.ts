@@ -96,7 +96,7 @@ test("a bad release is seen going bad and being rolled back, without anybody rel
   await protocol.waitFor();
   await protocol.getByText("the target reports that v2 has all of the traffic").waitFor();
   await state.getByText("Rolled back", {exact: true}).waitFor();
-  await protocol.getByText(/unhealthy for .*errors \(critical\) fails/i).waitFor(); // why, also once it is over
+  await protocol.getByText(/unhealthy for .*errors \(critical\) fails/i).first().waitFor(); // why, also once it is over
   await state.getByRole("link", {name: "Draft of a post-mortem"}).waitFor();
   expect(await protocol.getByText("done", {exact: true}).count()).toBe(2);
   // The strip says where it turned bad, and what was never reached.

@@ -8,6 +8,7 @@ import {Empty, State} from "../../ask/state";
 import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows} from "../../figures/rows";
+import {useTop} from "../../figures/top";
 import {TextFilter, TimeFilter} from "../../frame/filter";
 import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
@@ -132,8 +133,7 @@ function resumed(cursor: string): string {
 function Events({rows}: {rows: readonly Event[]}) {
   "use no memo"; // the virtualizer is one object that changes
   const list = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
-  useEffect(() => setTop(list.current?.offsetTop ?? 0), []);
+  const top = useTop(list);
   const virtual = useWindowVirtualizer({count: rows.length, estimateSize: () => 76, overscan: 8, scrollMargin: top, getItemKey: (i) => rows[i]!.cursor});
   return (
     <div ref={list} role="list" aria-label="Events" style={{height: virtual.getTotalSize(), position: "relative"}}>

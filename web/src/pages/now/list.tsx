@@ -1,7 +1,8 @@
 // The list: of ten thousand rows those are drawn that can be seen.
 import {Text} from "@mantine/core";
 import {useWindowVirtualizer} from "@tanstack/react-virtual";
-import {useCallback, useEffect, useLayoutEffect, useRef, useState} from "react";
+import {useCallback, useEffect, useRef, useState} from "react";
+import {useTop} from "../../figures/top";
 import {count, whole} from "../../figures/words";
 import {useKeys} from "../../frame/keys";
 import {go} from "../../frame/router";
@@ -12,14 +13,7 @@ import classes from "./now.module.css";
 
 export function Rows({items}: {items: readonly Item[]}) {
   const box = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
-  useLayoutEffect(() => {
-    const measure = () => setTop(box.current?.offsetTop ?? 0);
-    measure();
-    const resized = new ResizeObserver(measure); // what stands above may grow, such as the filters
-    resized.observe(document.body);
-    return () => resized.disconnect();
-  }, []);
+  const top = useTop(box);
   const key = useCallback((i: number) => keyOf(items[i]!), [items]);
   const list = useWindowVirtualizer({count: items.length, estimateSize: (i) => (items[i]?.kind === "group" ? 44 : 112), getItemKey: key, overscan: 6, scrollMargin: top});
   const {chosen} = useChoosing(items, (i) => list.scrollToIndex(i, {align: "auto"}));
