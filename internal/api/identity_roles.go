@@ -17,7 +17,11 @@ func (s *identities) CreateRoleBinding(ctx context.Context, r *adgv1.CreateRoleB
 		if err != nil {
 			return nil, err
 		}
-		return wire.Binding(b), s.o.Directory.Grant(ctx, because(ctx, r.GetReason()), b)
+		if err := s.o.Directory.Grant(ctx, because(ctx, r.GetReason()), b); err != nil {
+			return nil, err
+		}
+		given, err := s.o.Directory.Given(ctx)
+		return wire.GivenBinding(b, given[b]), err
 	})
 }
 
@@ -33,6 +37,10 @@ func (s *identities) ListRoleBindings(ctx context.Context, r *adgv1.ListRoleBind
 	if err != nil {
 		return nil, err
 	}
+	given, err := s.o.Directory.Given(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var asked []identity.Binding
 	for _, b := range found {
 		if r.GetSubject() == "" || b.Subject == r.GetSubject() {
@@ -43,7 +51,7 @@ func (s *identities) ListRoleBindings(ctx context.Context, r *adgv1.ListRoleBind
 	answer := &adgv1.ListRoleBindingsResponse{}
 	page, next := rows.page()
 	for _, b := range page {
-		answer.Bindings = append(answer.Bindings, wire.Binding(b))
+		answer.Bindings = append(answer.Bindings, wire.GivenBinding(b, given[b]))
 	}
 	answer.NextPageToken = next
 	return answer, nil

@@ -220,6 +220,9 @@ func TestRolesAreGivenSeenAndTakenAway(t *testing.T) {
 		h.must(err)
 		for _, b := range page.GetBindings() {
 			listed = append(listed, b.GetRole())
+			if b.GetCreator() == "" || b.GetRole() == "deployer" && b.GetCreator() != "root" || b.GetCreateTime() == nil {
+				t.Errorf("given by %q at %v", b.GetCreator(), b.GetCreateTime())
+			}
 		}
 		r.PageToken = page.GetNextPageToken()
 	}

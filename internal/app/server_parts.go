@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -189,9 +190,35 @@ func (s *server) welcome(ctx context.Context, port *serve.Server) error {
 	if err != nil || token.IsZero() {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "There is no admin yet. This token makes the first one, within 24 hours, and ends with that:\n\n  %s\n\n"+
-		"  export ADG_SERVER=%s://%s ADG_TOKEN=…\n  adg user create NAME\n  adg role grant user:NAME admin -s '*' -e '*'\n\n", token.Reveal(), scheme, port.Addr())
+	_, err = fmt.Fprintf(s.out, `There is no admin yet. This token makes the first one, within 24 hours, and ends with that:
+
+  %s
+
+  export ADG_SERVER=%[2]s ADG_TOKEN=…
+  adg user create NAME
+  adg role grant user:NAME admin -s '*' -e '*'
+  unset ADG_SERVER ADG_TOKEN
+  adg login %[2]s
+
+`, token.Reveal(), address(s.set, port.Addr()))
 	return err
+}
+
+// address is where the first admin finds the server: under the name that its certificate is for, where that is said, and
+// else on this machine.
+func address(set settings.Settings, at net.Addr) string {
+	if set.TLS != nil && set.BaseURL != "" {
+		return set.BaseURL
+	}
+	host, port, err := net.SplitHostPort(at.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	scheme := "https"
+	if set.InsecureHTTP {
+		scheme = "http"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // openStore opens what the settings name.

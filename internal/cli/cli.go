@@ -124,9 +124,7 @@ Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolle
 		cmd.GroupID = localGroup
 	}
 	root.AddCommand(onlineVerbs(t, calls.Connect, calls.Changed, version)...)
-	for _, cmd := range root.Commands() {
-		refuseStray(cmd)
-	}
+	refuseStray(root)
 	return root
 }
 
@@ -147,9 +145,6 @@ func exitOf(err error) int {
 	case adg.Invalid:
 		return ExitUsage
 	case adg.Internal, adg.NotFound, adg.Conflict, adg.Unauthorized, adg.Unavailable:
-		if strings.HasPrefix(err.Error(), "unknown command") {
-			return ExitUsage
-		}
 		return ExitError
 	}
 	return ExitError
@@ -177,10 +172,17 @@ func ExitOf(s adg.State) int {
 func refuseStray(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return adg.Errorf(adg.Invalid, "%w\nsee '%s --help'", err, cmd.CommandPath())
+			err := check(cmd, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			meant := ""
+			if cmd.SuggestionsMinimumDistance = 2; cmd.HasSubCommands() && len(args) > 0 {
+				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+					meant = fmt.Sprintf(" — did you mean %q?", near[0])
+				}
+			}
+			return adg.Errorf(adg.Invalid, "%w%s\nsee '%s --help'", err, meant, cmd.CommandPath())
 		}
 	}
 	for _, below := range cmd.Commands() {

@@ -73,6 +73,18 @@ func TestWhatIsTypedWrongIsAUsageError(t *testing.T) {
 	}
 }
 
+func TestACommandThatIsMistypedIsGuessed(t *testing.T) {
+	for said, want := range map[string]string{
+		"srver":        `adg: unknown command "srver" for "adg" — did you mean "server"?` + "\nsee 'adg --help'\n",
+		"deploy strat": `adg: unknown command "strat" for "adg deploy" — did you mean "start"?` + "\nsee 'adg deploy --help'\n",
+		"zzzzzzzz":     `adg: unknown command "zzzzzzzz" for "adg"` + "\nsee 'adg --help'\n",
+	} {
+		if exit, _, text := typed(adg.Deployment{}, nil, strings.Fields(said)...); exit != ExitUsage || text != want {
+			t.Errorf("%s: exit code %d, said %q, want %q", said, exit, text, want)
+		}
+	}
+}
+
 func TestPipelinesAreToldFromPeopleByTheirVariables(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  map[string]string

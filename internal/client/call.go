@@ -24,6 +24,7 @@ const keyField protoreflect.Name = "idempotency_key"
 type caller struct {
 	server  string
 	timeout time.Duration
+	trust   *trust // nil: the way is plain
 }
 
 // unary gives a call its deadline and its idempotency key, and explains its error.

@@ -15,7 +15,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
@@ -61,7 +60,7 @@ func Dial(c contexts.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, adg.Errorf(adg.Invalid, "the server's address: %w", err)
 	}
-	target, transport, err := way(c, u)
+	target, transport, secure, err := way(c, u)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +68,7 @@ func Dial(c contexts.Context, o Options) (*Client, error) {
 		o.Timeout = 30 * time.Second
 	}
 	agent := "adg/" + o.Version + " (" + runtime.GOOS + "/" + runtime.GOARCH + ")"
-	asked := caller{server: c.Server, timeout: o.Timeout}
+	asked := caller{server: c.Server, timeout: o.Timeout, trust: secure}
 	options := append(transport,
 		grpc.WithUserAgent(agent),
 		grpc.WithDefaultServiceConfig(retries()),
@@ -111,7 +110,7 @@ func (c *Client) Close() error {
 const maxAnswer = 16 << 20
 
 // way is where to connect to and how: TLS by the system's roots or the context's, or plain on this machine.
-func way(c contexts.Context, u *url.URL) (target string, options []grpc.DialOption, err error) {
+func way(c contexts.Context, u *url.URL) (target string, options []grpc.DialOption, secure *trust, err error) {
 	host, port := u.Hostname(), u.Port()
 	if u.Scheme == "http" {
 		if port == "" {
@@ -119,7 +118,7 @@ func way(c contexts.Context, u *url.URL) (target string, options []grpc.DialOpti
 		}
 		return "passthrough:///" + net.JoinHostPort(host, port), []grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dialLocal),
-		}, nil
+		}, nil, nil
 	}
 	if port == "" {
 		port = "443"
@@ -128,14 +127,15 @@ func way(c contexts.Context, u *url.URL) (target string, options []grpc.DialOpti
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
-			return "", nil, adg.Errorf(adg.Invalid, "reading the authority of %s: %w", c.Server, err)
+			return "", nil, nil, adg.Errorf(adg.Invalid, "reading the authority of %s: %w", c.Server, err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return "", nil, adg.Errorf(adg.Invalid, "%s holds no certificate in PEM: name the file of the authority that signed the server's certificate", c.CA)
+			return "", nil, nil, adg.Errorf(adg.Invalid, "%s holds no certificate in PEM: name the file of the authority that signed the server's certificate", c.CA)
 		}
 	}
-	return "dns:///" + net.JoinHostPort(host, port), []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(config))}, nil
+	secure = newTrust(config)
+	return "dns:///" + net.JoinHostPort(host, port), []grpc.DialOption{grpc.WithTransportCredentials(secure)}, secure, nil
 }
 
 // dialLocal connects without TLS, and to this machine only, whatever a name resolves to.

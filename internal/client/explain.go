@@ -42,7 +42,7 @@ func (c caller) explained(ctx context.Context, err error) error {
 	}
 	a := &answered{status: s}
 	code, sentence, wayOut := c.plain(s)
-	var fields []string
+	var fields []*errdetails.BadRequest_FieldViolation
 	var throttled *errdetails.RetryInfo
 	for _, detail := range s.Details() {
 		switch d := detail.(type) {
@@ -54,9 +54,7 @@ func (c caller) explained(ctx context.Context, err error) error {
 				wayOut = strings.TrimPrefix(wayOut+"; the server's log has it under "+d.GetRequestId(), "; ")
 			}
 		case *errdetails.BadRequest:
-			for _, v := range d.GetFieldViolations() {
-				fields = append(fields, fmt.Sprintf("\n  %s: %s", v.GetField(), v.GetDescription()))
-			}
+			fields = append(fields, d.GetFieldViolations()...)
 		case *errdetails.RetryInfo:
 			throttled = d
 		}
@@ -64,7 +62,7 @@ func (c caller) explained(ctx context.Context, err error) error {
 	if sentence == "" {
 		sentence = s.Message()
 	}
-	a.text = adg.Printable(said(sentence, wayOut) + strings.Join(fields, ""))
+	a.text = adg.Printable(said(sentence, wayOut) + strings.Join(unsaid(sentence, fields), ""))
 	err = adg.Errorf(code, "%w", a)
 	if throttled != nil {
 		err = adg.Throttled(err, throttled.GetRetryDelay().AsDuration())
@@ -86,6 +84,9 @@ func (c caller) plain(s *status.Status) (code adg.Code, sentence, wayOut string)
 	case codes.PermissionDenied:
 		return adg.Unauthorized, s.Message(), "adg whoami says what you may do"
 	case codes.Unavailable:
+		if wrong := c.trust.wrong(); wrong != nil {
+			return adg.Unavailable, c.server + " is not trusted: " + wrong.Error(), "if it is the right server, name the authority that signed its certificate: adg login " + c.server + " --ca FILE, or ADG_CA=FILE"
+		}
 		return adg.Unavailable, c.server + " does not answer: " + s.Message(), "check the address and the network, or try again later"
 	case codes.DeadlineExceeded:
 		return adg.Unavailable, c.server + " did not answer in time", "try again later"
@@ -124,7 +125,20 @@ func said(sentence, wayOut string) string {
 	if wayOut == "" || strings.Contains(sentence, wayOut) {
 		return sentence
 	}
+	if strings.Contains(sentence, "\n") { // it ends with a line of a file, and a caret
+		return sentence + "\n" + wayOut
+	}
 	return sentence + ": " + wayOut
+}
+
+// unsaid are the fields that are wrong, a line each, without those that the sentence tells of already.
+func unsaid(sentence string, fields []*errdetails.BadRequest_FieldViolation) (lines []string) {
+	for _, v := range fields {
+		if !strings.Contains(sentence, v.GetDescription()) {
+			lines = append(lines, fmt.Sprintf("\n  %s: %s", v.GetField(), v.GetDescription()))
+		}
+	}
+	return lines
 }
 
 // passing tells whether an error is one that waiting may cure: the server or the way to it was away. What an ADG server

@@ -380,3 +380,21 @@ func TestARefusalIsOnRecordThoughWhoeverAskedHasGone(t *testing.T) {
 		t.Errorf("on record %+v", e)
 	}
 }
+
+func TestWhoGaveARoleIsKept(t *testing.T) {
+	h := newHouse(t)
+	h.user(t, "ann", Viewer)
+	b := Binding{"group:shop", Deployer, "shop-*", "*"}
+	h.must(t, h.Grant(t.Context(), h.root, b))
+	now, err := h.store.Now(t.Context())
+	h.must(t, err)
+	h.must(t, h.Grant(t.Context(), h.root, Binding{"group:pay", Deployer, "pay", "*"})) // the list is written anew
+	given, err := h.Given(t.Context())
+	if got := given[b]; err != nil || got.By != "root" || got.At.IsZero() || got.At.After(now) || len(given) < 3 {
+		t.Errorf("%+v of %d, %v", got, len(given), err)
+	}
+	h.must(t, h.Revoke(t.Context(), h.root, b))
+	if given, err = h.Given(t.Context()); err != nil || given[b] != (Given{}) {
+		t.Errorf("taken back, and still %+v (%v)", given[b], err)
+	}
+}

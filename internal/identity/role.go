@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +29,12 @@ func (d *Directory) Grant(ctx context.Context, by Caller, b Binding) error {
 		case len(now.list) >= maxBindings:
 			return c, adg.Errorf(adg.Invalid, "there are %d roles given already, which is the limit: give them to groups, or take some back", maxBindings)
 		}
+		at, err := d.store.Now(ctx)
+		if err != nil {
+			return c, err
+		}
 		after := append(slices.Clone(now.list), b)
-		c.writes = append(c.writes, now.replacedBy(after))
+		c.writes = append(c.writes, now.noting(b, Given{By: by.name(), At: at}).replacedBy(after))
 		return c, d.endBootstrap(ctx, &c, by, after, "", nil)
 	})
 }
@@ -73,7 +78,28 @@ func (d *Directory) Bindings(ctx context.Context, by Caller) ([]Binding, error) 
 	return seen, nil
 }
 
+// Given is who gave a role, and when; zero where that was before it was noted.
+type Given struct {
+	By string    `json:"by,omitempty"` // the person, or the subject where there is none
+	At time.Time `json:"at,omitzero"`
+}
+
+// Given says of every binding who gave it. Whoever shows it has asked for the Bindings that his caller may know of.
+func (d *Directory) Given(ctx context.Context) (map[Binding]Given, error) {
+	now, err := d.readRoles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return maps.Clone(now.given), nil
+}
+
 // Private
+
+// grant is a binding as it is kept.
+type grant struct {
+	Binding
+	Given
+}
 
 const (
 	roleKey     = "bindings"
@@ -84,6 +110,7 @@ const (
 // the other remains an admin.
 type roles struct {
 	list    []Binding
+	given   map[Binding]Given
 	of      map[string][]Binding // by subject
 	version int64
 	updated time.Time
@@ -107,13 +134,14 @@ func (d *Directory) readRoles(ctx context.Context) (*roles, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, version, err := decode[[]Binding](doc)
+	kept, version, err := decode[[]grant](doc)
 	if err != nil {
 		return nil, err
 	}
-	read := &roles{list: list, of: map[string][]Binding{}, version: version, updated: doc.Updated}
-	for _, b := range list {
-		read.of[b.Subject] = append(read.of[b.Subject], b)
+	read := &roles{given: map[Binding]Given{}, of: map[string][]Binding{}, version: version, updated: doc.Updated}
+	for _, g := range kept {
+		read.list, read.given[g.Binding] = append(read.list, g.Binding), g.Given
+		read.of[g.Subject] = append(read.of[g.Subject], g.Binding)
 	}
 	d.mu.Lock()
 	d.known = read
@@ -122,7 +150,21 @@ func (d *Directory) readRoles(ctx context.Context) (*roles, error) {
 }
 
 func (r *roles) replacedBy(list []Binding) adg.Write {
-	return put(kindRole, roleKey, list, r.version, time.Time{})
+	kept := make([]grant, len(list))
+	for i, b := range list {
+		kept[i] = grant{b, r.given[b]}
+	}
+	return put(kindRole, roleKey, kept, r.version, time.Time{})
+}
+
+// noting are the same roles that know of one more who gave it.
+func (r *roles) noting(b Binding, by Given) *roles {
+	given := maps.Clone(r.given)
+	if given == nil {
+		given = map[Binding]Given{}
+	}
+	given[b] = by
+	return &roles{list: r.list, given: given, of: r.of, version: r.version, updated: r.updated}
 }
 
 // without are the roles of everybody but that subject.
@@ -139,6 +181,14 @@ func (r *roles) held(subjects ...string) []Binding {
 		own = append(own, r.of[s]...)
 	}
 	return own
+}
+
+// name is who the caller is to people.
+func (c Caller) name() string {
+	if c.Person != "" {
+		return c.Person
+	}
+	return orNobody(c.Subject)
 }
 
 func (c Caller) bindingEntry(action string, b Binding) adg.AuditEntry {

@@ -40,6 +40,13 @@ func Binding(b identity.Binding) *adgv1.RoleBinding {
 	}
 }
 
+// GivenBinding is a role with who gave it.
+func GivenBinding(b identity.Binding, by identity.Given) *adgv1.RoleBinding {
+	wired := Binding(b)
+	wired.Creator, wired.CreateTime = text(by.By), Timestamp(by.At)
+	return wired
+}
+
 // BindingID names a binding. It is compared and never read.
 func BindingID(b identity.Binding) string {
 	return digest(b.Subject, b.Role.String(), b.Service, b.Environment)
