@@ -29,7 +29,8 @@ type AuditEntry struct {
 // AuditOutcome is how an audited action ended.
 type AuditOutcome uint8
 
-// The outcomes. An action is on record before it is done; one that then fails gets a second entry that says so.
+// The outcomes. An action is on record together with what it changes, or before it is done; one that then fails gets an
+// entry that says so.
 const (
 	AuditUnknown AuditOutcome = iota
 	AuditDone

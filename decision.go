@@ -176,6 +176,7 @@ type Command struct {
 	Actor      string      `json:"actor"`
 	Address    string      `json:"address,omitempty"` // the actor's e-mail address, where it is known: authors are known by theirs
 	Reason     string      `json:"reason,omitempty"`
+	Via        string      `json:"via,omitempty"` // how it was asked for; nothing depends on it
 	At         time.Time   `json:"at"`
 	Trace      string      `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
@@ -221,11 +222,12 @@ const (
 	FactBlind   // the checks say nothing
 	FactPage    // a human is needed now
 	FactWarning // something that a human should know at the start: no last good release, a schema that cannot go back
+	FactChanged // somebody changed what deployments depend on, such as a hold, a policy or a role; of no deployment
 )
 
 var factNames = []string{"none", "started", "gated", "blocked", "promoted", "held", "resumed", "asked", "suggested",
 	"condemned", "reprieved", "rollback_started", "rolled_back", "rollback_failed", "succeeded", "cancelled",
-	"superseded", "deadline", "blind", "page", "warning"}
+	"superseded", "deadline", "blind", "page", "warning", "changed"}
 
 // String is the fact's name.
 func (f FactKind) String() string { return enumText(f, factNames) }
@@ -239,7 +241,7 @@ func (f *FactKind) UnmarshalText(text []byte) error { return unmarshalEnum(f, "f
 // Fact is something that people are told, once per notifier. The ID is the same each time it is sent.
 type Fact struct {
 	ID          string    `json:"id"`
-	Deployment  string    `json:"deployment"`
+	Deployment  string    `json:"deployment"` // empty: it is of none
 	Kind        FactKind  `json:"kind"`
 	At          time.Time `json:"at"`
 	Service     string    `json:"service"`
@@ -251,6 +253,9 @@ type Fact struct {
 	Text        string    `json:"text"`
 	Reasons     []string  `json:"reasons,omitempty"`
 	Actor       string    `json:"actor,omitempty"`
-	Urgent      bool      `json:"urgent,omitempty"` // wakes people
-	Link        string    `json:"link,omitempty"`   // address of the deployment's page; put in when people are told, by a server that knows its own
+	Via         string    `json:"via,omitempty"`      // how the actor asked for it
+	Action      string    `json:"action,omitempty"`   // of FactChanged, as in the audit log: hold.put
+	Resource    string    `json:"resource,omitempty"` // of FactChanged, as in the audit log: hold/v2
+	Urgent      bool      `json:"urgent,omitempty"`   // wakes people
+	Link        string    `json:"link,omitempty"`     // address of the deployment's page; put in when people are told, by a server that knows its own
 }

@@ -168,13 +168,14 @@ type Releases interface {
 	LastGood(ctx context.Context, service, environment string) (ReleaseRecord, error)
 	// Standing is what is known of one release there.
 	Standing(ctx context.Context, service, environment, identity string) (ReleaseRecord, error)
-	// Mark records a standing outside a deployment: adopted, or marked good by a human.
-	Mark(ctx context.Context, r ReleaseRecord) error
+	// Mark records a standing outside a deployment: adopted, or marked good by a human. The entries are put on record with
+	// it, as those of PutHold and LiftHold.
+	Mark(ctx context.Context, r ReleaseRecord, entries ...AuditEntry) error
 	// HoldOf is the hold on a release that is in force now.
 	HoldOf(ctx context.Context, service, environment, identity string) (ReleaseHold, error)
-	PutHold(ctx context.Context, h ReleaseHold) error
+	PutHold(ctx context.Context, h ReleaseHold, entries ...AuditEntry) error
 	// LiftHold is NotFound where there is none.
-	LiftHold(ctx context.Context, service, environment, identity string) error
+	LiftHold(ctx context.Context, service, environment, identity string, entries ...AuditEntry) error
 	// ListHolds are the holds in force, by service, environment and identity.
 	ListHolds(ctx context.Context, f ReleaseFilter) ([]ReleaseHold, error)
 	// ListReleases are the releases that something is known of; what was recorded last comes first.
@@ -250,10 +251,10 @@ type Line interface {
 	// Fleet is the state of everything else; Stopped is of the stops that hold for the deployment, the widest of them.
 	Fleet(ctx context.Context, environment, deployment string) (Fleet, error)
 	// StopLine keeps ADG from acting within a scope until ResumeLine. The same scope again puts another reason on record.
-	// Stop.At is the store's.
-	StopLine(ctx context.Context, s Stop) error
-	// ResumeLine ends the stop of exactly that scope, or is NotFound.
-	ResumeLine(ctx context.Context, scope Scope, actor string) error
+	// Stop.At is the store's. The entries are put on record with it.
+	StopLine(ctx context.Context, s Stop, entries ...AuditEntry) error
+	// ResumeLine ends the stop of exactly that scope, with the entries on record, or is NotFound.
+	ResumeLine(ctx context.Context, scope Scope, actor string, entries ...AuditEntry) error
 	// Stops are the stops in force, the widest first.
 	Stops(ctx context.Context) ([]Stop, error)
 }
@@ -289,7 +290,8 @@ type EventFilter struct {
 	Limit       int // at most 1,000; zero: 100
 }
 
-// EventLog is the facts of all deployments.
+// EventLog is the facts of all deployments, and those of the audit entries that people are told of (AuditEntry.Fact):
+// whatever appends an entry stores its fact with it.
 type EventLog interface {
 	// Events are the next ones, and the cursor to go on after: nothing that is stored later has a cursor up to there, so
 	// that a reader who goes on misses nothing and sees nothing twice. What does not match the filter is passed over. Of
@@ -313,7 +315,7 @@ type Backlog struct {
 // Retention says what is old: what ended before those times. Zero: nothing is.
 type Retention struct {
 	Decisions time.Time // ended deployments, with everything that is on record of them
-	Events    time.Time // facts of ended deployments that were delivered; the newest of all stays
+	Events    time.Time // facts of ended deployments, and of none, that were delivered; the newest of all stays
 	Dead      time.Time // deliveries that were given up, by the time of their fact
 }
 

@@ -87,12 +87,34 @@ func echo(t *testing.T, sent *collected) string {
 type collected struct {
 	mu   sync.Mutex
 	text map[string]string
+	more chan struct{} // closed at the next
 }
 
 func (c *collected) add(path string, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.text[path] += string(body)
+	close(c.more)
+	c.more = make(chan struct{})
+}
+
+// until waits for a text that is sent to a path.
+func (c *collected) until(t *testing.T, path, text string) {
+	t.Helper()
+	late := time.After(time.Minute)
+	for {
+		c.mu.Lock()
+		said, more := c.text[path], c.more
+		c.mu.Unlock()
+		if strings.Contains(said, text) {
+			return
+		}
+		select {
+		case <-more:
+		case <-late:
+			t.Fatalf("%s was not told of any %s: %.300s", path, text, said)
+		}
+	}
 }
 
 func (c *collected) at(path string) string {
@@ -271,7 +293,7 @@ func guardSecrets(t *testing.T, dsn string) *guarded {
 	if dsn != "" {
 		g.secrets["store"] = pgtest.Password(t)
 	}
-	sent := &collected{text: map[string]string{}}
+	sent := &collected{text: map[string]string{}, more: make(chan struct{})}
 	g.furnish(echo(t, sent))
 	out, log, end := g.start()
 	first := string(firstadmin.Token.Find(out.Bytes()))
@@ -280,14 +302,13 @@ func guardSecrets(t *testing.T, dsn string) *guarded {
 	g.deploy()
 	g.look()
 	g.follow()
+	sent.until(t, "/hook", ".started.v1")
+	sent.until(t, "/hook", ".changed.v1")
 	end()
+	sent.until(t, "/v1/traces", "DeploymentService")
 	g.put["stdout"] = strings.ReplaceAll(out.String(), first, "") // said to who starts it, once
 	g.put["log"] = log.String()
-	for path, holds := range map[string]string{"/v1/traces": "DeploymentService", "/hook": "deployguardian.adg."} {
-		if g.put["sent to "+path] = sent.at(path); !strings.Contains(g.put["sent to "+path], holds) {
-			t.Errorf("%s was not told of any %s: %.300s", path, holds, sent.at(path))
-		}
-	}
+	g.put["hook"], g.put["traces"] = sent.at("/hook"), sent.at("/v1/traces")
 	if !strings.Contains(g.put["log"], map[bool]string{true: "level=", false: `"level":`}[dsn == ""]) {
 		t.Error("the log says nothing")
 	}
@@ -315,6 +336,7 @@ base_url: http://127.0.0.1:8443
 seal: {active: {file: HERE/seal.key}}
 log: {level: debug, format: LOG}
 guard: {poll: 50ms}
+changes: {notify: [hook]}
 commands: {allow: [HERE/errors, HERE/apply, HERE/current]}
 oidc: {house: {issuer: ECHO, client_id: adg, client_secret: {env: ADG_OIDC_SECRET}}}
 webhooks: {hub: {type: github, secret: {env: ADG_WEBHOOK_SECRET}, service: shop, environment: test, rules: [{event: release, repository: example/shop, service: shop, environment: test}]}}
@@ -463,7 +485,7 @@ func (g *guarded) look() {
 // follow reads what a program and a browser follow, and backs up what was stored.
 func (g *guarded) follow() {
 	g.Helper()
-	r, err := http.NewRequestWithContext(g.Context(), "GET", g.address+"/v1/events:stream?after=0", nil)
+	r, err := http.NewRequestWithContext(g.Context(), http.MethodGet, g.address+"/v1/events:stream?after=0", nil)
 	if err != nil {
 		g.Fatal(err)
 	}
@@ -474,7 +496,7 @@ func (g *guarded) follow() {
 	defer func() { _ = answer.Body.Close() }()
 	var told strings.Builder
 	buffer := make([]byte, 64<<10)
-	for strings.Count(told.String(), `"deployment"`) < 2 {
+	for !strings.Contains(told.String(), "FACT_KIND_CHANGED") || !strings.Contains(told.String(), "FACT_KIND_STARTED") {
 		n, err := answer.Body.Read(buffer)
 		if told.Write(buffer[:n]); err != nil {
 			g.Fatalf("the stream of events ended: %v: %s", err, &told)

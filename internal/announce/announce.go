@@ -29,7 +29,7 @@ type Desk struct {
 // Handler takes what a broker of that name announces within a binding. What can never be started is a Permanent error.
 func (d Desk) Handler(name string, b intake.Binding) intake.Handler {
 	return func(ctx context.Context, a intake.Announcement) error {
-		_, err := d.start(ctx, caller("intake:"+name, b), a)
+		_, err := d.start(ctx, caller("intake:"+name, adg.ViaBroker, b), a)
 		if code := adg.CodeOf(err); err != nil && code != adg.Unavailable && code != adg.Internal {
 			return adg.Permanent(err)
 		}
@@ -40,8 +40,8 @@ func (d Desk) Handler(name string, b intake.Binding) intake.Handler {
 // Private
 
 // caller is who announces, as the audit log and the deployment name him: nobody else has such a name.
-func caller(name string, b intake.Binding) identity.Caller {
-	return identity.Caller{Identity: identity.Identity{
+func caller(name, via string, b intake.Binding) identity.Caller {
+	return identity.Caller{Via: via, Identity: identity.Identity{
 		Subject: name, Kind: identity.KindToken, Person: name,
 		Bindings: []identity.Binding{{Subject: name, Role: identity.Deployer, Service: b.Service, Environment: b.Environment}},
 	}}

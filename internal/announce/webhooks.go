@@ -69,7 +69,7 @@ func (h *Webhooks) take(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return "", err
 	}
-	who := caller("webhook:"+name, hook.Binding)
+	who := caller("webhook:"+name, adg.ViaWebhook, hook.Binding)
 	who.From = from
 	c := &claim{store: h.Store, name: name}
 	a, found, err := hook.Admit(ctx, now, r.Header, body, c)

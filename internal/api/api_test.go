@@ -420,7 +420,7 @@ func TestEventsStreamAndGoOnWhereTheyWereCutOff(t *testing.T) {
 		t.Fatalf("the stream ended: %v", lines.Err())
 		return "", ""
 	}
-	answer, lines := stream(b.viewer, "?after=0", "")
+	answer, lines := stream(b.viewer, "?after=0&kinds=FACT_KIND_STARTED", "")
 	id, data := next(lines)
 	if !strings.Contains(data, `"f1"`) || id == "" {
 		t.Errorf("%s %s", id, data)

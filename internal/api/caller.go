@@ -129,7 +129,7 @@ func (a *API) record(ctx context.Context, method string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
-	entry := adg.AuditEntry{Actor: who.Subject, From: who.From, Action: "api.call", Resource: strings.TrimPrefix(method, "/adg.v1."), Outcome: adg.AuditDenied, Reason: err.Error()}
+	entry := adg.AuditEntry{Actor: who.Subject, From: who.From, Action: "api.call", Resource: strings.TrimPrefix(method, "/adg.v1."), Outcome: adg.AuditDenied, Reason: err.Error()}.With(adg.Via, who.Via)
 	if _, failed := a.o.Store.AppendAudit(ctx, entry); failed != nil {
 		a.o.Log.ErrorContext(ctx, "a refusal is not on record", "actor", who.Subject, "method", method, "error", failed)
 	}
@@ -139,7 +139,7 @@ func (a *API) record(ctx context.Context, method string, err error) {
 func (a *API) admit(ctx context.Context, method string) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	from := address(ctx, md)
-	who := identity.Caller{From: from}
+	who := identity.Caller{From: from, Via: way(ctx, md)}
 	key := "address " + serve.Network(from)
 	if !open[method] {
 		credential := credentialOf(md)
@@ -209,6 +209,20 @@ func address(ctx context.Context, md metadata.MD) string {
 		return p.Addr.String()
 	}
 	return host
+}
+
+// way is how the request came. The command line is known by what it calls itself.
+func way(ctx context.Context, md metadata.MD) string {
+	switch {
+	case strings.HasPrefix(agent(ctx), "adg/"):
+		return adg.ViaCLI
+	case !inside(ctx):
+		return adg.ViaGRPC
+	case len(md.Get("authorization")) == 0 && len(md.Get(metaSession)) > 0:
+		return adg.ViaDashboard
+	default:
+		return adg.ViaREST
+	}
 }
 
 // inside tells whether the request comes from the gateway beside us.

@@ -127,7 +127,7 @@ type eventSelection struct {
 	environments []string
 	urgent       bool
 	from, to     time.Time
-	sees         func(service, environment string) bool
+	sees         func(adg.Fact) bool
 }
 
 // selecting is what the requests for events have.
@@ -140,7 +140,7 @@ type selecting interface {
 }
 
 func (s *events) selection(ctx context.Context, r selecting) (e eventSelection, err error) {
-	e = eventSelection{services: r.GetServices(), environments: r.GetEnvironments(), urgent: r.GetUrgent(), sees: identity.Sees(caller(ctx).Identity, identity.EventRead)}
+	e = eventSelection{services: r.GetServices(), environments: r.GetEnvironments(), urgent: r.GetUrgent(), sees: identity.SeesFact(caller(ctx).Identity)}
 	e.filter = adg.EventFilter{Deployment: r.GetDeployment(), Service: only(e.services), Environment: only(e.environments)}
 	if e.filter.Kinds, err = wire.ReadFactKinds(r.GetKinds()); err != nil || e.filter.Deployment == "" {
 		return e, err
@@ -150,7 +150,7 @@ func (s *events) selection(ctx context.Context, r selecting) (e eventSelection, 
 }
 
 func (e eventSelection) holds(f adg.Fact) bool {
-	return e.sees(f.Service, f.Environment) && among(e.services, f.Service) && among(e.environments, f.Environment) && (!e.urgent || f.Urgent) &&
+	return e.sees(f) && among(e.services, f.Service) && among(e.environments, f.Environment) && (!e.urgent || f.Urgent) &&
 		!f.At.Before(e.from) && (e.to.IsZero() || f.At.Before(e.to))
 }
 

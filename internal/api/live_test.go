@@ -62,7 +62,7 @@ func fact(id, service string, at time.Time) adg.Fact {
 
 func TestEventsAreListedFromEitherEndInPages(t *testing.T) {
 	b := newBench(t)
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	begin := time.Now().UTC().Truncate(time.Second).Add(time.Hour) // after the people were made
 	b.stored("shop", "shop", "production", begin)
 	b.stored("till", "till", "production", begin)
 	var shop, till []adg.Fact

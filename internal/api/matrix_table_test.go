@@ -81,7 +81,7 @@ var methods = map[string]method{
 	"DeploymentService/RejectDeployment":   {demand: here, permission: identity.DeploymentApprove, ask: (*matrix).command, hides: true},
 
 	"EventService/ListEvents":         {demand: sees, permission: identity.EventRead},
-	"EventService/StreamEvents":       {demand: sees, permission: identity.EventRead, ask: says(`{"after": "0"}`)},
+	"EventService/StreamEvents":       {demand: sees, permission: identity.EventRead, ask: says(`{"after": "0", "kinds": ["FACT_KIND_STARTED"]}`)},
 	"EventService/ListDeadDeliveries": {demand: sees, permission: identity.EventRead, ask: func(m *matrix) string { m.abandoned(); return `{}` }},
 	"EventService/RetryDelivery":      {demand: here, permission: identity.DeploymentCommand, ask: (*matrix).abandoned, hides: true},
 

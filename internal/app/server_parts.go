@@ -198,8 +198,8 @@ func (s *server) welcome(ctx context.Context, port *serve.Server) error {
 func openStore(ctx context.Context, set settings.Settings, log *slog.Logger) (adg.Store, error) {
 	limits := adg.Limits{Services: set.Stop.Services, Within: set.Stop.Within, Rollbacks: set.Stop.Rollbacks}
 	if p := set.Store.Postgres; p != nil {
-		return postgres.Open(ctx, postgres.Options{DSN: p.DSN, MaxConns: p.MaxConns, Limits: limits, Log: log})
+		return postgres.Open(ctx, postgres.Options{DSN: p.DSN, MaxConns: p.MaxConns, Limits: limits, Changes: set.Changes.Notify, Log: log})
 	}
 	path := set.Store.SQLite.Path
-	return sqlite.Open(ctx, filepath.Dir(path), sqlite.Options{Name: filepath.Base(path), Limits: limits, Log: log})
+	return sqlite.Open(ctx, filepath.Dir(path), sqlite.Options{Name: filepath.Base(path), Limits: limits, Changes: set.Changes.Notify, Log: log})
 }

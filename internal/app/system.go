@@ -23,6 +23,7 @@ func listed(all []settings.Listed) []control.Setting {
 // offered is what a server with these settings offers, and what is switched off.
 func offered(s settings.Settings) []control.Feature {
 	return []control.Feature{
+		{Name: "changes", Enabled: len(s.Changes.Notify) > 0, Text: "Notifiers are told of what people change: changes.notify."},
 		{Name: "client-certificates", Enabled: s.TLS != nil && s.TLS.ClientCAFile != "", Text: "Clients show a certificate: tls.client_ca_file."},
 		{Name: "commands", Enabled: len(s.Commands.Allow) > 0, Text: "Sources and targets may start programs on the server: commands.allow names them."},
 		{Name: "demo", Enabled: s.Demo, Text: "An admin can start the demo inside the server: demo."},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -121,7 +122,11 @@ already. The ids are those that adg events dead shows.`,
 			return err
 		}
 		return s.show(d, func() error {
-			return s.line(fmt.Sprintf("on its way again: %s of %s in %s, to %s", spoken(d.GetFact().GetKind()), d.GetFact().GetService(), d.GetFact().GetEnvironment(), d.GetNotifier()))
+			f := d.GetFact()
+			if f.GetKind() == adgv1.FactKind_FACT_KIND_CHANGED {
+				return s.line(fmt.Sprintf("on its way again: %s, to %s", f.GetText(), d.GetNotifier()))
+			}
+			return s.line(fmt.Sprintf("on its way again: %s of %s in %s, to %s", spoken(f.GetKind()), f.GetService(), f.GetEnvironment(), d.GetNotifier()))
 		})
 	})
 }
@@ -184,14 +189,27 @@ func showEvent(s session, e *adgv1.Event) error {
 		return writeJSON(s.t.Out, e)
 	}
 	f := e.GetFact()
-	at := timeOf(f.GetTime()).Local()
-	text := fmt.Sprintf("%s  %s %s in %s: %s", at.Format("2006-01-02 15:04:05"), f.GetService(), f.GetRelease(), f.GetEnvironment(), spoken(f.GetKind()))
-	if said := strings.TrimPrefix(f.GetText(), fmt.Sprintf("%s %s in %s: ", f.GetService(), f.GetRelease(), f.GetEnvironment())); said != "" {
-		text += ": " + said
-	}
+	text := timeOf(f.GetTime()).Local().Format("2006-01-02 15:04:05") + "  " + sentence(f)
 	if f.GetUrgent() {
 		text += " (!)"
 	}
 	_, err := io.WriteString(s.t.Out, flat(text)+"\n")
 	return err
+}
+
+// sentence is what a fact says: of a deployment, or of what somebody changed.
+func sentence(f *adgv1.Fact) string {
+	if f.GetKind() == adgv1.FactKind_FACT_KIND_CHANGED {
+		text := fmt.Sprintf("%s: %s, by %s", spoken(f.GetKind()), f.GetText(), cmp.Or(f.GetActor(), "nobody"))
+		if f.GetVia() != "" {
+			text += " (" + f.GetVia() + ")"
+		}
+		return strings.Join(append([]string{text}, f.GetReasons()...), ": ")
+	}
+	about := fmt.Sprintf("%s %s in %s: ", f.GetService(), f.GetRelease(), f.GetEnvironment())
+	text := about + spoken(f.GetKind())
+	if said := strings.TrimPrefix(f.GetText(), about); said != "" {
+		text += ": " + said
+	}
+	return text
 }

@@ -110,7 +110,12 @@ func someVerbs(dir string) map[string][]verb {
 		"events retry": {{args: "x1 --reason why --etag v3", answer: &adgv1.Delivery{Id: "x1", Notifier: "chat", Fact: &adgv1.Fact{Service: "till", Environment: "production", Kind: adgv1.FactKind_FACT_KIND_PAGE}},
 			asks: &adgv1.RetryDeliveryRequest{Id: "x1", Reason: "why", Etag: "v3"}, shows: "of till in production, to chat"}},
 		"events": {{args: "-e production --kind rolled_back --urgent --deployment d1 --limit 5", answer: &adgv1.ListEventsResponse{Events: []*adgv1.Event{{Cursor: 9, Fact: &adgv1.Fact{Service: "till", Kind: adgv1.FactKind_FACT_KIND_PAGE, Text: "look"}}}},
-			asks: &adgv1.ListEventsRequest{Deployment: "d1", Environments: []string{"production"}, Kinds: []adgv1.FactKind{adgv1.FactKind_FACT_KIND_ROLLED_BACK}, Urgent: true, NewestFirst: true, PageSize: 5}, shows: "page: look"}},
+			asks: &adgv1.ListEventsRequest{Deployment: "d1", Environments: []string{"production"}, Kinds: []adgv1.FactKind{adgv1.FactKind_FACT_KIND_ROLLED_BACK}, Urgent: true, NewestFirst: true, PageSize: 5}, shows: "page: look"},
+			{args: "--kind changed --limit 5", answer: &adgv1.ListEventsResponse{Events: []*adgv1.Event{{Cursor: 9, Fact: &adgv1.Fact{
+				Kind: adgv1.FactKind_FACT_KIND_CHANGED, Text: "the user bob was made", Actor: "user:ann", Via: "cli", Reasons: []string{"he is new"},
+			}}}},
+				asks:  &adgv1.ListEventsRequest{Kinds: []adgv1.FactKind{adgv1.FactKind_FACT_KIND_CHANGED}, NewestFirst: true, PageSize: 5},
+				shows: "changed: the user bob was made, by user:ann (cli): he is new"}},
 		"connection list": {{args: "--seam target", answer: &adgv1.ListConnectionsResponse{Connections: []*adgv1.Connection{flat}}, asks: &adgv1.ListConnectionsRequest{Seam: adgv1.Seam_SEAM_TARGET, PageSize: 100}, shows: "prometheus"}},
 		"connection get":  {{args: "prom", answer: full, asks: &adgv1.GetConnectionRequest{Name: "prom"}, shows: "    username: adg\n"}},
 		"connection put": {{args: "-f " + write(dir, "prom.yaml", "name: prom\nseam: source\ntype: prometheus\noptions: {url: 'https://prom', auth: {username: adg}, retries: 3}\nservices: ['*']\nenvironments: [production]\n") +

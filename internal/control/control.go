@@ -105,22 +105,34 @@ func (c *Control) done(ctx context.Context, who identity.Caller, entry adg.Audit
 	if _, err := c.o.Store.AppendAudit(ctx, entry); err != nil {
 		return err
 	}
-	err := do()
-	if err != nil {
-		entry.Outcome, entry.Reason = adg.AuditFailed, err.Error()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
-		defer cancel()
-		if _, recorded := c.o.Store.AppendAudit(ctx, entry); recorded != nil {
-			c.o.Log.ErrorContext(ctx, "a failure is not on record", "actor", entry.Actor, "action", entry.Action, "error", recorded)
-		}
+	return c.failed(ctx, entry, do())
+}
+
+// change makes a change of the store with its entry in the audit log, in one transaction, and puts on record if it failed.
+func (c *Control) change(ctx context.Context, who identity.Caller, entry adg.AuditEntry, do func(adg.AuditEntry) error) error {
+	entry = c.entry(who, entry)
+	entry.Outcome = adg.AuditDone
+	return c.failed(ctx, entry, do(entry))
+}
+
+// failed puts on record that something failed; nil is nothing. That the caller has gone does not keep it off the record.
+func (c *Control) failed(ctx context.Context, entry adg.AuditEntry, err error) error {
+	if err == nil {
+		return nil
+	}
+	entry.Outcome, entry.Reason = adg.AuditFailed, err.Error()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
+	if _, recorded := c.o.Store.AppendAudit(ctx, entry); recorded != nil {
+		c.o.Log.ErrorContext(ctx, "a failure is not on record", "actor", entry.Actor, "action", entry.Action, "error", recorded)
 	}
 	return err
 }
 
-// entry fills in who it was.
+// entry fills in who it was, and how he came.
 func (c *Control) entry(who identity.Caller, e adg.AuditEntry) adg.AuditEntry {
 	e.Actor, e.From, e.Reason = who.Subject, who.From, cmp.Or(e.Reason, who.Reason)
-	return e
+	return e.With(adg.Via, who.Via)
 }
 
 // put writes one document with its line in the audit log.

@@ -15,7 +15,7 @@ func (c *Control) DeadDeliveries(ctx context.Context, who identity.Caller, f adg
 		limit = 100
 	}
 	f.Limit = min(2*limit, 1000)
-	sees := identity.Sees(who.Identity, identity.EventRead)
+	sees := identity.SeesFact(who.Identity)
 	for {
 		page, err := c.o.Store.Dead(ctx, f)
 		if err != nil {
@@ -23,7 +23,7 @@ func (c *Control) DeadDeliveries(ctx context.Context, who identity.Caller, f adg
 		}
 		for _, d := range page {
 			f.After = d.Cursor
-			if !sees(d.Fact.Service, d.Fact.Environment) {
+			if !sees(d.Fact) {
 				continue
 			}
 			if len(list) == limit {
@@ -51,7 +51,7 @@ func (c *Control) RetryDelivery(ctx context.Context, who identity.Caller, notifi
 		entry.Detail["deployment"] = d.Fact.Deployment
 	}
 	scope := adg.Scope{Service: d.Fact.Service, Environment: d.Fact.Environment}
-	if c.allowed(ctx, who, identity.EventRead, scope, entry) != nil || len(found) == 0 {
+	if c.allowed(ctx, who, identity.EventRead, scope, entry) != nil || len(found) == 0 || !identity.SeesFact(who.Identity)(d.Fact) {
 		return adg.Delivery{}, adg.Errorf(adg.NotFound, "there is no dead delivery of that fact to %s that you may see: it was given up never, or tried again since", adg.Printable(notifier))
 	}
 	entry.Service, entry.Environment = scope.Service, scope.Environment

@@ -187,7 +187,7 @@ func (c *Control) Command(ctx context.Context, who identity.Caller, id string, k
 		key = newID()
 	}
 	// The person counts for the second pair of eyes, so that a token does not approve what its owner started.
-	command := adg.Command{ID: digest(who.Person, d.ID, kind.String(), key), Deployment: d.ID, Kind: kind, Actor: who.Person, Address: who.Email, Reason: reason, Trace: trace.Carried(ctx)}
+	command := adg.Command{ID: digest(who.Person, d.ID, kind.String(), key), Deployment: d.ID, Kind: kind, Actor: who.Person, Address: who.Email, Via: who.Via, Reason: reason, Trace: trace.Carried(ctx)}
 	if command.At, err = c.o.Store.Now(ctx); err != nil {
 		return d, err
 	}

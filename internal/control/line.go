@@ -15,8 +15,8 @@ func (c *Control) Stop(ctx context.Context, who identity.Caller, scope adg.Scope
 	if err := c.allowed(ctx, who, identity.StopWrite, scope, entry); err != nil {
 		return err
 	}
-	return c.done(ctx, who, entry, func() error {
-		return c.o.Store.StopLine(ctx, adg.Stop{Scope: scope, Actor: who.Subject, Reason: reason})
+	return c.change(ctx, who, entry, func(entry adg.AuditEntry) error {
+		return c.o.Store.StopLine(ctx, adg.Stop{Scope: scope, Actor: who.Subject, Reason: reason}, entry)
 	})
 }
 
@@ -40,7 +40,7 @@ func (c *Control) Resume(ctx context.Context, who identity.Caller, scope adg.Sco
 			return adg.Stop{}, err
 		}
 	}
-	return stops[at], c.done(ctx, who, entry, func() error { return c.o.Store.ResumeLine(ctx, scope, who.Subject) })
+	return stops[at], c.change(ctx, who, entry, func(entry adg.AuditEntry) error { return c.o.Store.ResumeLine(ctx, scope, who.Subject, entry) })
 }
 
 // Stops are the stops in force that reach what the caller may see.
@@ -117,7 +117,7 @@ func (c *Control) PutHold(ctx context.Context, who identity.Caller, h adg.Releas
 		return h, err
 	}
 	h.Actor, h.Since = who.Subject, now
-	return h, c.done(ctx, who, entry, func() error { return c.o.Store.PutHold(ctx, h) })
+	return h, c.change(ctx, who, entry, func(entry adg.AuditEntry) error { return c.o.Store.PutHold(ctx, h, entry) })
 }
 
 // LiftHold lets the release of that identity be deployed again, and says what the hold was. check looks at it before, and
@@ -134,7 +134,9 @@ func (c *Control) LiftHold(ctx context.Context, who identity.Caller, scope adg.S
 	if err != nil {
 		return adg.ReleaseHold{}, err
 	}
-	return before, c.done(ctx, who, entry, func() error { return c.o.Store.LiftHold(ctx, scope.Service, scope.Environment, release) })
+	return before, c.change(ctx, who, entry, func(entry adg.AuditEntry) error {
+		return c.o.Store.LiftHold(ctx, scope.Service, scope.Environment, release, entry)
+	})
 }
 
 // MarkGood makes a release one that rollbacks go to.
@@ -152,5 +154,5 @@ func (c *Control) MarkGood(ctx context.Context, who identity.Caller, environment
 		return record, err
 	}
 	record.Since = now
-	return record, c.done(ctx, who, entry, func() error { return c.o.Store.Mark(ctx, record) })
+	return record, c.change(ctx, who, entry, func(entry adg.AuditEntry) error { return c.o.Store.Mark(ctx, record, entry) })
 }

@@ -35,6 +35,25 @@ func Sees(who Identity, p Permission) func(service, environment string) bool {
 	return func(service, environment string) bool { return Allowed(who, p, service, environment) == nil }
 }
 
+// SeesFact tells of facts whether somebody sees them. What was changed is seen by who may see what it is now. A stop or a
+// freeze of everything is the business of everybody who sees anything.
+func SeesFact(who Identity) func(adg.Fact) bool {
+	events := Sees(who, EventRead)
+	return func(f adg.Fact) bool {
+		switch area, _, _ := strings.Cut(f.Action, "."); area {
+		case "user", "token", "role":
+			return Allowed(who, IdentityRead, "", "") == nil
+		case "connection":
+			return Allowed(who, ConnectionRead, "", "") == nil
+		case "stop", "freeze":
+			everything := strings.Trim(f.Service+f.Environment, "*") == ""
+			return everything && len(who.Bindings) > 0 || events(f.Service, f.Environment)
+		default:
+			return events(f.Service, f.Environment)
+		}
+	}
+}
+
 // Names are names of services: that one, or where it is open all that begin so.
 type Names struct {
 	Text string

@@ -164,16 +164,7 @@ func (c Caller) entry(action, resource string) adg.AuditEntry {
 	if c.Kind == KindToken {
 		e.Detail = map[string]string{"person": c.Person}
 	}
-	return e
-}
-
-func detailed(e adg.AuditEntry, key, value string) adg.AuditEntry {
-	detail := map[string]string{key: value}
-	for k, v := range e.Detail {
-		detail[k] = v
-	}
-	e.Detail = detail
-	return e
+	return e.With(adg.Via, c.Via)
 }
 
 // load reads a record and its version; NotFound comes with version 0.

@@ -205,10 +205,10 @@ func (d *Directory) reject(ctx context.Context, name, from string, closed []lock
 	for _, l := range closed {
 		e := Caller{From: from, Reason: "too many failed logins"}.entry("login.lock", "login/"+l.key)
 		if ValidUser(name) == nil {
-			e = detailed(e, "user", name)
+			e = e.With("user", name)
 		}
 		if l.network != "" {
-			e = detailed(e, "network", l.network)
+			e = e.With("network", l.network)
 		}
 		entries = append(entries, e)
 	}

@@ -49,6 +49,7 @@ type Identity struct {
 type Caller struct {
 	Identity
 	From   string // the address that the request came from
+	Via    string // how it came, such as adg.ViaCLI; empty: nobody says
 	Reason string // what the caller said why
 	// Version is that of what the caller looked at before he changes or removes a user, or ends a token, a session or a
 	// binding, which never change: with another one since then it is a Conflict. Zero: it does not matter to him.

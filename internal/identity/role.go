@@ -142,7 +142,7 @@ func (r *roles) held(subjects ...string) []Binding {
 }
 
 func (c Caller) bindingEntry(action string, b Binding) adg.AuditEntry {
-	e := detailed(c.entry(action, "role/"+b.Subject), "role", b.Role.String())
+	e := c.entry(action, "role/"+b.Subject).With("role", b.Role.String())
 	e.Service, e.Environment = b.Service, b.Environment
 	return e
 }

@@ -69,7 +69,7 @@ func (d *Directory) Admit(ctx context.Context, who External, from string) (Opene
 			return change{}, err
 		}
 		o = opened
-		c.entries[0] = detailed(c.entries[0], "issuer", who.Issuer)
+		c.entries[0] = c.entries[0].With("issuer", who.Issuer)
 		c.writes = append(append(c.writes, put(kindUser, who.Name, a, version, time.Time{})), named...)
 		given, err := d.readRoles(ctx)
 		if err != nil {
@@ -92,7 +92,7 @@ func (d *Directory) Reject(ctx context.Context, provider string, who External, f
 	}
 	e := Caller{From: clip(from, maxOrigin), Reason: clip(refusal.Error(), maxWhy)}.entry("login.oidc", "login/oidc/"+provider)
 	if ValidUser(who.Name) == nil {
-		e = detailed(detailed(e, "user", who.Name), "issuer", clip(who.Issuer, maxOrigin))
+		e = e.With("user", who.Name).With("issuer", clip(who.Issuer, maxOrigin))
 	}
 	if err := d.recordDenied(ctx, e); err != nil {
 		return err

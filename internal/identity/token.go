@@ -49,7 +49,7 @@ func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg
 	c := newCredential(tokenPrefix)
 	var made tokenRecord
 	err := d.settle(ctx, func() (change, error) {
-		ch := change{entries: []adg.AuditEntry{detailed(by.entry("token.create", "token/"+c.id), "label", n.Label)}}
+		ch := change{entries: []adg.AuditEntry{by.entry("token.create", "token/"+c.id).With("label", n.Label)}}
 		if err := mayCreate(by.Identity, n.Scope); err != nil {
 			return ch, err
 		}

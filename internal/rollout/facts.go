@@ -29,7 +29,7 @@ func (l *life) tellUrgent(kind adg.FactKind, text string, urgent bool) {
 	fact := adg.Fact{
 		ID: id, Deployment: l.d.ID, Kind: kind, At: l.now,
 		Service: spec.Policy.Service, Environment: spec.Policy.Environment, Release: spec.Release.Version,
-		Health: l.s.Health, Actor: l.actor(), Urgent: urgent,
+		Health: l.s.Health, Actor: l.actor(), Via: l.via(), Urgent: urgent,
 		Text: fmt.Sprintf("%s %s in %s: %s", spec.Policy.Service, spec.Release.Version, spec.Policy.Environment, text),
 	}
 	if spec.LastGood != nil {
@@ -55,6 +55,14 @@ func (l *life) actor() string {
 		return ""
 	}
 	return l.in.Command.Actor
+}
+
+// via is how that human asked for it.
+func (l *life) via() string {
+	if !l.obeyed {
+		return ""
+	}
+	return l.in.Command.Via
 }
 
 // short is a duration as people write it: 1m30s, 2h, 24h.

@@ -41,6 +41,7 @@ type Settings struct {
 	Intake   map[string]Intake  `yaml:"intake" doc:"Brokers that deployments are announced through, by a name of yours."`
 	Webhooks map[string]Webhook `yaml:"webhooks" doc:"Who may start deployments by a webhook, by a name of yours, which is the end of its address: /hooks/NAME."`
 
+	Changes   Changes   `yaml:"changes" doc:"Who is told of what people change: holds, stops, freeze windows, policies, connections, users, tokens and roles."`
 	Watchdog  Watchdog  `yaml:"watchdog" doc:"Who is told when the server itself is late or blind. This does not pass through the outbox."`
 	Metrics   Metrics   `yaml:"metrics" doc:"The server's own metrics, for Prometheus."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"Traces, for OpenTelemetry."`
@@ -191,6 +192,11 @@ type Webhook struct {
 	Ref         string     `yaml:"ref" default:"'*'" need:"filled" doc:"Branches or tags that it may come from, as in refs/tags/v*, where * is any text."`
 
 	Rules []intake.Rule `yaml:"rules" example:"[{event: release, repository: example/shop, service: shop, environment: production}]" doc:"Which events of github or gitlab start what; the first that fits counts. cloudevents say it themselves."`
+}
+
+// Changes is who is told of what people change.
+type Changes struct {
+	Notify []string `yaml:"notify" example:"[audit-hook]" doc:"Connections of notifiers that are told of every change, in the order of the audit log. Unless set, changes are events and nobody is told."`
 }
 
 // Watchdog is who is told about the server itself.

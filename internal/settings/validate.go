@@ -233,6 +233,12 @@ func (l *loader) watching() {
 			l.refuse("metrics.listen", "metrics.listen and listen are the same: give the metrics a port of their own, or take metrics.listen out")
 		}
 	}
+	for i, notifier := range l.s.Changes.Notify {
+		l.named(numbered("changes.notify", i), notifier)
+		if slices.Contains(l.s.Changes.Notify[:i], notifier) {
+			l.refuse(numbered("changes.notify", i), "%s is named twice", notifier)
+		}
+	}
 	for _, one := range [][2]string{{"telemetry.endpoint", l.s.Telemetry.Endpoint}, {"watchdog.webhook", l.s.Watchdog.Webhook.Reveal()}} {
 		field, address := one[0], one[1]
 		if err := remote.ValidURL(address); address != "" && err != nil {

@@ -37,7 +37,7 @@ func Evidence(spec adg.Spec, e adg.Entry, measurements []adg.Measurement, compac
 
 // Command is a human's word on a deployment.
 func Command(c adg.Command) *adgv1.Command {
-	return &adgv1.Command{Id: text(c.ID), Action: actions.to(c.Kind), Actor: text(c.Actor), Reason: text(c.Reason), Time: Timestamp(c.At)}
+	return &adgv1.Command{Id: text(c.ID), Action: actions.to(c.Kind), Actor: text(c.Actor), Reason: text(c.Reason), Time: Timestamp(c.At), Via: text(c.Via)}
 }
 
 // Effect is something done to the target.
@@ -74,11 +74,16 @@ func Gate(g adg.Gate) *adgv1.Gate {
 
 // Fact is something that people are told.
 func Fact(f adg.Fact) *adgv1.Fact {
-	return &adgv1.Fact{
+	message := &adgv1.Fact{
 		Id: text(f.ID), Deployment: text(f.Deployment), Kind: factKinds.to(f.Kind), Time: Timestamp(f.At), Service: text(f.Service),
 		Environment: text(f.Environment), Release: text(f.Release), LastGood: text(f.LastGood), State: states.to(f.State),
 		Health: healths.to(f.Health), Text: text(f.Text), Reasons: texts(f.Reasons), Actor: text(f.Actor), Urgent: f.Urgent,
+		Via: text(f.Via), Action: text(f.Action), Resource: text(f.Resource),
 	}
+	if f.Kind == adg.FactChanged { // it is of no deployment
+		message.State = adgv1.State_STATE_UNSPECIFIED
+	}
+	return message
 }
 
 // Event is a fact as it stands in the order of all facts.

@@ -197,7 +197,7 @@ var (
 		adg.FactSucceeded: adgv1.FactKind_FACT_KIND_SUCCEEDED, adg.FactCancelled: adgv1.FactKind_FACT_KIND_CANCELLED,
 		adg.FactSuperseded: adgv1.FactKind_FACT_KIND_SUPERSEDED, adg.FactDeadline: adgv1.FactKind_FACT_KIND_DEADLINE,
 		adg.FactBlind: adgv1.FactKind_FACT_KIND_BLIND, adg.FactPage: adgv1.FactKind_FACT_KIND_PAGE,
-		adg.FactWarning: adgv1.FactKind_FACT_KIND_WARNING,
+		adg.FactWarning: adgv1.FactKind_FACT_KIND_WARNING, adg.FactChanged: adgv1.FactKind_FACT_KIND_CHANGED,
 	}
 	gateStates = enum[adg.GateState, adgv1.GateState]{
 		adg.GateUnknown: adgv1.GateState_GATE_STATE_UNKNOWN, adg.GateOpen: adgv1.GateState_GATE_STATE_OPEN,

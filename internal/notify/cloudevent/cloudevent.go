@@ -4,6 +4,7 @@ package cloudevent
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,9 +35,9 @@ type Event struct {
 }
 
 // Of is the event that tells a fact. Its id is the fact's, the same each time that it is sent; its subject is the
-// deployment; its type is io.github.deployguardian.adg.<kind>.v1. Foreign text is made printable.
+// deployment, or what was changed; its type is io.github.deployguardian.adg.<kind>.v1. Foreign text is made printable.
 func Of(f adg.Fact, source string) (Event, error) {
-	f.Text, f.Actor = adg.Printable(f.Text), adg.Printable(f.Actor)
+	f.Text, f.Actor, f.Resource = adg.Printable(f.Text), adg.Printable(f.Actor), adg.Printable(f.Resource)
 	reasons := make([]string, len(f.Reasons))
 	for i, r := range f.Reasons {
 		reasons[i] = adg.Printable(r)
@@ -48,7 +49,7 @@ func Of(f adg.Fact, source string) (Event, error) {
 	}
 	return Event{
 		SpecVersion: "1.0", ID: f.ID, Source: source, Type: "io.github.deployguardian.adg." + f.Kind.String() + ".v1",
-		Subject: f.Deployment, Time: f.At.UTC(), DataContentType: "application/json", Data: data,
+		Subject: cmp.Or(f.Deployment, f.Resource), Time: f.At.UTC(), DataContentType: "application/json", Data: data,
 	}, nil
 }
 

@@ -45,7 +45,7 @@ func TestEveryKindOfFactIsAValidCloudEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	valid := compiler.MustCompile("event.json")
-	for kind := adg.FactStarted; kind <= adg.FactWarning; kind++ {
+	for kind := adg.FactStarted; kind <= adg.FactChanged; kind++ {
 		f := notifytest.Fact()
 		f.Kind = kind
 		text, err := cloudevent.Encode(f, "/adg/bus")
@@ -88,6 +88,20 @@ func TestEventHasTheFactsIDTimeAndDeployment(t *testing.T) {
 	var told adg.Fact
 	if err := json.Unmarshal(data, &told); err != nil || told.Release != "v2" || strings.ContainsAny(told.Text, "\x1b\u202e") {
 		t.Errorf("%+v %v", told, err)
+	}
+}
+
+func TestEventOfAChangeIsAboutWhatWasChanged(t *testing.T) {
+	f := adg.Fact{ID: "audit/7", Kind: adg.FactChanged, Action: "user.create", Resource: "user/bob\x1b", Actor: "user:ann"}
+	e, err := cloudevent.Of(f, "/adg/bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Subject == "" || !strings.HasPrefix(e.Subject, "user/bob") || strings.Contains(e.Subject, "\x1b") || e.Type != "io.github.deployguardian.adg.changed.v1" {
+		t.Errorf("%+v", e)
+	}
+	if topic := cloudevent.Topic(f); topic != "-.-.changed" {
+		t.Error(topic)
 	}
 }
 

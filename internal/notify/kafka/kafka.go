@@ -76,7 +76,7 @@ func (n *notifier) Notify(ctx context.Context, f adg.Fact) error {
 	}
 	for {
 		err = n.produce(ctx, &kgo.Record{
-			Key: []byte(f.Deployment), Value: body, Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte(cloudevent.ContentType)}},
+			Key: []byte(cmp.Or(f.Deployment, f.Kind.String())), Value: body, Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte(cloudevent.ContentType)}},
 		})
 		// A record that was given up takes those behind it along, with an error that is not theirs.
 		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {

@@ -84,6 +84,9 @@ func (n logger) Notify(ctx context.Context, f adg.Fact) error {
 	if f.Link != "" {
 		to = to.With("link", f.Link)
 	}
+	if f.Kind == adg.FactChanged {
+		to = to.With("action", f.Action, "resource", f.Resource, "actor", f.Actor, "via", f.Via)
+	}
 	to.Log(ctx, level, f.Text, "fact", f.Kind.String(), "id", f.ID, "deployment", f.Deployment, "service", f.Service,
 		"environment", f.Environment, "release", f.Release, "last_good", f.LastGood, "state", f.State.String(), "reasons", f.Reasons)
 	return nil
@@ -91,7 +94,7 @@ func (n logger) Notify(ctx context.Context, f adg.Fact) error {
 
 // harmless replaces what a terminal that shows the file would act on.
 func harmless(f adg.Fact) adg.Fact {
-	f.Text, f.Actor = adg.Printable(f.Text), adg.Printable(f.Actor)
+	f.Text, f.Actor, f.Resource = adg.Printable(f.Text), adg.Printable(f.Actor), adg.Printable(f.Resource)
 	reasons := make([]string, len(f.Reasons))
 	for i, r := range f.Reasons {
 		reasons[i] = strings.ReplaceAll(adg.Printable(r), "\n", " ")

@@ -3,6 +3,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -88,6 +89,9 @@ type message struct {
 func (n *notifier) message(f adg.Fact) message {
 	kind := strings.ReplaceAll(f.Kind.String(), "_", " ")
 	title := fmt.Sprintf("%s %s %s in %s: %s", sign(f), escape(f.Service), escape(f.Release), escape(f.Environment), kind)
+	if f.Kind == adg.FactChanged {
+		title = sign(f) + " " + escape(f.Action) + ": " + escape(f.Resource)
+	}
 	body := escape(f.Text)
 	for i, r := range f.Reasons {
 		if i == mostReasons {
@@ -99,26 +103,33 @@ func (n *notifier) message(f adg.Fact) message {
 	if f.Urgent && n.o.Mention != "" {
 		title = n.mention() + " " + title
 	}
-	footer := "last good release: none"
-	if f.LastGood != "" {
-		footer = "last good release: " + escape(f.LastGood)
-	}
-	if f.Actor != "" {
-		footer += " · by " + escape(f.Actor)
-	}
-	if f.Link != "" {
-		footer += " · <" + escape(f.Link) + "|" + escape(f.Deployment) + ">"
-	} else {
-		footer += " · `adg report " + escape(f.Deployment) + "`"
-	}
 	return message{
 		Text: title + ": " + cut(escape(f.Text)),
 		Blocks: []block{
 			{Type: "section", Text: &text{"mrkdwn", "*" + title + "*"}},
 			{Type: "section", Text: &text{"mrkdwn", cut(body)}},
-			{Type: "context", Elements: []text{{"mrkdwn", footer}}},
+			{Type: "context", Elements: []text{{"mrkdwn", strings.Join(about(f), " · ")}}},
 		},
 	}
+}
+
+// about is what stands below a message.
+func about(f adg.Fact) (said []string) {
+	if f.Kind != adg.FactChanged {
+		said = append(said, "last good release: "+cmp.Or(escape(f.LastGood), "none"))
+	}
+	if f.Actor != "" {
+		said = append(said, "by "+escape(f.Actor))
+	}
+	switch {
+	case f.Link != "":
+		said = append(said, "<"+escape(f.Link)+"|"+escape(f.Deployment)+">")
+	case f.Deployment != "":
+		said = append(said, "`adg report "+escape(f.Deployment)+"`")
+	case f.Via != "":
+		said = append(said, "via "+escape(f.Via))
+	}
+	return said
 }
 
 func (n *notifier) mention() string {

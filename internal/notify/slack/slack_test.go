@@ -49,6 +49,22 @@ func TestMessageLeadsToTheDeployment(t *testing.T) {
 	}
 }
 
+func TestMessageOfAChangeSaysWhatWhoAndHow(t *testing.T) {
+	text := told(t, slack.Options{}, adg.Fact{
+		ID: "audit/7", Kind: adg.FactChanged, Text: "the user <bob> was made", Reasons: []string{"he is new"}, Actor: "user:ann", Via: adg.ViaCLI, Action: "user.create", Resource: "user/<bob>",
+	})
+	for _, want := range []string{"user.create: user/&lt;bob&gt;", "the user &lt;bob&gt; was made", "he is new", "by user:ann", "via cli"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %s", want, text)
+		}
+	}
+	for _, none := range []string{"last good", "adg report", "<bob>"} {
+		if strings.Contains(text, none) {
+			t.Errorf("%q is in %s", none, text)
+		}
+	}
+}
+
 func TestLongReasonsAreCutToWhatSlackTakes(t *testing.T) {
 	f := notifytest.Fact()
 	f.Reasons = nil

@@ -20,7 +20,7 @@ func (s *Store) AppendAudit(ctx context.Context, entries ...adg.AuditEntry) (cha
 		return nil, err
 	}
 	err = s.write(ctx, true, func(ctx context.Context, t *tx) (err error) {
-		chained, err = t.appendAudit(ctx, entries)
+		chained, err = s.appendAudit(ctx, t, entries)
 		return err
 	})
 	if err != nil {
@@ -66,8 +66,27 @@ func (s *Store) Audit(ctx context.Context, f adg.AuditFilter) ([]adg.AuditEntry,
 
 const auditColumns = "seq, at, actor, origin, action, resource, service, environment, outcome, reason, detail, prev, digest"
 
-// appendAudit continues the chain with legible entries. Who appends waits until the one before has committed.
-func (t *tx) appendAudit(ctx context.Context, entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
+// onRecord makes a change together with its entries in the audit log.
+func (s *Store) onRecord(ctx context.Context, entries []adg.AuditEntry, change func(context.Context, *tx) error) error {
+	if err := fewEnough(0, len(entries)); err != nil {
+		return err
+	}
+	entries, err := row.Legible(entries)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+		if err := change(ctx, t); err != nil {
+			return err
+		}
+		_, err := s.appendAudit(ctx, t, entries)
+		return err
+	})
+}
+
+// appendAudit continues the chain with legible entries, and the event log with what people are told of them. Who appends
+// waits until the one before has committed.
+func (s *Store) appendAudit(ctx context.Context, t *tx, entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
@@ -95,9 +114,29 @@ func (t *tx) appendAudit(ctx context.Context, entries []adg.AuditEntry) ([]adg.A
 		batch.Queue("INSERT INTO audit ("+auditColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			e.Seq, row.Nanos(e.At), e.Actor, e.From, e.Action, e.Resource, e.Service, e.Environment, e.Outcome.String(), e.Reason, detail, e.Prev, e.Digest)
+		if err := s.announce(batch, e, t.now); err != nil {
+			return nil, err
+		}
 		chained[i] = e
 	}
 	return chained, t.SendBatch(ctx, batch).Close()
+}
+
+// announce queues what people are told of an entry.
+func (s *Store) announce(batch *pgx.Batch, e adg.AuditEntry, now int64) error {
+	f, told := e.Fact()
+	if !told {
+		return nil
+	}
+	fact, err := row.Encode(f)
+	if err != nil {
+		return err
+	}
+	if len(s.tell) > 0 {
+		batch.Queue(lockQuery, lockClass, lockChanges)
+	}
+	batch.Queue(factQuery, f.ID, ofNone, f.Service, f.Environment, f.Kind.String(), fact, s.tell, now)
+	return nil
 }
 
 func readAudit(rows pgx.CollectableRow) (e adg.AuditEntry, err error) {

@@ -93,7 +93,7 @@ func (s *Store) WriteDocuments(ctx context.Context, writes []adg.Write, entries 
 				put = append(put, d)
 			}
 		}
-		_, err := t.appendAudit(ctx, entries)
+		_, err := s.appendAudit(ctx, t, entries)
 		return err
 	})
 	if err != nil {

@@ -21,8 +21,8 @@ func (s *Store) Fleet(ctx context.Context, environment, deployment string) (f ad
 }
 
 // StopLine stops a scope, or puts another reason on record.
-func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
-	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+func (s *Store) StopLine(ctx context.Context, stop adg.Stop, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(ctx context.Context, t *tx) error {
 		if err := t.lock(ctx, lockLine); err != nil {
 			return err
 		}
@@ -35,8 +35,8 @@ func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
 }
 
 // ResumeLine ends the stop of a scope.
-func (s *Store) ResumeLine(ctx context.Context, scope adg.Scope, actor string) error {
-	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+func (s *Store) ResumeLine(ctx context.Context, scope adg.Scope, actor string, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(ctx context.Context, t *tx) error {
 		ended, err := t.exec(ctx, endStopQuery, scope.Service, scope.Environment, t.now, actor)
 		if err == nil && ended == 0 {
 			err = adg.Errorf(adg.NotFound, "nothing is stopped for exactly this scope (service %q, environment %q): look at the stops in force", scope.Service, scope.Environment)

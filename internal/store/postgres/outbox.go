@@ -90,12 +90,11 @@ func (s *Store) Dead(ctx context.Context, f adg.DeadFilter) ([]adg.DeadDelivery,
 	}, query, args...)
 }
 
-// Retry puts a delivery that was given up at the end of its queue. It locks the deployment, as onQueue does.
+// Retry puts a delivery that was given up at the end of its queue. It locks the queue, as onQueue does.
 func (s *Store) Retry(ctx context.Context, d adg.Delivery) error {
 	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
 		q := queued{notifier: d.Notifier}
-		var fact int64
-		err := t.QueryRow(ctx, "SELECT f.n, d.n FROM facts f JOIN deployments d ON d.n = f.deployment WHERE f.id = $1 FOR NO KEY UPDATE OF d", d.Fact.ID).Scan(&fact, &q.deployment)
+		fact, err := t.lockQueue(ctx, d.Fact.ID, &q)
 		if err == nil {
 			err = t.QueryRow(ctx, "SELECT n, tries FROM outbox WHERE fact = $1 AND notifier = $2 AND dead", fact, d.Notifier).Scan(&q.n, &q.tries)
 		}
@@ -173,14 +172,34 @@ func deliveries(all []queued) ([]adg.Delivery, error) {
 	return made, nil
 }
 
-// onQueue finds a delivery that is neither made nor given up. It locks the deployment: a fact that a tick puts behind
-// this one at the same time must not be left without a due time.
+// ofNone is the number in place of a deployment's, where a fact is of none. All of them are one queue.
+const ofNone int64 = 0
+
+// lockQueue locks the queue that a fact is on, and says which number the fact has. It is the deployment that is locked: a
+// fact that a tick puts behind this one at the same time must not be left without a due time. Those of none have a lock of
+// their own.
+func (t *tx) lockQueue(ctx context.Context, id string, q *queued) (fact int64, err error) {
+	err = t.QueryRow(ctx, "SELECT f.n, d.n FROM facts f JOIN deployments d ON d.n = f.deployment WHERE f.id = $1 FOR NO KEY UPDATE OF d", id).Scan(&fact, &q.deployment)
+	if !errors.Is(err, errNone) {
+		return fact, err
+	}
+	err = t.QueryRow(ctx, "SELECT n, deployment FROM facts WHERE id = $1", id).Scan(&fact, &q.deployment)
+	if err == nil && q.deployment != ofNone {
+		err = errNone // the deployment was forgotten a moment ago, and its fact with it
+	}
+	if err != nil {
+		return 0, err
+	}
+	return fact, t.lock(ctx, lockChanges)
+}
+
+// onQueue finds a delivery that is neither made nor given up.
 func (s *Store) onQueue(ctx context.Context, d adg.Delivery, do func(context.Context, *tx, queued) error) error {
 	return s.write(ctx, false, func(ctx context.Context, t *tx) error {
 		q := queued{notifier: d.Notifier}
-		err := t.QueryRow(ctx, "SELECT d.n FROM facts f JOIN deployments d ON d.n = f.deployment WHERE f.id = $1 FOR NO KEY UPDATE OF d", d.Fact.ID).Scan(&q.deployment)
+		fact, err := t.lockQueue(ctx, d.Fact.ID, &q)
 		if err == nil {
-			err = t.QueryRow(ctx, "SELECT o.n FROM facts f JOIN outbox o ON o.fact = f.n WHERE f.id = $1 AND o.notifier = $2 AND NOT o.dead", d.Fact.ID, d.Notifier).Scan(&q.n)
+			err = t.QueryRow(ctx, "SELECT n FROM outbox WHERE fact = $1 AND notifier = $2 AND NOT dead", fact, d.Notifier).Scan(&q.n)
 		}
 		if errors.Is(err, errNone) {
 			return adg.Errorf(adg.NotFound, "fact %s does not wait to be told to %s", d.Fact.ID, d.Notifier)

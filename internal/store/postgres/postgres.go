@@ -5,8 +5,8 @@
 // the answer to the COMMIT was under way: then it may be. Every call can be repeated: one that was stored the first time
 // is told so (Conflict, from CreateDeployment, Commit and WriteDocuments with a version), changes nothing (Ask, GiveBack,
 // StopLine, Mark, PutHold), or is not there any more (NotFound, from Delivered, Abandon, LiftHold and ResumeLine).
-// AppendAudit alone puts a second entry on record; Take and Undelivered hand out what was lost when the time that it was
-// taken for is over.
+// Entries of the audit log that come along, and those of AppendAudit, are on record a second time then. Take and
+// Undelivered hand out what was lost when the time that it was taken for is over.
 package postgres
 
 import (
@@ -32,6 +32,7 @@ type Options struct {
 	DSN      adg.Secret
 	MaxConns int          // how many connections there are at most; zero: 16
 	Limits   adg.Limits   // of the fleet
+	Changes  []string     // the notifiers that are told of every change (adg.FactChanged)
 	Log      *slog.Logger // zero: discard
 }
 
@@ -39,6 +40,7 @@ type Options struct {
 type Store struct {
 	pool   *pgxpool.Pool
 	limits adg.Limits
+	tell   []string // the notifiers that are told of every change
 	clock  clock
 	specs  *recall.Map[string, adg.Spec] // of live deployments, by their ids: they never change, and each tick needs one
 	log    *slog.Logger
@@ -66,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	s := &Store{pool: pool, limits: o.Limits, log: o.Log, specs: recall.New[string, adg.Spec](maxSpecs)}
+	s := &Store{pool: pool, limits: o.Limits, tell: o.Changes, log: o.Log, specs: recall.New[string, adg.Spec](maxSpecs)}
 	s.close = sync.OnceFunc(pool.Close)
 	if err := s.heal(ctx); err != nil {
 		s.close()
@@ -164,6 +166,7 @@ const (
 	lockLine
 	lockEvents
 	lockAudit
+	lockChanges // the queues of what is of no deployment; after lockAudit
 )
 
 const (

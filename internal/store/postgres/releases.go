@@ -27,12 +27,12 @@ func (s *Store) Standing(ctx context.Context, service, environment, identity str
 }
 
 // Mark records a standing.
-func (s *Store) Mark(ctx context.Context, r adg.ReleaseRecord) error {
+func (s *Store) Mark(ctx context.Context, r adg.ReleaseRecord, entries ...adg.AuditEntry) error {
 	record, err := row.Encode(r)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+	return s.onRecord(ctx, entries, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, markQuery, r.Release.Service, r.Environment, r.Release.Identity(), r.Standing.String(), record)
 		return err
 	})
@@ -52,20 +52,20 @@ func (s *Store) HoldOf(ctx context.Context, service, environment, identity strin
 }
 
 // PutHold puts a hold in place of the one that there is.
-func (s *Store) PutHold(ctx context.Context, h adg.ReleaseHold) error {
+func (s *Store) PutHold(ctx context.Context, h adg.ReleaseHold, entries ...adg.AuditEntry) error {
 	hold, err := row.Encode(h)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+	return s.onRecord(ctx, entries, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, putHoldQuery, h.Service, h.Environment, h.Identity, row.End(h.Until), hold, t.now, true, h.Deployment)
 		return err
 	})
 }
 
 // LiftHold ends the hold that is in force.
-func (s *Store) LiftHold(ctx context.Context, service, environment, identity string) error {
-	return s.write(ctx, true, func(ctx context.Context, t *tx) error {
+func (s *Store) LiftHold(ctx context.Context, service, environment, identity string, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(ctx context.Context, t *tx) error {
 		lifted, err := t.exec(ctx, "DELETE FROM holds WHERE service = $1 AND environment = $2 AND identity = $3 AND until > $4", service, environment, identity, t.now)
 		if err == nil && lifted == 0 {
 			err = row.NoHold(service, environment, identity)

@@ -23,9 +23,9 @@ func TestStore(t *testing.T) {
 		t.Cleanup(store.rinse)
 		return storetest.Opened{
 			Store: store,
-			Reopen: func() adg.Store {
+			Reopen: func(changes ...string) adg.Store {
 				closed(t, store.Store)
-				store.Store = opened(t, dsn)
+				store.Store = opened(t, dsn, changes...)
 				return store
 			},
 			Other:   func() adg.Store { return opened(t, dsn) },
@@ -101,9 +101,9 @@ func adgNow(passed time.Duration) string {
 		'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000 + %d'`, passed)
 }
 
-func opened(t testing.TB, dsn string) *Store {
+func opened(t testing.TB, dsn string, changes ...string) *Store {
 	t.Helper()
-	s, err := Open(context.Background(), Options{DSN: adg.NewSecret(dsn)})
+	s, err := Open(context.Background(), Options{DSN: adg.NewSecret(dsn), Changes: changes})
 	must(t, err)
 	t.Cleanup(func() { closed(t, s) })
 	return s

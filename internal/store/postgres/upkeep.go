@@ -52,8 +52,8 @@ const agedDeadQuery = "SELECT o.n, f.fact, false FROM outbox o JOIN facts f ON f
 // The newest fact stays: its cursor is where the log ends. What has no cursor yet, or is still to be told, stays, too. Without
 // OFFSET the planner would read all that others refer to at once, for each page.
 const agedFactsQuery = `
-SELECT f.n, f.fact, d.live OR f.cursor IS NULL OR f.cursor = (SELECT max(cursor) FROM facts) OR EXISTS (SELECT 1 FROM outbox o WHERE o.fact = f.n OFFSET 0)
-FROM facts f JOIN deployments d ON d.n = f.deployment WHERE f.n > $1 ORDER BY f.n LIMIT $2`
+SELECT f.n, f.fact, coalesce(d.live, false) OR f.cursor IS NULL OR f.cursor = (SELECT max(cursor) FROM facts) OR EXISTS (SELECT 1 FROM outbox o WHERE o.fact = f.n OFFSET 0)
+FROM facts f LEFT JOIN deployments d ON d.n = f.deployment WHERE f.n > $1 ORDER BY f.n LIMIT $2`
 
 const agedDeploymentsQuery = `
 SELECT d.n, s.spec, t.status,

@@ -112,8 +112,8 @@ func (a *Archive) Close() error {
 
 // elsewhere says where a column is found that has another name here, or none.
 var elsewhere = map[string]string{
-	"facts.service":     "(SELECT service FROM deployments d WHERE d.n = facts.deployment)",
-	"facts.environment": "(SELECT environment FROM deployments d WHERE d.n = facts.deployment)",
+	"facts.service":     "coalesce((SELECT d.service FROM deployments d WHERE d.n = facts.deployment), facts.service)",
+	"facts.environment": "coalesce((SELECT d.environment FROM deployments d WHERE d.n = facts.deployment), facts.environment)",
 	"facts.kind":        "fact ->> 'kind'",
 	"facts.cursor":      "n",
 	"stops.ended_by":    "coalesce(ended_by, '')",

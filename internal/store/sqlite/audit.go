@@ -19,7 +19,7 @@ func (s *Store) AppendAudit(ctx context.Context, entries ...adg.AuditEntry) ([]a
 	}
 	var stored []adg.AuditEntry
 	err = s.write(ctx, true, func(t *tx) (err error) {
-		stored, err = t.audit(entries, s.clock.now())
+		stored, err = s.audit(t, entries)
 		return err
 	})
 	if err != nil {
@@ -38,11 +38,27 @@ func (s *Store) Audit(ctx context.Context, f adg.AuditFilter) ([]adg.AuditEntry,
 
 const auditColumns = "seq, at, actor, address, action, resource, service, environment, outcome, reason, detail, prev, digest"
 
-// audit appends legible entries to the chain.
-func (t *tx) audit(entries []adg.AuditEntry, now time.Time) ([]adg.AuditEntry, error) {
+// onRecord makes a change together with its entries in the audit log.
+func (s *Store) onRecord(ctx context.Context, entries []adg.AuditEntry, change func(*tx) error) error {
+	entries, err := row.Legible(entries)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, true, func(t *tx) error {
+		if err := change(t); err != nil {
+			return err
+		}
+		_, err := s.audit(t, entries)
+		return err
+	})
+}
+
+// audit appends legible entries to the chain, and what people are told of them to the event log.
+func (s *Store) audit(t *tx, entries []adg.AuditEntry) ([]adg.AuditEntry, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
+	now := s.clock.now()
 	seq, prev := int64(0), ""
 	err := t.row([]any{&seq, &prev}, "SELECT seq, digest FROM audit WHERE seq = (SELECT max(seq) FROM audit)")
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -61,9 +77,25 @@ func (t *tx) audit(entries []adg.AuditEntry, now time.Time) ([]adg.AuditEntry, e
 			e.Seq, row.Nanos(e.At), e.Actor, e.From, e.Action, e.Resource, e.Service, e.Environment, e.Outcome.String(), e.Reason, detail, e.Prev, e.Digest); err != nil {
 			return nil, err
 		}
+		if err := s.announce(t, e, now); err != nil {
+			return nil, err
+		}
 		prev, stored[i] = e.Digest, e
 	}
 	return stored, nil
+}
+
+// announce stores what people are told of an entry.
+func (s *Store) announce(t *tx, e adg.AuditEntry, now time.Time) error {
+	f, told := e.Fact()
+	if !told {
+		return nil
+	}
+	fact, err := row.Encode(f)
+	if err != nil {
+		return err
+	}
+	return t.storeFact(f.ID, ofNone, fact, s.tell, now)
 }
 
 func auditQuery(f adg.AuditFilter) (query string, args []any) {

@@ -75,7 +75,7 @@ func (s *Store) WriteDocuments(ctx context.Context, writes []adg.Write, entries 
 				stored = append(stored, d)
 			}
 		}
-		_, err := t.audit(entries, now)
+		_, err := s.audit(t, entries)
 		return err
 	})
 	if err != nil {

@@ -126,17 +126,8 @@ func (p *prepared) storeEvidence(t *tx, h held, _ time.Time) error {
 
 func (p *prepared) storeFacts(t *tx, h held, now time.Time) error {
 	for i, f := range p.Decision.Facts {
-		stored, err := t.exec("INSERT INTO facts (id, deployment, fact) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", f.ID, h.n, p.FactsJSON[i])
-		if err != nil {
+		if err := t.storeFact(f.ID, h.n, p.FactsJSON[i], p.Notifiers, now); err != nil {
 			return err
-		}
-		if stored == 0 {
-			continue // it is told once, however often it is decided
-		}
-		for _, notifier := range p.Notifiers {
-			if err := t.enqueue(f.ID, h.n, notifier, now); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

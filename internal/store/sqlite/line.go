@@ -19,8 +19,8 @@ func (s *Store) Fleet(ctx context.Context, environment, deployment string) (adg.
 }
 
 // StopLine stops what is within a scope, in place of the stop of the same scope that there is.
-func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
-	return s.write(ctx, true, func(t *tx) error {
+func (s *Store) StopLine(ctx context.Context, stop adg.Stop, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(t *tx) error {
 		now := row.Nanos(s.clock.now())
 		if _, err := t.endStop(stop.Scope, stop.Actor, now); err != nil {
 			return err
@@ -32,8 +32,8 @@ func (s *Store) StopLine(ctx context.Context, stop adg.Stop) error {
 }
 
 // ResumeLine ends the stop of a scope.
-func (s *Store) ResumeLine(ctx context.Context, scope adg.Scope, actor string) error {
-	return s.write(ctx, true, func(t *tx) error {
+func (s *Store) ResumeLine(ctx context.Context, scope adg.Scope, actor string, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(t *tx) error {
 		ended, err := t.endStop(scope, actor, row.Nanos(s.clock.now()))
 		if err == nil && ended == 0 {
 			err = adg.Errorf(adg.NotFound, "nobody has stopped just this (service %q, environment %q): resume one of the stops that are in force", scope.Service, scope.Environment)

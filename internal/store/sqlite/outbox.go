@@ -169,6 +169,23 @@ func (s *Store) onQueue(ctx context.Context, d adg.Delivery, do func(*tx, queued
 	})
 }
 
+// ofNone is the number in place of a deployment's, where a fact is of none. All of them are one queue.
+const ofNone = 0
+
+// storeFact stores a fact, and puts it on the queue of each notifier. It is told once, however often it is decided.
+func (t *tx) storeFact(id string, deployment int64, fact string, notifiers []string, now time.Time) error {
+	stored, err := t.exec("INSERT INTO facts (id, deployment, fact) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", id, deployment, fact)
+	if err != nil || stored == 0 {
+		return err
+	}
+	for _, notifier := range notifiers {
+		if err := t.enqueue(id, deployment, notifier, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // enqueue puts a stored fact on the queue of a notifier. It is due if nothing is before it.
 func (t *tx) enqueue(fact string, deployment int64, notifier string, now time.Time) error {
 	_, err := t.exec(`INSERT INTO outbox (fact, deployment, notifier, due)

@@ -29,8 +29,8 @@ func (s *Store) Standing(ctx context.Context, service, environment, identity str
 }
 
 // Mark records a standing.
-func (s *Store) Mark(ctx context.Context, r adg.ReleaseRecord) error {
-	return s.write(ctx, true, func(t *tx) error { return t.mark(r) })
+func (s *Store) Mark(ctx context.Context, r adg.ReleaseRecord, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(t *tx) error { return t.mark(r) })
 }
 
 // HoldOf is the hold that is in force.
@@ -44,13 +44,13 @@ func (s *Store) HoldOf(ctx context.Context, service, environment, identity strin
 }
 
 // PutHold puts a hold in place of the one that there is.
-func (s *Store) PutHold(ctx context.Context, h adg.ReleaseHold) error {
-	return s.write(ctx, true, func(t *tx) error { return t.putHold(h, s.clock.now(), true) })
+func (s *Store) PutHold(ctx context.Context, h adg.ReleaseHold, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(t *tx) error { return t.putHold(h, s.clock.now(), true) })
 }
 
 // LiftHold ends the hold that is in force.
-func (s *Store) LiftHold(ctx context.Context, service, environment, identity string) error {
-	return s.write(ctx, true, func(t *tx) error {
+func (s *Store) LiftHold(ctx context.Context, service, environment, identity string, entries ...adg.AuditEntry) error {
+	return s.onRecord(ctx, entries, func(t *tx) error {
 		lifted, err := t.exec("DELETE FROM holds WHERE service = ? AND environment = ? AND identity = ? AND until > ?", service, environment, identity, row.Nanos(s.clock.now()))
 		if err == nil && lifted == 0 {
 			err = row.NoHold(service, environment, identity)

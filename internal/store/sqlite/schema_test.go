@@ -62,6 +62,34 @@ func TestFactsOfAnOlderVersionAreEvents(t *testing.T) {
 	}
 }
 
+func TestWhatWasToBeToldIsStillToldAfterTheTablesAreWrittenAnew(t *testing.T) {
+	dir := t.TempDir()
+	older(t, dir, 5,
+		"INSERT INTO deployments (n, id, service, environment, version, state, live, due) VALUES (1, 'one', 'shop', 'production', 1, 'succeeded', 0, 0)",
+		`INSERT INTO facts (n, id, deployment, fact) VALUES
+			(3, 'f1', 1, '{"id":"f1","deployment":"one","kind":"held","service":"shop","environment":"production"}'),
+			(7, 'f2', 1, '{"id":"f2","deployment":"one","kind":"page","service":"shop","environment":"production"}')`,
+		"INSERT INTO outbox (n, fact, deployment, notifier, tries, due, dead, why, ended) VALUES (2, 3, 1, 'mail', 20, NULL, 1, 'no', 5), (4, 7, 1, 'chat', 3, 1, 0, 'not now', 0)")
+	s := opened(t, dir, Options{})
+	waiting, err := s.Undelivered(t.Context(), "", time.Minute, 10)
+	if err != nil || len(waiting) != 1 || waiting[0].Fact.ID != "f2" || waiting[0].Tries != 3 {
+		t.Errorf("waiting: %+v, %v", waiting, err)
+	}
+	dead, err := s.Dead(t.Context(), adg.DeadFilter{})
+	if err != nil || len(dead) != 1 || dead[0].Fact.ID != "f1" || dead[0].Why != "no" || dead[0].Cursor != 2 {
+		t.Errorf("dead: %+v, %v", dead, err)
+	}
+	if last, err := s.LastEvent(t.Context()); err != nil || last != 7 {
+		t.Errorf("the last event is %d, %v", last, err)
+	}
+	if stored, err := s.AppendAudit(t.Context(), adg.AuditEntry{Action: "hold.put", Resource: "hold/v2", Outcome: adg.AuditDone}); err != nil || len(stored) != 1 {
+		t.Errorf("stored: %+v, %v", stored, err)
+	}
+	if last, err := s.LastEvent(t.Context()); err != nil || last != 8 {
+		t.Errorf("the last event is %d, %v", last, err)
+	}
+}
+
 // older is a database as a program with an older schema left it.
 func older(t *testing.T, dir string, version int64, rows ...string) {
 	t.Helper()

@@ -18,16 +18,18 @@ import (
 
 // Options are the store's settings; zero fields take the defaults.
 type Options struct {
-	Name   string           // of the database's file; zero: adg.db
-	Limits adg.Limits       // of the fleet
-	Clock  func() time.Time // for tests; zero: time.Now
-	Log    *slog.Logger     // zero: discard
+	Name    string           // of the database's file; zero: adg.db
+	Limits  adg.Limits       // of the fleet
+	Changes []string         // the notifiers that are told of every change (adg.FactChanged)
+	Clock   func() time.Time // for tests; zero: time.Now
+	Log     *slog.Logger     // zero: discard
 }
 
 // Store is an adg.Store. Reads run beside each other and beside the one writer.
 type Store struct {
 	dir    string
 	limits adg.Limits
+	tell   []string // the notifiers that are told of every change
 	clock  *clock
 	lock   *os.File // nil: read-only
 	reads  *sql.DB
@@ -46,7 +48,7 @@ func Open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, adg.Errorf(adg.Unavailable, "create the data directory: %w", err)
 	}
-	s := &Store{dir: dir, limits: o.Limits, clock: newClock(o.Clock)}
+	s := &Store{dir: dir, limits: o.Limits, tell: o.Changes, clock: newClock(o.Clock)}
 	s.close = sync.OnceValue(s.release)
 	if s.lock, err = lock(dir); err != nil {
 		return nil, err

@@ -20,9 +20,9 @@ func TestStore(t *testing.T) {
 		store := opened(t, dir, Options{Clock: clock.now})
 		return storetest.Opened{
 			Store: store,
-			Reopen: func() adg.Store {
+			Reopen: func(changes ...string) adg.Store {
 				closed(t, store)
-				store = opened(t, dir, Options{Clock: clock.now})
+				store = opened(t, dir, Options{Clock: clock.now, Changes: changes})
 				return store
 			},
 			Advance: clock.advance,

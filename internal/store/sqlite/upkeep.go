@@ -44,8 +44,8 @@ const agedDeadQuery = "SELECT o.n, f.fact, 0 FROM outbox o JOIN facts f ON f.n =
 
 // The newest fact stays: its number is where the next one's goes on from. What is still to be told stays, too.
 const agedFactsQuery = `
-SELECT f.n, f.fact, d.live = 1 OR f.n = (SELECT max(n) FROM facts) OR EXISTS (SELECT 1 FROM outbox o WHERE o.fact = f.n)
-FROM facts f JOIN deployments d ON d.n = f.deployment WHERE f.n > ? ORDER BY f.n LIMIT ?`
+SELECT f.n, f.fact, coalesce(d.live, 0) = 1 OR f.n = (SELECT max(n) FROM facts) OR EXISTS (SELECT 1 FROM outbox o WHERE o.fact = f.n)
+FROM facts f LEFT JOIN deployments d ON d.n = f.deployment WHERE f.n > ? ORDER BY f.n LIMIT ?`
 
 const agedDeploymentsQuery = `
 SELECT d.n, s.spec, t.status,

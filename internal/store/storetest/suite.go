@@ -17,8 +17,8 @@ import (
 // Opened is a new and empty store with what a test needs to do to it.
 type Opened struct {
 	Store adg.Store
-	// Reopen closes the store and opens the same data again.
-	Reopen func() adg.Store
+	// Reopen closes the store and opens the same data again, so that these notifiers are told of every change.
+	Reopen func(changes ...string) adg.Store
 	// Other opens the same data a second time, as another replica does; nil where one process has the data for itself.
 	Other func() adg.Store
 	// Advance makes the store's clock go on by at least that much, for all that have the data open.
@@ -27,7 +27,7 @@ type Opened struct {
 
 // Run runs every case of the contract against stores that open makes. What open makes, it also cleans up.
 func Run(t *testing.T, open func(t *testing.T) Opened) {
-	for _, cases := range [][]scenario{deployments, leases, journal, evidence, history, releases, outbox, line, events, documents, audit, upkeep, concurrency, places} {
+	for _, cases := range [][]scenario{deployments, leases, journal, evidence, history, releases, outbox, line, events, changes, documents, audit, upkeep, concurrency, places} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()

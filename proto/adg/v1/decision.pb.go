@@ -187,6 +187,8 @@ const (
 	FactKind_FACT_KIND_PAGE FactKind = 19
 	// Something that a human should know at the start.
 	FactKind_FACT_KIND_WARNING FactKind = 20
+	// Somebody changed what deployments depend on: a hold, a stop, a freeze window, a policy, a connection, a user, a token, a role.
+	FactKind_FACT_KIND_CHANGED FactKind = 21
 )
 
 // Enum value maps for FactKind.
@@ -213,6 +215,7 @@ var (
 		18: "FACT_KIND_BLIND",
 		19: "FACT_KIND_PAGE",
 		20: "FACT_KIND_WARNING",
+		21: "FACT_KIND_CHANGED",
 	}
 	FactKind_value = map[string]int32{
 		"FACT_KIND_UNSPECIFIED":      0,
@@ -236,6 +239,7 @@ var (
 		"FACT_KIND_BLIND":            18,
 		"FACT_KIND_PAGE":             19,
 		"FACT_KIND_WARNING":          20,
+		"FACT_KIND_CHANGED":          21,
 	}
 )
 
@@ -586,7 +590,9 @@ type Command struct {
 	// Why.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	// How it was asked for: rest, grpc, cli, dashboard, webhook or broker; empty: not known.
+	Via           string `protobuf:"bytes,6,opt,name=via,proto3" json:"via,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -654,6 +660,13 @@ func (x *Command) GetTime() *timestamppb.Timestamp {
 		return x.Time
 	}
 	return nil
+}
+
+func (x *Command) GetVia() string {
+	if x != nil {
+		return x.Via
+	}
+	return ""
 }
 
 // Fleet is the state of everything else, as far as one deployment's decision depends on it.
@@ -1016,7 +1029,7 @@ type Fact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id; the same each time that the fact is sent.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Id of the deployment.
+	// Id of the deployment; empty: it is of none, as what was changed.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// What happened.
 	Kind FactKind `protobuf:"varint,3,opt,name=kind,proto3,enum=adg.v1.FactKind" json:"kind,omitempty"`
@@ -1041,7 +1054,13 @@ type Fact struct {
 	// Who did it; empty: ADG.
 	Actor string `protobuf:"bytes,13,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Whether it wakes people.
-	Urgent        bool `protobuf:"varint,14,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	Urgent bool `protobuf:"varint,14,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// How the actor asked for it: rest, grpc, cli, dashboard, webhook or broker; empty: not known.
+	Via string `protobuf:"bytes,15,opt,name=via,proto3" json:"via,omitempty"`
+	// Of what was changed, what was done, as in the audit log: hold.put.
+	Action string `protobuf:"bytes,16,opt,name=action,proto3" json:"action,omitempty"`
+	// Of what was changed, what it was, as in the audit log: hold/v2.
+	Resource      string `protobuf:"bytes,17,opt,name=resource,proto3" json:"resource,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1174,6 +1193,27 @@ func (x *Fact) GetUrgent() bool {
 	return false
 }
 
+func (x *Fact) GetVia() string {
+	if x != nil {
+		return x.Via
+	}
+	return ""
+}
+
+func (x *Fact) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Fact) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
 var File_adg_v1_decision_proto protoreflect.FileDescriptor
 
 const file_adg_v1_decision_proto_rawDesc = "" +
@@ -1212,13 +1252,14 @@ const file_adg_v1_decision_proto_rawDesc = "" +
 	"\x05fleet\x18\t \x01(\v2\r.adg.v1.FleetR\x05fleet\x12\x14\n" +
 	"\x05newer\x18\n" +
 	" \x01(\tR\x05newer\x12\x1c\n" +
-	"\tcompacted\x18\v \x01(\bR\tcompacted\"\x9f\x01\n" +
+	"\tcompacted\x18\v \x01(\bR\tcompacted\"\xb1\x01\n" +
 	"\aCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12&\n" +
 	"\x06action\x18\x02 \x01(\x0e2\x0e.adg.v1.ActionR\x06action\x12\x14\n" +
 	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12.\n" +
-	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"x\n" +
+	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
+	"\x03via\x18\x06 \x01(\tR\x03via\"x\n" +
 	"\x05Fleet\x12\x1c\n" +
 	"\trollbacks\x18\x01 \x01(\x05R\trollbacks\x12\x1d\n" +
 	"\n" +
@@ -1250,7 +1291,7 @@ const file_adg_v1_decision_proto_rawDesc = "" +
 	"\bobserved\x18\b \x01(\v2\x10.adg.v1.ObservedR\bobserved\x12\x14\n" +
 	"\x05error\x18\t \x01(\tR\x05error\x12\x14\n" +
 	"\x05final\x18\n" +
-	" \x01(\bR\x05final\"\xa8\x03\n" +
+	" \x01(\bR\x05final\"\xee\x03\n" +
 	"\x04Fact\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -1268,7 +1309,10 @@ const file_adg_v1_decision_proto_rawDesc = "" +
 	"\x04text\x18\v \x01(\tR\x04text\x12\x18\n" +
 	"\areasons\x18\f \x03(\tR\areasons\x12\x14\n" +
 	"\x05actor\x18\r \x01(\tR\x05actor\x12\x16\n" +
-	"\x06urgent\x18\x0e \x01(\bR\x06urgent*\x99\x01\n" +
+	"\x06urgent\x18\x0e \x01(\bR\x06urgent\x12\x10\n" +
+	"\x03via\x18\x0f \x01(\tR\x03via\x12\x16\n" +
+	"\x06action\x18\x10 \x01(\tR\x06action\x12\x1a\n" +
+	"\bresource\x18\x11 \x01(\tR\bresource*\x99\x01\n" +
 	"\fDecisionKind\x12\x1d\n" +
 	"\x19DECISION_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DECISION_KIND_CONTINUE\x10\x01\x12\x16\n" +
@@ -1279,7 +1323,7 @@ const file_adg_v1_decision_proto_rawDesc = "" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_STABLE\x10\x01\x12\x12\n" +
 	"\x0eROLE_CANDIDATE\x10\x02\x12\r\n" +
-	"\tROLE_IDLE\x10\x03*\x89\x04\n" +
+	"\tROLE_IDLE\x10\x03*\xa0\x04\n" +
 	"\bFactKind\x12\x19\n" +
 	"\x15FACT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11FACT_KIND_STARTED\x10\x01\x12\x13\n" +
@@ -1302,7 +1346,8 @@ const file_adg_v1_decision_proto_rawDesc = "" +
 	"\x12FACT_KIND_DEADLINE\x10\x11\x12\x13\n" +
 	"\x0fFACT_KIND_BLIND\x10\x12\x12\x12\n" +
 	"\x0eFACT_KIND_PAGE\x10\x13\x12\x15\n" +
-	"\x11FACT_KIND_WARNING\x10\x14B2Z0github.com/deployguardian/adg/proto/adg/v1;adgv1b\x06proto3"
+	"\x11FACT_KIND_WARNING\x10\x14\x12\x15\n" +
+	"\x11FACT_KIND_CHANGED\x10\x15B2Z0github.com/deployguardian/adg/proto/adg/v1;adgv1b\x06proto3"
 
 var (
 	file_adg_v1_decision_proto_rawDescOnce sync.Once

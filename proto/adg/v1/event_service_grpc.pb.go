@@ -29,7 +29,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// EventService tells what happens, in one order that all replicas agree on, and shows what could not be delivered.
+// EventService tells what happens in deployments and what people change, in one order that all replicas agree on, and shows what could not be delivered.
 type EventServiceClient interface {
 	// ListEvents lists events, oldest first, or newest first where that is asked for.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
@@ -103,7 +103,7 @@ func (c *eventServiceClient) RetryDelivery(ctx context.Context, in *RetryDeliver
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
 //
-// EventService tells what happens, in one order that all replicas agree on, and shows what could not be delivered.
+// EventService tells what happens in deployments and what people change, in one order that all replicas agree on, and shows what could not be delivered.
 type EventServiceServer interface {
 	// ListEvents lists events, oldest first, or newest first where that is asked for.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)

@@ -2082,6 +2082,8 @@ export interface components {
              * @description When.
              */
             time?: string;
+            /** @description How it was asked for: rest, grpc, cli, dashboard, webhook or broker; empty: not known. */
+            via: string;
         };
         /**
          * @description Comparison is how a check judges what it measured.
@@ -2583,9 +2585,11 @@ export interface components {
         };
         /** @description Fact is something that people are told, once per notifier. */
         "adg.v1.Fact": {
+            /** @description Of what was changed, what was done, as in the audit log: hold.put. */
+            action: string;
             /** @description Who did it; empty: ADG. */
             actor: string;
-            /** @description Id of the deployment. */
+            /** @description Id of the deployment; empty: it is of none, as what was changed. */
             deployment: string;
             /** @description Name of the environment. */
             environment: string;
@@ -2601,6 +2605,8 @@ export interface components {
             reasons: string[];
             /** @description Version being deployed. */
             release: string;
+            /** @description Of what was changed, what it was, as in the audit log: hold/v2. */
+            resource: string;
             /** @description Name of the service. */
             service: string;
             /** @description Where the deployment was then. */
@@ -2614,6 +2620,8 @@ export interface components {
             time?: string;
             /** @description Whether it wakes people. */
             urgent: boolean;
+            /** @description How the actor asked for it: rest, grpc, cli, dashboard, webhook or broker; empty: not known. */
+            via: string;
         };
         /**
          * @description FactKind is what happened.
@@ -2639,9 +2647,10 @@ export interface components {
          *     * `FACT_KIND_BLIND`: The checks say nothing.
          *     * `FACT_KIND_PAGE`: A human is needed now.
          *     * `FACT_KIND_WARNING`: Something that a human should know at the start.
+         *     * `FACT_KIND_CHANGED`: Somebody changed what deployments depend on: a hold, a stop, a freeze window, a policy, a connection, a user, a token, a role.
          * @enum {string}
          */
-        "adg.v1.FactKind": "FACT_KIND_UNSPECIFIED" | "FACT_KIND_STARTED" | "FACT_KIND_GATED" | "FACT_KIND_BLOCKED" | "FACT_KIND_PROMOTED" | "FACT_KIND_HELD" | "FACT_KIND_RESUMED" | "FACT_KIND_ASKED" | "FACT_KIND_SUGGESTED" | "FACT_KIND_CONDEMNED" | "FACT_KIND_REPRIEVED" | "FACT_KIND_ROLLBACK_STARTED" | "FACT_KIND_ROLLED_BACK" | "FACT_KIND_ROLLBACK_FAILED" | "FACT_KIND_SUCCEEDED" | "FACT_KIND_CANCELLED" | "FACT_KIND_SUPERSEDED" | "FACT_KIND_DEADLINE" | "FACT_KIND_BLIND" | "FACT_KIND_PAGE" | "FACT_KIND_WARNING";
+        "adg.v1.FactKind": "FACT_KIND_UNSPECIFIED" | "FACT_KIND_STARTED" | "FACT_KIND_GATED" | "FACT_KIND_BLOCKED" | "FACT_KIND_PROMOTED" | "FACT_KIND_HELD" | "FACT_KIND_RESUMED" | "FACT_KIND_ASKED" | "FACT_KIND_SUGGESTED" | "FACT_KIND_CONDEMNED" | "FACT_KIND_REPRIEVED" | "FACT_KIND_ROLLBACK_STARTED" | "FACT_KIND_ROLLED_BACK" | "FACT_KIND_ROLLBACK_FAILED" | "FACT_KIND_SUCCEEDED" | "FACT_KIND_CANCELLED" | "FACT_KIND_SUPERSEDED" | "FACT_KIND_DEADLINE" | "FACT_KIND_BLIND" | "FACT_KIND_PAGE" | "FACT_KIND_WARNING" | "FACT_KIND_CHANGED";
         /** @description Feature is something that a server may offer. */
         "adg.v1.Feature": {
             /** @description Whether this server offers it. */

@@ -4,7 +4,7 @@ import {at, decision, deployment, release} from "./made";
 import {storyOf} from "./story";
 
 function fact(seconds: number, id: string): Schemas["adg.v1.Fact"] {
-  return {id, deployment: "shop-v3", kind: "FACT_KIND_PAGE", time: at(seconds), service: "shop", environment: "production", release: "v3", lastGood: "v2", state: "STATE_HELD", health: "HEALTH_UNKNOWN", text: "nothing is known", reasons: [], actor: "", urgent: true};
+  return {id, deployment: "shop-v3", kind: "FACT_KIND_PAGE", time: at(seconds), service: "shop", environment: "production", release: "v3", lastGood: "v2", state: "STATE_HELD", health: "HEALTH_UNKNOWN", text: "nothing is known", reasons: [], actor: "", urgent: true, via: "", action: "", resource: ""};
 }
 
 function effect(seconds: number, more: Partial<Schemas["adg.v1.Effect"]> = {}): Schemas["adg.v1.Effect"] {
@@ -18,7 +18,7 @@ test("a story is told in order: what was decided comes before what was done and 
 });
 
 test("what a person asked for has his name and his reason", () => {
-  const command: Schemas["adg.v1.Command"] = {id: "c", action: "ACTION_HOLD", actor: "ada", reason: "lunch", time: at(5)};
+  const command: Schemas["adg.v1.Command"] = {id: "c", action: "ACTION_HOLD", actor: "ada", reason: "lunch", via: "dashboard", time: at(5)};
   const [, held] = storyOf(deployment(), [decision(5, {kind: "DECISION_KIND_HOLD", to: "STATE_HELD", command})], [], []);
   expect(held).toMatchObject({who: "ada", what: "Held", why: ["Asked for by ada: hold, because: lunch."]});
 });

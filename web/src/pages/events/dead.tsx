@@ -10,9 +10,9 @@ import {type Schemas} from "../../ask/api";
 import {MoreRows, Rows} from "../../figures/rows";
 import {count} from "../../figures/words";
 import {TextFilter} from "../../frame/filter";
-import {Link, useQuery} from "../../frame/router";
+import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
-import {to} from "../../places";
+import {Told} from "./told";
 
 type Delivery = Schemas["adg.v1.Delivery"];
 
@@ -42,7 +42,7 @@ export function Dead() {
               id={(delivery) => delivery.id}
               columns={[
                 {name: "Notifier", cell: (delivery) => delivery.notifier},
-                {name: "What", cell: (delivery) => (delivery.fact === undefined ? undefined : <Link href={to.deployment(delivery.fact.deployment)}>{delivery.fact.text}</Link>)},
+                {name: "What", cell: (delivery) => (delivery.fact === undefined ? undefined : <Told fact={delivery.fact} />)},
                 {name: "Happened", cell: (delivery) => <Time at={delivery.fact?.time} />},
                 {name: "Given up", cell: (delivery) => `after ${count(delivery.tries, "try", "tries")}`},
                 {name: "When", cell: (delivery) => <Time at={delivery.time} />},

@@ -9,11 +9,11 @@ import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows} from "../../figures/rows";
 import {TextFilter, TimeFilter} from "../../frame/filter";
-import {Link, useQuery} from "../../frame/router";
+import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {useFollow} from "../../live/use-follow";
-import {to} from "../../places";
-import {type Event, type Wanted, afterOf, kindOf, kinds, merged, streamQuery, untilOf, wantedOf} from "./view";
+import {Told} from "./told";
+import {type Event, type Wanted, afterOf, byWhom, kindOf, kinds, merged, streamQuery, untilOf, wantedOf} from "./view";
 import classes from "./events.module.css";
 
 export function Stream() {
@@ -165,13 +165,16 @@ function One({event: {fact, cursor}}: {event: Event}) {
           event {cursor}
         </Text>
       </Group>
-      <Link href={to.deployment(fact.deployment)} className="wrap">
-        {fact.text}
-      </Link>
+      <Told fact={fact} />
       {fact.actor !== "" && (
         <Text span size="sm" className="quiet">
           {" "}
-          by {fact.actor}
+          {byWhom(fact)}
+        </Text>
+      )}
+      {fact.action !== "" && fact.reasons.length > 0 && (
+        <Text size="sm" className="wrap">
+          {fact.reasons.join("; ")}
         </Text>
       )}
     </div>

@@ -1,5 +1,5 @@
 import {expect, test} from "vitest";
-import {type Event, afterOf, merged, streamQuery, wantedOf} from "./view";
+import {type Event, afterOf, byWhom, kindOf, merged, moreOf, streamQuery, wantedOf} from "./view";
 
 const event = (cursor: number) => ({cursor: String(cursor)}) as Event;
 const cursors = (events: readonly Event[]) => events.map((one) => Number(one.cursor));
@@ -32,6 +32,24 @@ test("what stands in the address is asked for, of the list and of the stream", (
   const wanted = wantedOf(new URLSearchParams("service=shop,cart&kind=rolled_back,nonsense&urgent=yes"));
   expect(wanted).toMatchObject({services: ["shop", "cart"], kinds: ["FACT_KIND_ROLLED_BACK"], urgent: true});
   expect(streamQuery(wanted, "7")).toEqual({after: "7", services: ["shop", "cart"], kinds: ["FACT_KIND_ROLLED_BACK"], urgent: true});
+});
+
+test("who did it is said with how he asked for it", () => {
+  expect(byWhom({actor: "user:ann", via: "cli"})).toBe("by user:ann through the command line");
+  expect(byWhom({actor: "ann", via: ""})).toBe("by ann");
+  expect(byWhom({actor: "ann", via: "carrier pigeon"})).toBe("by ann through carrier pigeon");
+  expect(byWhom({actor: "", via: ""})).toBe("");
+});
+
+test("what was changed leads to where it is seen, and nothing leads to a deployment that is none", () => {
+  const change = (action: string) => ({deployment: "", action, service: "shop", environment: "production"});
+  expect(moreOf({...change(""), deployment: "d 1"})).toBe("/deployments/d%201");
+  expect(moreOf(change("policy.put"))).toBe("/policies/shop/production");
+  expect(moreOf(change("hold.lift"))).toBe("/services/shop");
+  expect(moreOf(change("role.grant"))).toBe("/settings/roles");
+  expect(moreOf(change("freeze.put"))).toBe("/settings/freezes");
+  expect(moreOf(change("moon.landing"))).toBeUndefined();
+  expect(kindOf("FACT_KIND_CHANGED").word).toBe("Changed");
 });
 
 test("a cursor that is none is none", () => {

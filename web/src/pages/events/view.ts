@@ -1,8 +1,10 @@
 // The events that the page shows: the newest of them, each once, in order.
 import {type Schemas} from "../../ask/api";
 import {timeOf} from "../../frame/filter";
+import {to} from "../../places";
 
 export type Event = Schemas["adg.v1.Event"];
+type Fact = Schemas["adg.v1.Fact"];
 export type Kind = Schemas["adg.v1.FactKind"];
 
 export const kinds: Record<Exclude<Kind, "FACT_KIND_UNSPECIFIED">, {word: string; tone: "good" | "warn" | "bad" | "unknown" | "info"}> = {
@@ -26,11 +28,34 @@ export const kinds: Record<Exclude<Kind, "FACT_KIND_UNSPECIFIED">, {word: string
   FACT_KIND_BLIND: {word: "Checks say nothing", tone: "warn"},
   FACT_KIND_PAGE: {word: "A human is needed", tone: "bad"},
   FACT_KIND_WARNING: {word: "Warning", tone: "warn"},
+  FACT_KIND_CHANGED: {word: "Changed", tone: "info"},
 };
 
 export function kindOf(kind: Kind): {word: string; tone: "good" | "warn" | "bad" | "unknown" | "info"} {
   return kind === "FACT_KIND_UNSPECIFIED" ? {word: "Something", tone: "unknown"} : kinds[kind];
 }
+
+const ways: Record<string, string> = {rest: "the API", grpc: "the API", cli: "the command line", dashboard: "the dashboard", webhook: "a webhook", broker: "a broker"};
+
+/** Who did it and how he asked for it, in words; empty: ADG itself. */
+export function byWhom({actor, via}: Pick<Fact, "actor" | "via">): string {
+  const way = via === "" ? "" : ` through ${ways[via] ?? via}`;
+  return actor === "" ? "" : `by ${actor}${way}`;
+}
+
+/** Where what happened is seen as it is now; undefined: nowhere. */
+export function moreOf({deployment, action, service, environment}: Pick<Fact, "deployment" | "action" | "service" | "environment">): string | undefined {
+  const area = action.split(".")[0] ?? "";
+  if (deployment !== "") {
+    return to.deployment(deployment);
+  }
+  if (area === "policy") {
+    return to.policy(service, environment);
+  }
+  return ["hold", "release", "service"].includes(area) ? to.service(service) : parts[area] === undefined ? undefined : to.settings(parts[area]);
+}
+
+const parts: Record<string, string> = {connection: "connections", stop: "stops", freeze: "freezes", user: "users", token: "tokens", role: "roles"};
 
 export interface Wanted {
   deployment?: string;
