@@ -19,6 +19,7 @@ import (
 	"github.com/deployguardian/adg/internal/forecast"
 	"github.com/deployguardian/adg/internal/guard"
 	"github.com/deployguardian/adg/internal/rehearsal"
+	"github.com/deployguardian/adg/internal/store/sqlite"
 )
 
 // lint reads a policy and gives what is doubtful; what is wrong is the error.
@@ -35,34 +36,38 @@ func (a *App) lint(path string) (cli.Linted, error) {
 }
 
 // try asks every check of a policy once, and the target whether it could go back. It changes nothing.
-func (a *App) try(ctx context.Context, path, version, previous, dir string) (tested cli.Tested, err error) {
-	file, err := a.load(path)
+func (a *App) try(ctx context.Context, o cli.TestOptions) (tested cli.Tested, err error) {
+	file, err := a.load(o.File)
 	if err != nil {
 		return tested, err
 	}
-	w, err := newWorld(file, dir, a.log, true)
+	w, err := newWorld(file, o.DataDir, a.log, true)
 	if err != nil {
 		return tested, err
 	}
 	defer both(&err, w.Close)
-	return tryPolicy(ctx, w, file.Policy, version, previous)
+	return tryPolicy(ctx, w, file.Policy, o)
 }
 
 // Private
 
-func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, version, previous string) (tested cli.Tested, err error) {
-	spec := adg.Spec{Policy: p.WithDefaults(), Release: adg.Release{Service: p.Service, Version: version}}
+func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, o cli.TestOptions) (tested cli.Tested, err error) {
+	spec := adg.Spec{Policy: p.WithDefaults(), Release: adg.Release{Service: p.Service, Version: o.Version, Schema: o.Schema}}
 	if err := spec.Release.Validate(); err != nil {
 		return tested, err
 	}
-	if previous != "" {
-		spec.LastGood = &adg.Release{Service: p.Service, Version: previous}
-		if err := spec.LastGood.Validate(); err != nil {
-			return tested, err
-		}
+	recorded, err := onRecord(ctx, o, p)
+	if err != nil {
+		return tested, err
+	}
+	if o.Previous != "" {
+		spec.LastGood = recorded
 	}
 	for _, t := range guard.Try(ctx, w, spec) {
 		tested.Checks = append(tested.Checks, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement})
+	}
+	if recorded != nil && recorded.Version != o.Version {
+		spec.LastGood = recorded
 	}
 	doubt := ""
 	obstacles, err := rehearsal.Of(ctx, w.Target, adg.Deployment{ID: p.Service + "-plan", Spec: spec})
@@ -71,6 +76,35 @@ func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, version, previo
 	}
 	tested.Rollback = wire.RollbackOf(spec, obstacles, doubt)
 	return tested, nil
+}
+
+// onRecord is the release that a rollback would go to, as whole as the data directory knows it: the one that is named, else
+// the last good one; nil: there is none.
+func onRecord(ctx context.Context, o cli.TestOptions, p adg.Policy) (good *adg.Release, err error) {
+	named := adg.Release{Service: p.Service, Version: o.Previous}
+	if o.Previous != "" {
+		if err := named.Validate(); err != nil {
+			return nil, err
+		}
+		good = &named
+	}
+	store, err := sqlite.OpenReadOnly(ctx, o.DataDir)
+	if adg.CodeOf(err) == adg.NotFound {
+		return good, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer both(&err, store.Close)
+	if o.Previous != "" {
+		named, err = guard.Recall(ctx, store, p, named)
+		return good, err
+	}
+	record, err := store.LastGood(ctx, p.Service, p.Environment)
+	if adg.CodeOf(err) == adg.NotFound {
+		return nil, nil
+	}
+	return &record.Release, err
 }
 
 // reference writes the generated pages: the policy file, its schema, and the commands.

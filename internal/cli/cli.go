@@ -66,7 +66,7 @@ type Calls struct {
 	Changed      Changed
 	PolicyLint   func(file string) (Linted, error)
 	PolicySchema func() ([]byte, error)
-	PolicyTest   func(ctx context.Context, file, version, previous, dir string) (Tested, error)
+	PolicyTest   func(context.Context, TestOptions) (Tested, error)
 	Reference    func(dir string, root *cobra.Command) error
 	Shop         func(context.Context, []string) error
 	Connect      Connect // to a server

@@ -33,6 +33,15 @@ func (t Tested) MarshalJSON() ([]byte, error) {
 	}{t.Checks, plan})
 }
 
+// TestOptions are what a policy is tried with.
+type TestOptions struct {
+	File     string
+	Version  string // stands for $version
+	Schema   string // revision of the database schema that it needs; empty: not said
+	Previous string // version that a rollback would go to; empty: the last good one on record
+	DataDir  string // directory of the record, if there is one
+}
+
 // TestedCheck is one check of a policy, asked once.
 type TestedCheck struct {
 	Measurements []adg.Measurement `json:"measurements"`
@@ -129,13 +138,14 @@ With --server, that of policies as the server takes them: with the names of the 
 }
 
 func testCommand(t Terminal, calls Calls) *cobra.Command {
-	var version, previous, dir, output string
+	var o TestOptions
+	var output string
 	var server away
 	cmd := &cobra.Command{
 		Use:   "test FILE --version VERSION",
 		Short: "Ask every query of a policy once, and rehearse the way back; changes nothing",
 		Long: `Ask every query of a policy once and show values and verdicts, and say how the version would be rolled back to
---previous: the target is asked whether it could. Nothing is changed. The exit code is 1 if a check says nothing.
+--previous, or else to the last good release on record: the target is asked whether it could. Nothing is changed. The exit code is 1 if a check says nothing.
 
 With --server the server asks, by the connections that are registered there and that the policy names; without --version
 about the release that is live.`,
@@ -147,15 +157,16 @@ about the release that is live.`,
 				return err
 			}
 			if server.chosen() {
-				if previous != "" || cmd.Flags().Changed("data-dir") {
-					return adg.Errorf(adg.Invalid, "--previous and --data-dir are for a test from this machine, not with --server")
+				if o.Previous != "" || o.Schema != "" || cmd.Flags().Changed("data-dir") {
+					return adg.Errorf(adg.Invalid, "--previous, --schema and --data-dir are for a test from this machine, not with --server")
 				}
-				return server.ask(cmd.Context(), t, calls.Connect, output, func(ctx context.Context, s session) error { return testOnServer(ctx, s, args[0], version) })
+				return server.ask(cmd.Context(), t, calls.Connect, output, func(ctx context.Context, s session) error { return testOnServer(ctx, s, args[0], o.Version) })
 			}
-			if version == "" {
+			if o.Version == "" {
 				return adg.Errorf(adg.Invalid, "which version is to be measured? name one that is live, with --version")
 			}
-			tested, err := calls.PolicyTest(cmd.Context(), args[0], version, previous, dir)
+			o.File = args[0]
+			tested, err := calls.PolicyTest(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
@@ -166,9 +177,10 @@ about the release that is live.`,
 			return errors.Join(show(t.Out, tested), silent(tested.Checks))
 		},
 	}
-	cmd.Flags().StringVar(&version, "version", "", "`version` that stands for $version")
-	cmd.Flags().StringVar(&previous, "previous", "", "`version` that stands for $baseline, and that a rollback would go to")
-	dataDirFlag(cmd, &dir)
+	cmd.Flags().StringVar(&o.Version, "version", "", "`version` that stands for $version")
+	cmd.Flags().StringVar(&o.Schema, "schema", "", "revision of the database schema that the version needs, for the way back")
+	cmd.Flags().StringVar(&o.Previous, "previous", "", "`version` that stands for $baseline, and that a rollback would go to (default: the last good one on record)")
+	dataDirFlag(cmd, &o.DataDir)
 	outputFlag(cmd, &output)
 	server.flags(cmd, "the server asks, by its connections")
 	return cmd

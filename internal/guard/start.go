@@ -83,7 +83,44 @@ func (g *Guard) Gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error)
 	return []adg.Gate{hold, turn, frozen}, nil
 }
 
+// Recall completes a release that is named by its version alone with what is on record: its artifact, without which
+// the target could not bring it back, and its configuration. Of several the one that was found good counts, else the
+// newest.
+func Recall(ctx context.Context, store adg.Store, policy adg.Policy, named adg.Release) (adg.Release, error) {
+	if named.Identity() != named.Version {
+		return named, nil
+	}
+	past, err := store.ListDeployments(ctx, adg.DeploymentFilter{Service: policy.Service, Environment: policy.Environment, Limit: remembered})
+	if err != nil {
+		return named, err
+	}
+	var known []adg.Release
+	for _, p := range past {
+		for _, r := range []*adg.Release{&p.Spec.Release, p.Spec.LastGood} {
+			if r != nil && r.Version == named.Version && !slices.Contains(known, *r) {
+				known = append(known, *r)
+			}
+		}
+	}
+	for _, r := range known {
+		record, err := store.Standing(ctx, policy.Service, policy.Environment, r.Identity())
+		switch {
+		case err == nil && record.Standing == adg.StandingGood:
+			return r, nil
+		case err != nil && adg.CodeOf(err) != adg.NotFound:
+			return named, err
+		}
+	}
+	if len(known) > 0 {
+		return known[0], nil
+	}
+	return named, nil
+}
+
 // Private
+
+// remembered is how many deployments are looked through for a release that is named by its version alone.
+const remembered = 200
 
 // newID sorts by nothing and says what it is of: people read it in chat, in logs and on the command line.
 func newID(spec adg.Spec) string {
@@ -106,7 +143,7 @@ func suits(s adg.Strategy, can adg.Capabilities) error {
 // lastGood finds where a rollback would go. Nothing is put on record about a release that is refused.
 func (g *Guard) lastGood(ctx context.Context, d adg.Deployment, target adg.Target) (*adg.Release, error) {
 	if named := d.Spec.LastGood; named != nil {
-		good, err := g.recall(ctx, d, *named)
+		good, err := Recall(ctx, g.store, d.Spec.Policy, *named)
 		if err == nil {
 			err = other(d, good)
 		}
@@ -170,44 +207,6 @@ func other(d adg.Deployment, good adg.Release) error {
 		return nil
 	}
 	return adg.Errorf(adg.Conflict, "%s %s is the last good release already: there is nothing to deploy", good.Service, good.Version)
-}
-
-// remembered is how many deployments are looked through for a release that is named by its version alone.
-const remembered = 200
-
-// recall completes a release that is named by its version alone with what is on record: its artifact, without which
-// the target could not bring it back, and its configuration. Of several the one that was found good counts, else the
-// newest.
-func (g *Guard) recall(ctx context.Context, d adg.Deployment, named adg.Release) (adg.Release, error) {
-	if named.Identity() != named.Version {
-		return named, nil
-	}
-	policy := d.Spec.Policy
-	past, err := g.store.ListDeployments(ctx, adg.DeploymentFilter{Service: policy.Service, Environment: policy.Environment, Limit: remembered})
-	if err != nil {
-		return named, err
-	}
-	var known []adg.Release
-	for _, p := range past {
-		for _, r := range []*adg.Release{&p.Spec.Release, p.Spec.LastGood} {
-			if r != nil && r.Version == named.Version && !slices.Contains(known, *r) {
-				known = append(known, *r)
-			}
-		}
-	}
-	for _, r := range known {
-		record, err := g.store.Standing(ctx, policy.Service, policy.Environment, r.Identity())
-		switch {
-		case err == nil && record.Standing == adg.StandingGood:
-			return r, nil
-		case err != nil && adg.CodeOf(err) != adg.NotFound:
-			return named, err
-		}
-	}
-	if len(known) > 0 {
-		return known[0], nil
-	}
-	return named, nil
 }
 
 // trustNamed puts on record that somebody called a release good, unless it was rolled back: then a human has to mark

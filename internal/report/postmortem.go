@@ -39,12 +39,15 @@ func writeHappened(out *strings.Builder, s Story) {
 	if bad := s.FirstBad; !bad.IsZero() {
 		fmt.Fprintf(out, " Health was no longer good from %s on.", stamp(bad))
 	}
-	condemned := d.Status.Condemned
-	if condemned.IsZero() {
+	switch {
+	case s.Decided.IsZero():
 		fmt.Fprintf(out, " No release was condemned; it is %s%s.\n", words(d.Status.State.String()), plain(because(d.Status.Reasons)))
 		return
+	case d.Status.Condemned.IsZero():
+		fmt.Fprintf(out, " A human was called at %s, because it was bad and there was no automatic way back.", stamp(s.Decided))
+	default:
+		fmt.Fprintf(out, " It was condemned at %s.", stamp(s.Decided))
 	}
-	fmt.Fprintf(out, " It was condemned at %s.", stamp(condemned))
 	switch {
 	case d.Status.State == adg.RolledBack:
 		fmt.Fprintf(out, " %s was live again, and verified, at %s%s.\n", plain(lastGood(d)), stamp(d.Status.Since), plain(because(d.Status.Reasons)))
@@ -56,6 +59,14 @@ func writeHappened(out *strings.Builder, s Story) {
 	out.WriteString("\n✍ In one sentence for people who were not there:\n")
 }
 
+// lasted is a time to the second, and below a second to the millisecond.
+func lasted(d time.Duration) string {
+	if d.Abs() < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
 func lastGood(d adg.Deployment) string {
 	if d.Spec.LastGood == nil {
 		return "nothing"
@@ -65,8 +76,10 @@ func lastGood(d adg.Deployment) string {
 
 func writeImpact(out *strings.Builder, s Story) {
 	d := s.Deployment
-	if bad := s.FirstBad; !bad.IsZero() && d.Status.State.Ended() {
-		fmt.Fprintf(out, "* Service was not good for %s, from %s to %s.\n", d.Status.Since.Sub(bad).Round(time.Second), stamp(bad), stamp(d.Status.Since))
+	if bad, end := s.FirstBad, d.Status.Since; !bad.IsZero() && d.Status.State == adg.Superseded {
+		fmt.Fprintf(out, "* Service was not good from %s on, for %s until another deployment took over, which knows what came then.\n", stamp(bad), lasted(end.Sub(bad)))
+	} else if !bad.IsZero() && d.Status.State.Ended() {
+		fmt.Fprintf(out, "* Service was not good for %s, from %s to %s.\n", lasted(end.Sub(bad)), stamp(bad), stamp(end))
 	}
 	for _, i := range s.Impact {
 		fmt.Fprintf(out, "* %s: %.0f of %.0f were bad (%.2g %%)", plain(i.Check), i.Bad, i.All, 100*i.Bad/i.All)
@@ -76,13 +89,12 @@ func writeImpact(out *strings.Builder, s Story) {
 		out.WriteString(".\n")
 	}
 	if len(s.Impact) == 0 {
-		out.WriteString("* How many requests were bad was not counted: no check counts them (`good`/`bad` and `total`), or what they counted was forgotten.\n")
+		out.WriteString("* How many requests were bad was not counted: no check counts them (`bad` and `total`), or what they counted was forgotten.\n")
 	}
 	out.WriteString("* ✍ What users saw, and whom to tell:\n")
 }
 
 func writeFound(out *strings.Builder, s Story) {
-	d := s.Deployment
 	if p, c, found := s.firstBadSample(); found {
 		fmt.Fprintf(out, "The first bad sample was of **%s** at %s: %s, limit %s, baseline %s.\n", plain(c.Check.Name), stamp(p.At), figure(p.Value), figure(p.Limit), figure(p.Baseline))
 		for _, sent := range c.Sent {
@@ -90,11 +102,13 @@ func writeFound(out *strings.Builder, s Story) {
 		}
 		out.WriteString("\n")
 	}
-	if bad := s.FirstBad; !bad.IsZero() && !d.Status.Condemned.IsZero() {
-		fmt.Fprintf(out, "From there to the decision it took %s.\n", d.Status.Condemned.Sub(bad).Round(time.Second))
+	if bad := s.FirstBad; !bad.IsZero() {
+		fmt.Fprintf(out, "From there to the decision it took %s.\n", lasted(s.Decided.Sub(bad)))
 	}
 	for _, e := range s.Decisions {
-		if e.Decision.Next.Condemned.IsZero() || !e.Before.Condemned.IsZero() {
+		condemned := !e.Decision.Next.Condemned.IsZero() && e.Before.Condemned.IsZero()
+		stuck := s.Deployment.Status.Condemned.IsZero() && called(e.Decision.Next) && !called(e.Before)
+		if !condemned && !stuck {
 			continue
 		}
 		fmt.Fprintf(out, "\nThe decision, at %s:\n\n", stamp(e.Decision.At))
@@ -134,6 +148,9 @@ func writeDone(out *strings.Builder, s Story) {
 		said, took := "nothing yet", ""
 		if o := e.Outcome; o != nil {
 			said, took = shares(o.Observed.Releases), o.Took.Round(time.Millisecond).String()
+			if o.Observed.Text != "" {
+				said += ": " + o.Observed.Text
+			}
 			if o.Err != "" {
 				said = "error: " + o.Err
 			}
@@ -167,7 +184,7 @@ func writeChanged(out *strings.Builder, s Story) {
 	}
 	fmt.Fprintf(out, "* From %s to %s.\n", plain(from), plain(spec.Release.Version+revision(spec.Release)))
 	if good := spec.LastGood; good != nil && good.Schema != spec.Release.Schema {
-		fmt.Fprintf(out, "* The database's schema goes from %s to %s.\n", plain(cmp.Or(good.Schema, "(not said)")), plain(cmp.Or(spec.Release.Schema, "(not said)")))
+		fmt.Fprintf(out, "* It needs another schema of the database: %s instead of %s. Which one is there now, the target said above.\n", plain(cmp.Or(spec.Release.Schema, "(not said)")), plain(cmp.Or(good.Schema, "(not said)")))
 	}
 	if spec.Author != "" {
 		fmt.Fprintf(out, "* Written by %s.\n", plain(spec.Author))
@@ -240,16 +257,17 @@ func writeFollowUp(out *strings.Builder, s Story) {
 			blind = append(blind, c.Check.Name)
 		}
 	}
-	detected := st.Condemned.Sub(s.FirstBad)
+	detected, bad := s.Decided.Sub(s.FirstBad), !s.Decided.IsZero()
 	for _, one := range []struct {
 		when bool
 		text string
 	}{
 		{!st.Condemned.IsZero(), fmt.Sprintf("Mend %s, and lift its hold when it is to be deployed again (adg hold list).", d.Spec.Release.Version)},
-		{!st.Condemned.IsZero(), "Write the test that would have found it before the deployment."},
+		{bad && st.Condemned.IsZero(), fmt.Sprintf("Mend %s: it was not rolled back.", d.Spec.Release.Version)},
+		{bad, "Write the test that would have found it before the deployment."},
 		{st.State == adg.RollbackFailed, "Service may not be restored yet: see what was tried above."},
 		{st.Suspended != "", "Give back what was suspended once nothing bad goes live by that: " + st.Suspended},
-		{!st.Condemned.IsZero() && !s.FirstBad.IsZero() && detected > time.Minute, fmt.Sprintf("It took %s from the first bad health to the decision: would a stricter limit, a shorter interval or a sequential check have found it sooner?", detected.Round(time.Second))},
+		{bad && !s.FirstBad.IsZero() && detected > time.Minute, fmt.Sprintf("It took %s from the first bad health to the decision: would a stricter limit, a shorter interval or a sequential check have found it sooner?", detected.Round(time.Second))},
 		{st.Attempt > 1, fmt.Sprintf("The target needed %d attempts: why?", st.Attempt)},
 		{st.Fallback, "The first target failed: repair it, and try it."},
 		{len(st.Obstacles) > 0, "What was in the way of a rollback: " + obstacles(st.Obstacles)},

@@ -31,8 +31,9 @@ type Story struct {
 	Expected   Course // the probability of success in percent, from the prediction on; without points where nobody predicted
 	Checks     []Course
 	Baselines  []adg.Baseline
-	FirstBad   time.Time // since when health was not good any more before the release was condemned; zero: it was not
-	Impact     []Impact  // what users met, of a release that was condemned
+	Decided    time.Time // when the release was found bad: condemned, or a human was called as there is no way back; zero: it was not
+	FirstBad   time.Time // since when health was not good any more before that; zero: it was good
+	Impact     []Impact  // what users met, of a release that was found bad
 }
 
 // Line is a fact of the summary.
@@ -92,8 +93,8 @@ func Gather(ctx context.Context, m Memory, id string) (Story, error) {
 		return s, err
 	}
 	s.Expected = expected(d.Spec.Prediction, assessments)
-	if condemned := d.Status.Condemned; !condemned.IsZero() {
-		s.FirstBad = firstBad(assessments, condemned)
+	if s.Decided = decided(d.Status, s.Decisions); !s.Decided.IsZero() {
+		s.FirstBad = firstBad(assessments, s.Decided)
 		if s.Impact, err = impacts(ctx, m, d, s.Baselines); err != nil {
 			return s, err
 		}
@@ -225,7 +226,26 @@ func summary(s Story) []Line {
 	return lines
 }
 
-// firstBad is the beginning of the stretch without good health that ended in the condemnation.
+// decided is when the release was condemned, or when a human was called to one that is bad and has no way back. One that
+// recovered after that, and succeeded, was not found bad.
+func decided(s adg.Status, decisions []adg.Entry) time.Time {
+	if !s.Condemned.IsZero() || s.State == adg.Succeeded {
+		return s.Condemned
+	}
+	for _, e := range decisions {
+		if next := e.Decision.Next; called(next) && !called(e.Before) {
+			return e.Decision.At
+		}
+	}
+	return time.Time{}
+}
+
+// called tells whether a human was called to a release that is bad.
+func called(s adg.Status) bool {
+	return s.State == adg.Held && s.Paging && (s.Health == adg.Unhealthy || s.Health == adg.Degraded)
+}
+
+// firstBad is the beginning of the stretch without good health that ended in the decision.
 func firstBad(assessments []adg.Assessment, condemned time.Time) time.Time {
 	var first time.Time
 	for _, a := range assessments {

@@ -70,7 +70,8 @@ func rich(foreign string) Story {
 	}})
 	course := []adg.Assessment{{At: at(10), Health: adg.Healthy, Success: ptr(0.9)}, {At: at(20), Health: adg.Degraded, Success: ptr(0.4)}, bad}
 	s.Expected = expected(d.Spec.Prediction, course)
-	s.FirstBad = firstBad(course, d.Status.Condemned)
+	s.Decided = decided(d.Status, s.Decisions)
+	s.FirstBad = firstBad(course, s.Decided)
 	s.Summary = summary(s)
 	return s
 }
@@ -122,7 +123,7 @@ func troubled(foreign string) Story {
 		{Begun: at(1), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v2"}, Share: 100}}}},
 		{Begun: at(31), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}}, Outcome: &adg.Outcome{At: at(33), Took: 2 * time.Second, Err: foreign}},
 		{Begun: at(34), Desired: adg.Desired{Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}}, Outcome: &adg.Outcome{
-			At: at(36), Took: 2 * time.Second, Observed: adg.Observed{Log: foreign, Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}},
+			At: at(36), Took: 2 * time.Second, Observed: adg.Observed{Log: foreign, Text: "the schema stays at revision 42", Releases: []adg.Placement{{Release: adg.Release{Version: "v1"}, Share: 100}}},
 		}},
 	}
 	return s
@@ -130,8 +131,8 @@ func troubled(foreign string) Story {
 
 func TestThePostMortemOfAGoodDeploymentBlamesNobody(t *testing.T) {
 	s := rich("fine")
-	s.Deployment.Status, s.FirstBad, s.Impact, s.Decisions, s.Effects = adg.Status{State: adg.Succeeded, Since: at(60)}, time.Time{}, nil, nil, nil
-	s.Checks = nil
+	s.Deployment.Status, s.Decided, s.FirstBad, s.Impact = adg.Status{State: adg.Succeeded, Since: at(60)}, time.Time{}, time.Time{}, nil
+	s.Decisions, s.Effects, s.Checks = nil, nil, nil
 	got := string(PostMortem(s))
 	for _, wrong := range []string{"condemned at", "0001", "NaN", "live again", "Mend"} {
 		if strings.Contains(got, wrong) {
@@ -140,6 +141,41 @@ func TestThePostMortemOfAGoodDeploymentBlamesNobody(t *testing.T) {
 	}
 	if !strings.Contains(got, "No release was condemned; it is succeeded") || !strings.Contains(got, "Nothing was rolled back.") {
 		t.Error(got)
+	}
+}
+
+func TestThePostMortemOfABadReleaseWithoutAWayBackSaysSinceWhenItWasBad(t *testing.T) {
+	s := rich("5 % of requests fail")
+	d := &s.Deployment
+	held := adg.Status{State: adg.Held, Since: at(31), HeldBy: "adg: no way back", Paging: true, Health: adg.Unhealthy}
+	d.Status = adg.Status{State: adg.Superseded, Since: at(50), Reasons: []string{"the newer deployment takes over"}}
+	s.Decisions = []adg.Entry{
+		{Before: adg.Status{State: adg.Rolling}, Decision: adg.Decision{At: at(31), Next: held, Reasons: []string{"it is not rolled back"}}},
+		{Before: held, Decision: adg.Decision{At: at(32), Next: held, Reasons: []string{"still so"}}},
+	}
+	s.Decided = decided(d.Status, s.Decisions)
+	s.FirstBad, s.Effects = at(30), nil
+	if recovered := decided(adg.Status{State: adg.Succeeded}, s.Decisions); !recovered.IsZero() {
+		t.Errorf("one that recovered was found bad at %s", recovered)
+	}
+	got := string(PostMortem(s))
+	for _, want := range []string{
+		"A human was called at 2026-03-01 12:00:31 UTC, because it was bad and there was no automatic way back.",
+		"It ended at 2026-03-01 12:00:50 UTC: superseded (the newer deployment takes over).",
+		"Service was not good from 2026-03-01 12:00:30 UTC on, for 20s until another deployment took over",
+		"From there to the decision it took 1s.", "* it is not rolled back\n", "Nothing was rolled back.", "Mend v2: it was not rolled back.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	for _, wrong := range []string{"No release was condemned", "still so", "lift its hold"} {
+		if strings.Contains(got, wrong) {
+			t.Errorf("it says %q", wrong)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
 	}
 }
 

@@ -256,9 +256,13 @@ func satisfies(h adg.Health, r adg.Rule) bool {
 	return h == adg.Unhealthy || h == adg.Degraded && r.When == adg.Degraded
 }
 
-// short is a duration as people write it: 1m30s, 2h, 24h.
+// short is a duration as people write it: 1m30s, 2h, 24h; below a second to the millisecond, for what is not 0s.
 func short(d time.Duration) string {
-	text := d.Round(time.Second).String()
+	grain := time.Second
+	if d.Abs() < time.Second {
+		grain = time.Millisecond
+	}
+	text := d.Round(grain).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
 	}

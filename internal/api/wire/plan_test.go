@@ -202,3 +202,12 @@ func TestRollbackStepsFollowTheRollback(t *testing.T) {
 		t.Errorf("none was begun: %v", steps)
 	}
 }
+
+func TestTimesBelowASecondAreNotNothing(t *testing.T) {
+	spec := rolling().Spec
+	spec.Policy.Rollback.VerifyFor, spec.Policy.Rollback.Timeout = 300*time.Millisecond, 90*time.Second
+	text := strings.Join(wire.RollbackOf(spec, nil, "").GetSteps(), "\n")
+	if !strings.Contains(text, "good for 300ms") || !strings.Contains(text, "of 1m30s each") {
+		t.Error(text)
+	}
+}

@@ -47,6 +47,10 @@ type world struct {
 	after   func(writes int)
 	refuse  func(w http.ResponseWriter, r *http.Request) bool
 	writes  int
+	moves   []targettest.Move
+
+	t     *testing.T // that it was made for
+	tasks int        // that a service needs for all of the traffic
 
 	killed atomic.Bool // set by before: the change is lost on its way
 }
@@ -72,6 +76,7 @@ func startWorld(t *testing.T, services int, replicas uint64, label string) *worl
 		})
 		w.names = append(w.names, name)
 	}
+	w.t, w.tasks = t, int(replicas)
 	w.listen(t)
 	t.Cleanup(func() {
 		w.mend()
@@ -154,6 +159,47 @@ func (w *world) Effects(*testing.T) []targettest.Effect {
 		seen[i].Overlapped = slices.ContainsFunc(seen[began:i], func(e targettest.Effect) bool { return e.OpID != seen[i].OpID })
 	}
 	return seen
+}
+
+// Shrink is an operator who takes the tasks of the service that a release is in.
+func (w *world) Shrink(t *testing.T, version string) {
+	t.Helper()
+	for _, name := range w.names {
+		if tagOf(w.service(t, name).Spec.TaskTemplate.ContainerSpec.Image) != version {
+			continue
+		}
+		w.edit(t, name, func(spec *swarm.ServiceSpec) { spec.Mode.Replicated.Replicas = new(uint64) })
+		within(t, "the tasks of "+name+" are gone", func() bool { return len(w.containers(t, name)) == 0 })
+	}
+}
+
+// Moves are the labels that were set for the router.
+func (w *world) Moves(*testing.T) []targettest.Move {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.moves)
+}
+
+// routes looks, before the engine gets a label for the router, how many containers it would find.
+func (w *world) routes(r *http.Request, spec swarm.ServiceSpec) {
+	key, value, _ := strings.Cut(w.label, "=")
+	if key == "" || spec.Labels[key] != value {
+		return
+	}
+	now, err := w.api.ServiceInspect(r.Context(), serviceIn(r), client.ServiceInspectOptions{})
+	if err != nil || now.Service.Spec.Labels[key] == value {
+		return
+	}
+	version := tagOf(spec.TaskTemplate.ContainerSpec.Image)
+	ready := 0
+	for _, image := range w.containers(w.t, spec.Name) {
+		if tagOf(image) == version {
+			ready++
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moves = append(w.moves, targettest.Move{To: version, Ready: 100 * float64(ready) / float64(w.tasks)})
 }
 
 // Break makes the relay misbehave.
@@ -242,6 +288,7 @@ func (w *world) serve(proxy http.Handler, rw http.ResponseWriter, r *http.Reques
 		panic(http.ErrAbortHandler)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	w.routes(r, spec)
 	effect := w.changes(r, spec)
 	if effect && fault != nil && *fault == targettest.Halfway {
 		w.mend()
@@ -353,6 +400,6 @@ func TestTwoServicesBehindARouterKeepTheContract(t *testing.T) {
 	t.Parallel()
 	targettest.Run(t, targettest.Case{
 		Open:   func(t *testing.T) targettest.Fixture { return startWorld(t, 2, 1, "traefik.enable=true").fixture(t) },
-		Faults: []targettest.Fault{targettest.Unreachable, targettest.Hang, targettest.Halfway, targettest.Lie}, Fences: true, Parallel: true,
+		Faults: []targettest.Fault{targettest.Unreachable, targettest.Hang, targettest.Halfway, targettest.Lie}, Fences: true, Sizes: true, Parallel: true,
 	})
 }
