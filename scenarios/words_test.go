@@ -30,6 +30,7 @@ var words = map[string]func(*testscript.TestScript, bool, []string){
 	"echoing": echoing, "secretless": secretless, "smalldisk": smallDisk, "admin": admin, "serving": serving,
 	"hook": hook, "until": until, "collecting": collecting, "traced": traced, "typescript": typescript,
 	"provider": provider, "surfs": surfs, "letsin": letsin, "repository": repository,
+	"example": example, "document": document,
 }
 
 // events demands that each line of a file is an event, and that the last one is of that kind: events stdout end.

@@ -165,7 +165,7 @@ func (s *session) commit(ctx context.Context, now state, want adg.Desired, relea
 func (s *session) plan(ctx context.Context, now state, want adg.Desired, version string) (plan, error) {
 	known := func(p adg.Placement) bool { return p.Release.Version == now.version }
 	if len(want.Releases) > 1 && !slices.ContainsFunc(want.Releases, known) {
-		return plan{}, conflict{fmt.Sprintf("%s holds version %s, which somebody else has put there meanwhile (the newest commit is by %s)", s.o.Branch, now.version, s.scrub(now.by))}
+		return plan{}, conflict{fmt.Sprintf("%s holds version %s, which is none of this deployment's: somebody else has put it there (the newest commit is by %s)", s.o.Branch, now.version, s.scrub(now.by))}
 	}
 	if !want.Rollback {
 		return s.write(ctx, now, version)

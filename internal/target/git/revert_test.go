@@ -123,7 +123,7 @@ func TestWhatLedToAReleaseIsReverted(t *testing.T) {
 		"somebody else's release": {func(r *repository, t *testing.T) {
 			r.commit(t, "v2", map[string]string{versionFile: values("v2")})
 			r.commit(t, "v3, which mends it", map[string]string{versionFile: values("v3")})
-		}, "version v3, which somebody else has put there meanwhile (the newest commit is by Rita Rival)", 0},
+		}, "version v3, which is none of this deployment's: somebody else has put it there (the newest commit is by Rita Rival)", 0},
 		"a file that somebody deleted and one that somebody changed": {func(r *repository, t *testing.T) {
 			r.commit(t, "v2", map[string]string{versionFile: values("v2"), "apps/shop/new.yaml": "only: v2\n"})
 			r.commit(t, "use it", map[string]string{"apps/shop/new.yaml": "only: v3\n"})
