@@ -158,6 +158,7 @@ var unread = map[string]string{
 	"strictyaml.Problem.Source": "whoever asks has the text",
 	"control.Policy.InForce":    "a version's number and that of the one in force say it",
 	"identity.Identity.Email":   "stands with the user",
+	"identity.Identity.Login":   "is told by what the token may do",
 	"identity.Identity.Session": "is the caller's own credential",
 	"identity.Identity.Until":   "is told by WhoAmI",
 	"adg.RiskPolicy.Labels":     "the API has no word for them",
