@@ -107,13 +107,27 @@ func (c *change) assign(v view) ([]place, error) {
 			}
 		}
 		if shares[best] > 0 && !slices.ContainsFunc(plan, func(p place) bool { return p.inPlace && p.wanted.Share > 0 }) {
-			return nil, adg.Permanent(adg.Errorf(adg.Conflict,
-				"there is no slot for %s: slot %s has traffic, and no wanted release is known to run elsewhere that could take it; if %s runs %s, say so with version_path or with initial: {%s: %s}",
-				w.Release.Version, v.slots[best].name, v.slots[best].name, w.Release.Version, v.slots[best].name, w.Release.Version))
+			return nil, c.homeless(v.slots[best], w.Release.Version)
 		}
 		plan[best].wanted = w
 	}
 	return plan, nil
+}
+
+// homeless says why there is no slot for a release. What the servers say of themselves may be another thing soon: they are
+// asked again, then.
+func (c *change) homeless(s slot, version string) error {
+	said := ""
+	if heard := slices.DeleteFunc(slices.Clone(s.reports), func(r string) bool { return r == "" }); len(heard) > 0 {
+		said = fmt.Sprintf(" (its servers say that they run %s)", strings.Join(heard, " and "))
+	}
+	err := adg.Errorf(adg.Conflict,
+		"there is no slot for %s: slot %s has traffic%s, and no wanted release is known to run elsewhere that could take it; if %s runs %s, say so with version_path or with initial: {%s: %s}",
+		version, s.name, said, s.name, version, s.name, version)
+	if c.target.http == nil {
+		return adg.Permanent(err)
+	}
+	return err
 }
 
 // suits ranks the slots that a release could go to, the best highest.

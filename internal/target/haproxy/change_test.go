@@ -327,6 +327,30 @@ func TestWhatTheServersSayWinsOverWhatIsOnRecord(t *testing.T) {
 	}
 }
 
+func TestServersThatSayForAMomentThatTheyRunSomethingElseAreAskedAgain(t *testing.T) {
+	p := startProxy(t)
+	o := p.options()
+	o.VersionPath, o.Initial, o.UpTimeout = "/version", nil, 500*time.Millisecond
+	target := p.open(t, o)
+	p.servers["g1"].runs("v2")
+	p.servers["g2"].runs("v2")
+	apply(t, target, targettest.Want("d/1", 1, 50))
+	say := func(blue, green string) {
+		for name, s := range p.servers {
+			s.runs(map[byte]string{'b': blue, 'g': green}[name[0]])
+		}
+	}
+	say("v8", "v9")
+	_, err := target.Apply(t.Context(), targettest.Rollback("d/2", 1))
+	if err == nil || adg.IsPermanent(err) || !strings.Contains(err.Error(), "its servers say that they run v8 and v8") {
+		t.Errorf("%v", err)
+	}
+	say("v1", "v2")
+	if seen := apply(t, target, targettest.Rollback("d/2", 1)); !seen.Done || p.Shares(t)["v1"] != 100 {
+		t.Errorf("%+v", seen)
+	}
+}
+
 func TestTrafficOfAnUnknownVersionIsAnErrorAndNoGuess(t *testing.T) {
 	p := startProxy(t)
 	o := p.options()
