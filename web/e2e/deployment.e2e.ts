@@ -123,7 +123,7 @@ test("each check is a chart with its values, which are zoomed together, and the 
   const box = (await chart.boundingBox())!;
   const over = (part: number) => page.mouse.move(box.x + part * box.width, box.y + box.height / 2);
   const under: string[] = []; // what the legend says of v3 at each place
-  for (const part of [0.2, 0.3, 0.4, 0.5, 0.6, 0.1]) {
+  for (const part of [...Array.from({length: 40}, (_, i) => 0.01 + 0.02 * i), 0.1]) {
     await over(part);
     under.push((await errors.locator(".u-legend").first().locator(".u-value").nth(1).textContent()) ?? "");
   }
