@@ -252,7 +252,7 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 		return adg.Spec{}, err
 	}
 	if s.Policy != 0 && s.Policy != p.Number {
-		return adg.Spec{}, adg.Errorf(adg.Conflict, "version %d of the policy is in force, not version %d: look at what was changed, and start again without naming one", p.Number, s.Policy)
+		return adg.Spec{}, adg.Advised(adg.Errorf(adg.Conflict, "version %d of the policy is in force, not version %d", p.Number, s.Policy), "look at what was changed, and start again without naming one")
 	}
 	file, err := c.parsePolicy(ctx, "policy of "+p.place(), p.Text, adg.Scope{Service: p.Service, Environment: p.Environment})
 	if err != nil {
@@ -278,7 +278,7 @@ func (c *Control) begun(ctx context.Context, spec adg.Spec) (adg.Deployment, err
 		return adg.Deployment{}, nil
 	}
 	if err == nil && d.Spec.Release != spec.Release {
-		err = adg.Errorf(adg.Conflict, "this idempotency key began the deployment of %s as another release: take a new key", d.ID)
+		err = adg.Advised(adg.Errorf(adg.Conflict, "this idempotency key began the deployment of %s as another release", d.ID), "take a new key")
 	}
 	return d, err
 }
@@ -295,7 +295,7 @@ func (c *Control) untaken(ctx context.Context, who identity.Caller, s Start) err
 	}
 	for _, d := range lately {
 		if strings.HasSuffix(d.ID, "-"+ownDigest(who, s)) {
-			return adg.Errorf(adg.Conflict, "this idempotency key began the deployment %s, of version %s: take a new key for another release", d.ID, d.Spec.Release.Version)
+			return adg.Advised(adg.Errorf(adg.Conflict, "this idempotency key began the deployment %s, of version %s", d.ID, d.Spec.Release.Version), "take a new key for another release")
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.
 		return p, err
 	}
 	if head.Newest != after {
-		return p, adg.Errorf(adg.Conflict, "version %d of the policy is the newest, and yours follows version %d: look at what was changed (adg policy diff), and put yours again", head.Newest, after)
+		return p, adg.Advised(adg.Errorf(adg.Conflict, "version %d of the policy is the newest, and yours follows version %d", head.Newest, after), "look at what was changed (adg policy diff), and put yours again")
 	}
 	if p.Weakens, err = c.weakens(ctx, p, head, parsed.Policy); err != nil {
 		return p, err
@@ -253,7 +253,7 @@ func (p Policy) resource() string { return kindPolicy + "/" + p.place() }
 func (c *Control) policy(ctx context.Context, p Policy) (Policy, error) {
 	head, _, err := read[head](ctx, c, kindPolicyHead, p.place())
 	if adg.CodeOf(err) == adg.NotFound || err == nil && p.Number == 0 && head.InForce == 0 {
-		return p, adg.Errorf(adg.NotFound, "there is no policy for %s in %s: adg policy push puts one", p.Service, p.Environment)
+		return p, adg.Advised(adg.Errorf(adg.NotFound, "there is no policy for %s in %s", p.Service, p.Environment), "adg policy push puts one")
 	}
 	if err != nil {
 		return p, err
@@ -274,9 +274,9 @@ func (p Policy) under(h head) Policy {
 func (p Policy) anotherThan(who identity.Caller) error {
 	switch {
 	case who.Person == "":
-		return adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s: log in", identity.ErrDenied, who.Subject)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s", identity.ErrDenied, who.Subject), "log in")
 	case strings.EqualFold(p.Person, who.Person):
-		return adg.Errorf(adg.Unauthorized, "%w: you wrote version %d: it guards less than the one in force, so somebody else has to approve it", identity.ErrDenied, p.Number)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: you wrote version %d, and it guards less than the one in force", identity.ErrDenied, p.Number), "somebody else has to approve it")
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestARefusalSaysWhatIsMissingAndWhoCouldGrantIt(t *testing.T) {
 		{"a person", Allowed(who(), DeploymentStart, "checkout", "production"),
 			"not allowed: user:ann needs deployment.start in service checkout and environment production, which takes the role deployer there: ask an admin of service checkout and environment production for it"},
 		{"a token", Allowed(Identity{Subject: "token:t", Kind: KindToken, Person: "ann"}, DeploymentApprove, "checkout", "production"),
-			"not allowed: token:t needs deployment.approve in service checkout and environment production, which takes the role approver there: of the token, and of ann, who made it. Make a token with a wider scope, or ask an admin of service checkout and environment production for the role"},
+			"not allowed: token:t needs deployment.approve in service checkout and environment production, which takes the role approver there: of the token, and of ann, who made it: make a token with a wider scope, or ask an admin of service checkout and environment production for the role"},
 		{"the whole fleet", Allowed(who(at(Admin, "checkout", "*")), AuditRead, "checkout", "production"),
 			"not allowed: user:ann needs audit.read in all services and all environments, which takes the role admin there: ask an admin of everything for it"},
 		{"stopping everything", Allowed(who(at(Admin, "checkout", "*")), StopWrite, "", ""),
