@@ -266,6 +266,33 @@ func TestPartOfATargetIsKeptAndMustBeThere(t *testing.T) {
 	b.must(err)
 }
 
+func TestTheTextOfTheNewestVersionMakesNoOtherOne(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	before, err := b.Policy(t.Context(), b.admin, "shop", "production", 1)
+	b.must(err)
+	p, err := b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "each run of the pipeline puts it", 1)
+	if err != nil || p.Number != 1 || !p.InForce || p.Reason != before.Reason || !p.At.Equal(before.At) {
+		t.Errorf("%+v %v", p, err)
+	}
+	weaker := strings.ReplaceAll(policy, "auto", "observe")
+	for range 2 {
+		p, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, weaker, "it pages too often", p.Number)
+		if err != nil || p.Number != 2 || !p.Waits || len(p.Weakens) == 0 {
+			t.Errorf("one that waits goes on waiting: %+v %v", p, err)
+		}
+	}
+	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, weaker, "from an old copy", 1)
+	b.refused(err, adg.Conflict, "version 2 of the policy is the newest")
+	if p, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "back to the one in force", 2); err != nil || p.Number != 3 || !p.InForce {
+		t.Errorf("the text of an older version is a new one: %+v %v", p, err)
+	}
+	versions, err := b.PolicyVersions(t.Context(), b.admin, "shop", "production")
+	if err != nil || len(versions) != 3 {
+		t.Errorf("%d versions, %v", len(versions), err)
+	}
+}
+
 func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {
 	b := newBench(t)
 	b.putPolicy()

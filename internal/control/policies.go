@@ -39,7 +39,7 @@ var ErrOtherPlace = errors.New("the policy is for another place")
 
 // PutPolicy adds a version. place is what it has to be for; what of it is empty the text says. after is the number of the
 // newest one that the writer has seen, 0 for none. A version that guards less than the one in force waits until somebody
-// else approves it.
+// else approves it. The text of the newest version makes no other one: it is that version, as it is.
 func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.Scope, text, reason string, after int64) (Policy, error) {
 	if err := c.mayPut(ctx, who, place, reason); err != nil { // before the text is looked at: that is work
 		return Policy{}, err
@@ -69,6 +69,10 @@ func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.
 	}
 	if head.Newest != after {
 		return p, adg.Advised(adg.Errorf(adg.Conflict, "version %d of the policy is the newest, and yours follows version %d", head.Newest, after), "look at what was changed (adg policy diff), and put yours again")
+	}
+	if same, err := c.newest(ctx, p, head); err != nil || same.Text == text {
+		same.Warnings, same.Promise = parsed.Warnings, parsed.Promise
+		return same, err
 	}
 	if p.Weakens, err = c.weakens(ctx, p, head, parsed.Policy); err != nil {
 		return p, err
@@ -261,6 +265,16 @@ func (c *Control) policy(ctx context.Context, p Policy) (Policy, error) {
 	p.Number = cmp.Or(p.Number, head.InForce)
 	p, _, err = read[Policy](ctx, c, kindPolicy, p.key())
 	return p.under(head), err
+}
+
+// newest is the newest version of a policy; zero if there is none.
+func (c *Control) newest(ctx context.Context, p Policy, h head) (Policy, error) {
+	if h.Newest == 0 {
+		return Policy{}, nil
+	}
+	p.Number = h.Newest
+	p, _, err := read[Policy](ctx, c, kindPolicy, p.key())
+	return p.under(h), err
 }
 
 // under is the version as it stands where those versions are there.
