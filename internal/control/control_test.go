@@ -1,11 +1,13 @@
 package control_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ func reader(service string) identity.Caller {
 
 // starter stores what is started, as the guard does.
 type starter struct {
+	mu    sync.Mutex
 	store adg.Store
 	specs []adg.Spec
 	err   error
@@ -56,11 +59,10 @@ func (s *starter) Start(ctx context.Context, spec adg.Spec) (_ adg.Deployment, e
 	if spec.Created, err = s.store.Now(ctx); err != nil {
 		return adg.Deployment{}, err
 	}
+	s.mu.Lock()
 	s.specs = append(s.specs, spec)
-	id := spec.ID
-	if id == "" {
-		id = fmt.Sprintf("d%d", len(s.specs))
-	}
+	id := cmp.Or(spec.ID, fmt.Sprintf("d%d", len(s.specs)))
+	s.mu.Unlock()
 	if err := s.store.CreateDeployment(ctx, adg.Deployment{ID: id, Spec: spec}); err != nil {
 		return adg.Deployment{}, err
 	}
