@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func Sees(who Identity, p Permission) func(service, environment string) bool {
 }
 
 // SeesFact tells of facts whether somebody sees them. What was changed is seen by who may see what it is now. A stop or a
-// freeze of everything is the business of everybody who sees anything.
+// freeze is the business of everybody who sees anything of what it is for.
 func SeesFact(who Identity) func(adg.Fact) bool {
 	events := Sees(who, EventRead)
 	return func(f adg.Fact) bool {
@@ -45,8 +46,7 @@ func SeesFact(who Identity) func(adg.Fact) bool {
 		case "connection":
 			return Allowed(who, ConnectionRead, "", "") == nil
 		case "stop", "freeze":
-			everything := strings.Trim(f.Service+f.Environment, "*") == ""
-			return everything && len(who.Bindings) > 0 || events(f.Service, f.Environment)
+			return seesPart(who, EventRead, cmp.Or(f.Service, "*"), cmp.Or(f.Environment, "*"))
 		default:
 			return events(f.Service, f.Environment)
 		}
@@ -150,6 +150,15 @@ func IsOnRecord(refusal error) bool {
 type recorded struct{ error }
 
 func (r recorded) Unwrap() error { return r.error }
+
+// seesPart tells whether somebody has the permission somewhere among those services and environments, which may be patterns.
+func seesPart(who Identity, p Permission, services, environments string) bool {
+	return slices.ContainsFunc(who.Bindings, func(b Binding) bool {
+		service, one := overlap(b.Service, services)
+		environment, other := overlap(b.Environment, environments)
+		return one && other && Allowed(who, p, service, environment) == nil
+	})
+}
 
 // missing refuses, and says what would have been enough, and who could give it.
 func missing(who Identity, p Permission, service, environment string) error {

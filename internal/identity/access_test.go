@@ -121,6 +121,25 @@ func TestAListShowsWhatOneMaySee(t *testing.T) {
 	}
 }
 
+func TestAStopOrAFreezeIsSeenByWhoSeesAnythingOfWhatItIsFor(t *testing.T) {
+	ann := who(at(Viewer, "shop", "staging"), at(Viewer, "cart-*", "production"))
+	for place, want := range map[string]bool{
+		" ": true, "* *": true, " staging": true, "* staging": true, "* production": true, "shop ": true, "shop staging": true, "sh* ": true, "cart-* ": true, "cart-a production": true,
+		" dev": false, "shop production": false, "till ": false, "cart ": false, "cart-a staging": false, "till staging": false,
+	} {
+		service, environment, _ := strings.Cut(place, " ")
+		for _, action := range []string{"freeze.put", "stop.drop"} {
+			f := adg.Fact{Kind: adg.FactChanged, Action: action, Service: service, Environment: environment}
+			if SeesFact(ann)(f) != want || SeesFact(who())(f) {
+				t.Errorf("%s for %q is seen: %t", action, place, !want)
+			}
+		}
+	}
+	if of := (adg.Fact{Kind: adg.FactChanged, Action: "policy.put", Environment: "staging"}); SeesFact(ann)(of) {
+		t.Error("what is no stop and no freeze is seen by who sees all of its place")
+	}
+}
+
 func TestASecondPersonIsAnotherPerson(t *testing.T) {
 	token := Identity{Subject: "token:t", Kind: KindToken, Person: "ann"}
 	known := who()
