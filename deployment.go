@@ -71,7 +71,9 @@ func (d Deployment) Target() string {
 // Spec is what was asked for.
 type Spec struct {
 	// ID is the deployment's, where the caller has one: the same ID again is a Conflict. Empty: a new one is made.
-	ID       string   `json:"id,omitempty"`
+	ID string `json:"id,omitempty"`
+	// Key is what the start is known by: another deployment with the same Key is a Conflict. Empty: by nothing.
+	Key      string   `json:"key,omitempty"`
 	Release  Release  `json:"release"`
 	LastGood *Release `json:"last_good,omitempty"` // where a rollback goes; nil: nowhere, and a human is told at the start
 	Policy   Policy   `json:"policy"`

@@ -103,3 +103,30 @@ func RetryAfter(err error) (time.Duration, bool) {
 	t, ok := errors.AsType[throttled](err)
 	return t.after, ok
 }
+
+// advised carries what to do about an error, where that is more than its code tells.
+type advised struct {
+	error
+	wayOut string
+}
+
+// Error is the sentence, and the way out behind it.
+func (a advised) Error() string { return a.error.Error() + ": " + a.wayOut }
+
+// Unwrap gives the cause.
+func (a advised) Unwrap() error { return a.error }
+
+// Advised gives err a way out of its own: what the person who sees it can do now, beginning with a verb. Who shows errors
+// puts none of his own behind it; nil stays nil.
+func Advised(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return advised{err, fmt.Sprintf(format, args...)}
+}
+
+// WayOut is the outermost way out that err was given; empty if there is none.
+func WayOut(err error) string {
+	a, _ := errors.AsType[advised](err)
+	return a.wayOut
+}

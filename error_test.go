@@ -102,3 +102,28 @@ func TestThrottlingSaysHowLongToWait(t *testing.T) {
 		})
 	}
 }
+
+func TestAnErrorMayCarryItsOwnWayOut(t *testing.T) {
+	if adg.Advised(nil, "wait") != nil {
+		t.Error("nil became an error")
+	}
+	for _, row := range []struct {
+		name         string
+		err          error
+		text, wayOut string
+	}{
+		{"its own", adg.Advised(io.EOF, "try again in %s", time.Minute), "EOF: try again in 1m0s", "try again in 1m0s"},
+		{"of what it wraps", adg.Throttled(fmt.Errorf("log in: %w", adg.Advised(io.EOF, "wait")), time.Second), "log in: EOF: wait", "wait"},
+		{"the outermost counts", adg.Advised(fmt.Errorf("log in: %w", adg.Advised(io.EOF, "wait")), "go"), "log in: EOF: wait: go", "go"},
+		{"none", io.EOF, "EOF", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := adg.WayOut(row.err); got != row.wayOut || row.err.Error() != row.text || !errors.Is(row.err, io.EOF) {
+				t.Errorf("%q with the way out %q", row.err, got)
+			}
+		})
+	}
+	if adg.CodeOf(adg.Advised(adg.Errorf(adg.Conflict, "it changed"), "look again")) != adg.Conflict || adg.WayOut(nil) != "" {
+		t.Error("a way out changes no code, and no error has none")
+	}
+}

@@ -43,6 +43,7 @@ type DeploymentFilter struct {
 	States       []State
 	Actors       []string
 	Version      string    // of the release
+	Key          string    // the one deployment that was started with it (Spec.Key)
 	From         time.Time // only those with a Spec.Created at or after this time
 	To           time.Time // only those with one before this time
 	Live         bool      // not ended
@@ -53,8 +54,9 @@ type DeploymentFilter struct {
 
 // Deployments are the records of deployments.
 type Deployments interface {
-	// CreateDeployment stores a new deployment, due at once, with Version 1. Its ID exists: Conflict. Older live
-	// deployments of the service in that environment become due, too: they have to make way.
+	// CreateDeployment stores a new deployment, due at once, with Version 1. Its ID exists, or a deployment on record was
+	// started with its Key: Conflict. Older live deployments of the service in that environment become due, too: they have
+	// to make way.
 	CreateDeployment(ctx context.Context, d Deployment) error
 	Deployment(ctx context.Context, id string) (Deployment, error)
 	ListDeployments(ctx context.Context, f DeploymentFilter) ([]Deployment, error)

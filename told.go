@@ -1,6 +1,7 @@
 package adg
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -37,6 +38,15 @@ func (e AuditEntry) Fact() (Fact, bool) {
 	return f, true
 }
 
+// UnmarshalJSON reads a fact. Of a kind that only a newer version knows it is FactNone: its sentence is told all the same.
+func (f *Fact) UnmarshalJSON(text []byte) error {
+	type plain Fact
+	return json.Unmarshal(text, &struct {
+		*plain
+		Kind *known `json:"kind"`
+	}{(*plain)(f), (*known)(&f.Kind)})
+}
+
 // With is the entry with one more detail, whose map it shares with no other; an empty value is none.
 func (e AuditEntry) With(name, value string) AuditEntry {
 	if value == "" {
@@ -67,6 +77,17 @@ var changes = map[string]string{
 	"user.remove": "the user NAME was removed", "user.password": "the user NAME has a new password",
 	"token.create": "the token NAME was made", "token.revoke": "the token NAME was revoked",
 	"role.grant": "NAME was given the role ROLE for PLACE", "role.revoke": "the role ROLE for PLACE was taken from NAME",
+}
+
+// known is the kind of a fact, as far as this version knows it.
+type known FactKind
+
+// UnmarshalText never fails.
+func (k *known) UnmarshalText(text []byte) error {
+	if (*FactKind)(k).UnmarshalText(text) != nil {
+		*k = known(FactNone)
+	}
+	return nil
 }
 
 // place is the scope of the entry in words.

@@ -1,7 +1,10 @@
 package adg_test
 
 import (
+	"encoding/json"
 	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +34,24 @@ func TestPeopleAreToldOfWhatWasChangedAndOfNothingElse(t *testing.T) {
 		if e.Action = action; told(e) {
 			t.Errorf("people are told of %q", action)
 		}
+	}
+}
+
+func TestAFactOfAKindThatOnlyANewerVersionKnowsIsReadAllTheSame(t *testing.T) {
+	want := adg.Fact{ID: "f", Kind: adg.FactPage, Service: "shop", State: adg.Held, Text: "look", Reasons: []string{"why"}}
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, expected := range map[string]adg.FactKind{"page": adg.FactPage, "foreseen": adg.FactNone, "": adg.FactNone} {
+		want.Kind = expected
+		var got adg.Fact
+		if err := json.Unmarshal([]byte(strings.Replace(string(text), `"page"`, strconv.Quote(kind), 1)), &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, %v", kind, got, err)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"kind": "page", "state": "dancing"}`), new(adg.Fact)); err == nil {
+		t.Error("the rest of a fact is read as strictly as before")
 	}
 }
 

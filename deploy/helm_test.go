@@ -37,7 +37,7 @@ var charts = map[string][]string{
 	"behind a mesh, keys being rotated": {"seal.secret=seal", "insecureHTTP=true", "seal.older={old.key}", "config.trusted_proxies={127.0.0.0/8}"},
 	"everything switched on": {
 		"seal.secret=seal", "tls.secret=tls", "postgres.secret=db", "replicas=2", "rbac.namespaces={shop,pay}", "rbac.statefulSets=true", "rbac.argoRollouts=true",
-		"metrics.serviceMonitor.enabled=true", "config.log.level=debug", "config.metrics.token.env=TOKEN", "extraEnv[0].name=TOKEN", "extraEnv[0].value=t",
+		"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.tokenFrom.name=scrape", "metrics.serviceMonitor.tokenFrom.key=token", "config.log.level=debug", "config.metrics.token.env=TOKEN", "extraEnv[0].name=TOKEN", "extraEnv[0].value=t",
 		"networkPolicy.egress[0].ports[0].port=443", "networkPolicy.from[0].namespaceSelector.matchLabels.team=ops", "drainSeconds=90",
 	},
 }
@@ -120,6 +120,9 @@ func TestRightsFollowTheSwitches(t *testing.T) {
 	all := rendered(t, charts["everything switched on"]...)
 	if len(all["Role"]) != 2 || len(all["RoleBinding"]) != 2 || len(all["ServiceMonitor"]) != 1 {
 		t.Errorf("%v", all.kinds())
+	}
+	if text, err := template(t, charts["everything switched on"]...); err != nil || !bytes.Contains(text, []byte("credentials:\n          key: token\n          name: scrape\n")) {
+		t.Errorf("a scrape does not show the token: %v", err)
 	}
 	for _, want := range []string{"statefulsets", "rollouts", "events", "deployments"} {
 		if !strings.Contains(fmt.Sprint(all["Role"][0].Rules), want) {

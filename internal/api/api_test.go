@@ -282,6 +282,31 @@ func TestDeploymentIsTheSameByRESTAndGRPC(t *testing.T) {
 	}
 }
 
+func TestAWayOutOfItsOwnStandsInPlaceOfTheGenericOne(t *testing.T) {
+	b := newBench(t)
+	b.furnish()
+	for _, c := range []struct {
+		name, token, method, path, body string
+		sentence, wayOut                string
+	}{
+		{"no policy", b.admin, "GET", "/v1/policies/nobody/production", "", "there is no policy for nobody in production", "adg policy push puts one"},
+		{"no right", b.viewer, "GET", "/v1/connections", "", "which takes the role admin there", "make a token with a wider scope, or ask an admin of everything for the role"},
+		{"no login", "", "GET", "/v1/deployments", "", "this needs a login", "send a token as Authorization: Bearer adg_…"},
+		{"none of its own", b.admin, "GET", "/v1/deployments/nothing", "", "nothing", "look at the list for what there is"},
+	} {
+		_, answer := b.ask(c.token, c.method, c.path, c.body)
+		details, _ := answer["details"].([]any)
+		if len(details) == 0 {
+			t.Errorf("%s: %v", c.name, answer)
+			continue
+		}
+		detail, _ := details[0].(map[string]any)
+		if sentence, _ := detail["sentence"].(string); !strings.Contains(sentence, c.sentence) || strings.Contains(sentence, c.wayOut) || detail["wayOut"] != c.wayOut {
+			t.Errorf("%s: %v", c.name, detail)
+		}
+	}
+}
+
 func TestErrorsSayWhatAndTheWayOut(t *testing.T) {
 	b := newBench(t)
 	b.furnish()

@@ -144,7 +144,7 @@ func (a *API) admit(ctx context.Context, method string) (context.Context, error)
 	if !open[method] {
 		credential := credentialOf(md)
 		if credential == "" {
-			return ctx, a.slow(key, adg.Errorf(adg.Unauthorized, "this needs a login: send a token as Authorization: Bearer adg_…"))
+			return ctx, a.slow(key, adg.Advised(adg.Errorf(adg.Unauthorized, "this needs a login"), "send a token as Authorization: Bearer adg_…"))
 		}
 		found, err := a.o.Directory.Authenticate(ctx, credential)
 		if err != nil {

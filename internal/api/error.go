@@ -39,17 +39,22 @@ func (a *API) problem(ctx context.Context, request string, known bool, err error
 			kind, err = adg.Unavailable, adg.Errorf(adg.Unavailable, "this took too long: %w", err)
 		}
 	}
-	detail := &adgv1.ErrorDetail{Code: errorCodes[kind], Sentence: legibly(err.Error()), WayOut: wayOut(kind, err), RequestId: request}
+	text := err.Error()
 	switch {
 	case kind == adg.Internal:
 		a.o.Log.ErrorContext(ctx, "a request failed for a reason of our own", "request", request, "error", err)
-		detail.Sentence = "something went wrong that is ADG's own fault"
+		text = "something went wrong that is ADG's own fault"
 	case kind == adg.Unavailable && !known && !throttled(err):
 		// Where the store is, and as whom it is asked, is for those who are logged in.
 		a.o.Log.WarnContext(ctx, "a request of nobody known could not be answered", "request", request, "error", err)
-		detail.Sentence = "the server cannot answer now"
+		text = "the server cannot answer now"
 	}
-	s := status.New(grpcCode(kind, err), detail.Sentence)
+	sentence, way := apart(text, adg.WayOut(err))
+	if way == "" {
+		way = wayOut(kind, err)
+	}
+	detail := &adgv1.ErrorDetail{Code: errorCodes[kind], Sentence: legibly(sentence), WayOut: legibly(way), RequestId: request}
+	s := status.New(grpcCode(kind, err), legibly(text)) // whole, for who reads no details
 	with, err2 := s.WithDetails(detail)
 	if err2 != nil {
 		return s.Err()
@@ -115,6 +120,15 @@ func grpcCode(kind adg.Code, err error) codes.Code {
 	return codes.Internal
 }
 
+// apart takes the way out of an error off the sentence that ends with it; a text that does not hold it has none.
+func apart(text, wayOut string) (string, string) {
+	if wayOut == "" || !strings.Contains(text, wayOut) {
+		return text, ""
+	}
+	return strings.TrimSuffix(text, ": "+wayOut), wayOut
+}
+
+// wayOut is what to do where the error does not say so itself.
 func wayOut(kind adg.Code, err error) string {
 	switch kind {
 	case adg.Invalid:

@@ -47,10 +47,10 @@ func matched(ctx context.Context, request any) error {
 	}
 	field := etagOf(message)
 	if field == nil {
-		return adg.Errorf(adg.Invalid, "this request has no etag: leave If-Match out")
+		return adg.Advised(adg.Errorf(adg.Invalid, "this request has no etag"), "leave If-Match out")
 	}
 	if said := message.ProtoReflect().Get(field).String(); said != "" && said != etag {
-		return adg.Errorf(adg.Invalid, "If-Match and etag name different etags: send one of them")
+		return adg.Advised(adg.Errorf(adg.Invalid, "If-Match and etag name different etags"), "send one of them")
 	}
 	message.ProtoReflect().Set(field, protoreflect.ValueOfString(etag))
 	return nil

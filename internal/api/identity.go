@@ -20,7 +20,12 @@ type identities struct {
 // WhoAmI says who the caller is and what he may do.
 func (s *identities) WhoAmI(ctx context.Context, _ *adgv1.WhoAmIRequest) (*adgv1.WhoAmIResponse, error) {
 	who := caller(ctx)
+	given, err := s.o.Directory.Given(ctx)
+	if err != nil {
+		return nil, err
+	}
 	answer := &adgv1.WhoAmIResponse{Identity: wire.Identity(who.Identity), ExpireTime: wire.Timestamp(who.Until), Grants: wire.Grants(who.Identity)}
+	answer.Identity.Bindings = wire.GivenBindings(who.Identity, given)
 	if identity.InPerson(who.Identity) == nil {
 		u, err := s.o.Directory.User(ctx, who, who.Person)
 		if err != nil {

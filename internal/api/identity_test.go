@@ -213,6 +213,19 @@ func TestRolesAreGivenSeenAndTakenAway(t *testing.T) {
 	}) {
 		t.Errorf("got %v", me.GetGrants())
 	}
+	for _, b := range me.GetIdentity().GetBindings() {
+		if b.GetCreator() == "" || b.GetRole() == "deployer" && b.GetCreator() != "root" || b.GetCreateTime() == nil {
+			t.Errorf("%s was given by %q at %v", b.GetRole(), b.GetCreator(), b.GetCreateTime())
+		}
+	}
+	token, err := h.people.CreateToken(ann, &adgv1.CreateTokenRequest{Name: "ci", Role: "deployer", Service: "shop-cart", Environment: "staging"})
+	h.must(err)
+	me, err = h.people.WhoAmI(with(t, token.GetSecret()), &adgv1.WhoAmIRequest{})
+	h.must(err)
+	all := me.GetIdentity().GetBindings()
+	if len(all) == 0 || slices.ContainsFunc(all, func(b *adgv1.RoleBinding) bool { return b.GetCreator() != "ann" }) {
+		t.Errorf("the token's roles are of who made it: %v", all)
+	}
 	var listed []string
 	r := &adgv1.ListRoleBindingsRequest{Subject: "user:ann", PageSize: 1}
 	for range 2 {

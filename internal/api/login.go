@@ -49,10 +49,10 @@ func (s *logins) ListLoginProviders(_ context.Context, r *adgv1.ListLoginProvide
 // LogIn logs a local user in.
 func (s *logins) LogIn(ctx context.Context, r *adgv1.LogInRequest) (*adgv1.LogInResponse, error) {
 	if !inside(ctx) { // nobody would receive the session
-		return nil, adg.Errorf(adg.Invalid, "a login by name gives a browser its session, as a cookie, which gRPC has not: log in over HTTP (POST /v1/login), or let a program in with adg login or an API token")
+		return nil, adg.Advised(adg.Errorf(adg.Invalid, "a login by name gives a browser its session, as a cookie, which gRPC has not"), "log in over HTTP (POST /v1/login), or let a program in with adg login or an API token")
 	}
 	if !s.o.Local {
-		return nil, adg.Errorf(adg.Unauthorized, "nobody logs in here with a password: choose one of the providers")
+		return nil, adg.Advised(adg.Errorf(adg.Unauthorized, "nobody logs in here with a password"), "choose one of the providers")
 	}
 	return s.opened(ctx, "/", func() (identity.Opened, error) {
 		return s.o.Directory.Login(ctx, identity.Attempt{Name: r.GetName(), Password: adg.NewSecret(r.GetPassword()), From: caller(ctx).From, Agent: agent(ctx)})

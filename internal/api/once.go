@@ -98,7 +98,7 @@ func (a *API) claimed(ctx context.Context, key string, c claim) (adg.Write, erro
 func (a *API) repeated(ctx context.Context, key string, again claim, answer proto.Message) error {
 	doc, err := a.o.Store.Document(ctx, kindRequest, key)
 	if adg.CodeOf(err) == adg.NotFound {
-		return adg.Throttled(adg.Errorf(adg.Unavailable, "the same request has just failed: try again"), time.Second)
+		return adg.Throttled(adg.Advised(adg.Errorf(adg.Unavailable, "the same request has just failed"), "try again"), time.Second)
 	}
 	if err != nil {
 		return err
@@ -112,11 +112,11 @@ func (a *API) repeated(ctx context.Context, key string, again claim, answer prot
 	case err != nil:
 		return err
 	case string(first.Request) != string(again.Request):
-		return adg.Errorf(adg.Conflict, "this idempotency key was used for another request: take a new key")
+		return adg.Advised(adg.Errorf(adg.Conflict, "this idempotency key was used for another request"), "take a new key")
 	case !first.Done && now.Sub(doc.Updated) <= a.o.Request:
 		return adg.Throttled(adg.Errorf(adg.Unavailable, "the same request is under way"), time.Second)
 	case !first.Done:
-		return adg.Errorf(adg.Conflict, "the same request was begun and its end is not known: look how it is now, and decide again with a new key")
+		return adg.Advised(adg.Errorf(adg.Conflict, "the same request was begun and its end is not known"), "look how it is now, and decide again with a new key")
 	}
 	if err := proto.Unmarshal(first.Answer, answer); err != nil {
 		return adg.Errorf(adg.Internal, "read an answer: %w", err)

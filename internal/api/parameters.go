@@ -88,7 +88,7 @@ func (a *API) strictly(refuse func(http.ResponseWriter, *http.Request, error)) r
 func (one route) wrong(query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return adg.Errorf(adg.Invalid, "the parameters after '?' cannot be read: escape what is no letter, as in %%26")
+		return adg.Advised(adg.Errorf(adg.Invalid, "the parameters after '?' cannot be read"), "escape what is no letter, as in %%26")
 	}
 	var all []error
 	given := map[string]int{}

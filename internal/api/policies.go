@@ -39,7 +39,7 @@ func (s *policies) ApprovePolicy(ctx context.Context, r *adgv1.ApprovePolicyRequ
 	return once(ctx, s.API, r, func() (*adgv1.PolicyVersion, error) {
 		check := func(p control.Policy) error {
 			if r.GetEtag() != wire.Etag(p.Number) {
-				return adg.Errorf(adg.Conflict, "version %d is not any more as you looked at it: look again, and decide again", p.Number)
+				return adg.Advised(adg.Errorf(adg.Conflict, "version %d is not any more as you looked at it", p.Number), "look again, and decide again")
 			}
 			return nil
 		}

@@ -16,9 +16,9 @@ import (
 // Private
 
 var (
-	errDraining = adg.Errorf(adg.Unavailable, "this server is going down: connect again")
-	errRights   = adg.Errorf(adg.Unavailable, "what you may do has changed: connect again")
-	errUnsure   = adg.Errorf(adg.Unavailable, "it cannot be found out whether you still may see this: connect again")
+	errDraining = adg.Advised(adg.Errorf(adg.Unavailable, "this server is going down"), "connect again")
+	errRights   = adg.Advised(adg.Errorf(adg.Unavailable, "what you may do has changed"), "connect again")
+	errUnsure   = adg.Advised(adg.Errorf(adg.Unavailable, "it cannot be found out whether you still may see this"), "connect again")
 )
 
 // streams counts those that are open.
@@ -40,7 +40,7 @@ func (s *streams) begin(whose string, most int) (end func(), err error) {
 	case s.all >= s.limit:
 		return nil, adg.Throttled(adg.Errorf(adg.Unavailable, "this server has %d streams open, which is its limit", s.limit), 10*time.Second)
 	case s.open[whose] >= most:
-		return nil, adg.Throttled(adg.Errorf(adg.Unavailable, "you have %d streams open, which is the limit for one caller: end some", most), 10*time.Second)
+		return nil, adg.Throttled(adg.Advised(adg.Errorf(adg.Unavailable, "you have %d streams open, which is the limit for one caller", most), "end some"), 10*time.Second)
 	}
 	s.all++
 	s.open[whose]++

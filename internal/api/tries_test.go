@@ -141,7 +141,7 @@ func TestPoliciesDifferInTextAndInMeaning(t *testing.T) {
 	if none := b.good(b.viewer, "POST", "/v1/policies/shop/production:diff", string(mustJSON(map[string]string{"toText": next}))); none["unified"] != "" || len(none["changes"].([]any)) != 0 {
 		t.Errorf("the newest and itself: %v", none)
 	}
-	b.refused(b.viewer, "POST", "/v1/policies/shop/production:diff", `{}`, 400, "with what?")
+	b.refused(b.viewer, "POST", "/v1/policies/shop/production:diff", `{}`, 400, "nothing to compare it with")
 	b.refused(b.viewer, "POST", "/v1/policies/shop/production:diff", `{"toText": "service: shop\nenvironment: production\nchecks: 7"}`, 400, "checks")
 	b.refused(b.viewer, "POST", "/v1/policies/shop/production:diff", `{"fromVersion": 9, "toVersion": 1}`, 404, "")
 	b.refused(b.viewer, "POST", "/v1/policies/cart/production:diff", `{"toText": "x"}`, 403, "policy.read")

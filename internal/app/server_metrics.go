@@ -30,16 +30,8 @@ func (s *server) outside(inner http.Handler) http.Handler {
 	}
 	mux.Handle("GET /livez", http.HandlerFunc(s.livez))
 	mux.Handle("GET /readyz", http.HandlerFunc(s.readyz))
-	if token := s.set.Metrics.Token.Reveal(); token != "" {
-		metrics := s.exposed()
-		mux.Handle("GET /metrics", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			given := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
-				http.Error(w, "the metrics need their token: metrics.token in the server's configuration", http.StatusUnauthorized)
-				return
-			}
-			metrics.ServeHTTP(w, r)
-		}))
+	if !s.set.Metrics.Token.IsZero() {
+		mux.Handle("GET /metrics", s.exposed())
 	}
 	return mux
 }
@@ -50,15 +42,33 @@ func (s *server) watched(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return port.Run(ctx, func(<-chan struct{}) http.Handler { return s.apart() })
+}
+
+// apart is what that port answers.
+func (s *server) apart() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", http.HandlerFunc(s.livez))
 	mux.Handle("GET /readyz", http.HandlerFunc(s.readyz))
 	mux.Handle("GET /metrics", s.exposed())
-	return port.Run(ctx, func(<-chan struct{}) http.Handler { return mux })
+	return mux
 }
 
+// exposed are the metrics, for who shows their token; without one, for everybody who gets here.
 func (s *server) exposed() http.Handler {
-	return promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	metrics := promhttp.HandlerFor(s.metrics.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	token := s.set.Metrics.Token.Reveal()
+	if token == "" {
+		return metrics
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
+			http.Error(w, "the metrics need their token: metrics.token in the server's configuration", http.StatusUnauthorized)
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})
 }
 
 // livez says that the process answers: nothing that a restart would not mend makes it fail.

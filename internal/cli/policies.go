@@ -58,6 +58,7 @@ func pushCommand(t Terminal, connect Connect) *cobra.Command {
 		Use: "push FILE --reason WHY", Short: "Store a new version of a policy on the server", Args: cobra.ExactArgs(1),
 		Long: `Store a new version of a policy on the server, for the service and environment that the file names. Deployments under
 way keep the version that they started with. A version that weakens the guard waits for the approval of somebody else.
+The text of the newest version stores nothing, so a pipeline may push at each run.
 
 With --etag, as adg policy versions --output json shows it, nothing is stored if there is a newer version than the one
 that you looked at.`,
@@ -84,17 +85,22 @@ that you looked at.`,
 		if err != nil {
 			return err
 		}
-		return s.show(v, func() error { return showPushed(s, v) })
+		return s.show(v, func() error { return showPushed(s, v, v.GetEtag() == etag) })
 	})
 }
 
-func showPushed(s session, v *adgv1.PolicyVersion) error {
+// showPushed says what came of the file. Where it was the newest version already, nothing was stored.
+func showPushed(s session, v *adgv1.PolicyVersion, unchanged bool) error {
 	for _, w := range v.GetWarnings() {
 		if err := s.line(fmt.Sprintf("%d:%d: %s: %s", w.GetLine(), w.GetColumn(), w.GetPath(), w.GetText())); err != nil {
 			return err
 		}
 	}
-	if err := s.line(fmt.Sprintf("stored: version %d of %s in %s", v.GetVersion(), v.GetService(), v.GetEnvironment())); err != nil || !v.GetPendingApproval() {
+	said := "stored: version %d of %s in %s"
+	if unchanged {
+		said = "unchanged: it is version %d of %s in %s already"
+	}
+	if err := s.line(fmt.Sprintf(said, v.GetVersion(), v.GetService(), v.GetEnvironment())); err != nil || !v.GetPendingApproval() {
 		return err
 	}
 	return s.line(fmt.Sprintf("it weakens the guard (%s) and waits for somebody else: adg policy approve %d -s %s -e %s --reason …",

@@ -144,6 +144,8 @@ func someVerbs(dir string) map[string][]verb {
 		"policy push": {
 			{args: write(dir, "g.yaml", guardian) + " --reason why", answer: &adgv1.PolicyVersion{Version: 4, PendingApproval: true, Weakens: []string{"no check is left"}},
 				asks: &adgv1.PutPolicyRequest{Service: "checkout", Environment: "production", Etag: "e3", Reason: "why", Text: guardian}, shows: "it weakens the guard (no check is left)"},
+			{args: write(dir, "same.yaml", guardian) + " --reason why", answer: &adgv1.PolicyVersion{Service: "checkout", Environment: "production", Version: 3, Etag: "e3"},
+				asks: &adgv1.PutPolicyRequest{Service: "checkout", Environment: "production", Etag: "e3", Reason: "why", Text: guardian}, shows: "unchanged: it is version 3 of checkout in production already"},
 		},
 		"policy pull": {{args: "-s checkout -e production --version 3", answer: &adgv1.PolicyVersion{Text: guardian}, asks: &adgv1.GetPolicyRequest{Service: "checkout", Environment: "production", Version: 3}, shows: guardian}},
 		"policy diff": {{args: write(dir, "g.yaml", guardian) + " --version 3", answer: &adgv1.DiffPolicyResponse{Unified: "-a\n+b\n", Weakens: []string{"fewer checks"}},

@@ -62,7 +62,8 @@ func (c caller) explained(ctx context.Context, err error) error {
 	if sentence == "" {
 		sentence = s.Message()
 	}
-	a.text = adg.Printable(said(sentence, wayOut) + strings.Join(unsaid(sentence, fields), ""))
+	text := said(sentence, wayOut)
+	a.text = adg.Printable(text + strings.Join(unsaid(text, fields), ""))
 	err = adg.Errorf(code, "%w", a)
 	if throttled != nil {
 		err = adg.Throttled(err, throttled.GetRetryDelay().AsDuration())
@@ -131,10 +132,10 @@ func said(sentence, wayOut string) string {
 	return sentence + ": " + wayOut
 }
 
-// unsaid are the fields that are wrong, a line each, without those that the sentence tells of already.
-func unsaid(sentence string, fields []*errdetails.BadRequest_FieldViolation) (lines []string) {
+// unsaid are the fields that are wrong, a line each, without those that the text tells of already.
+func unsaid(text string, fields []*errdetails.BadRequest_FieldViolation) (lines []string) {
 	for _, v := range fields {
-		if !strings.Contains(sentence, v.GetDescription()) {
+		if !strings.Contains(text, v.GetDescription()) {
 			lines = append(lines, fmt.Sprintf("\n  %s: %s", v.GetField(), v.GetDescription()))
 		}
 	}

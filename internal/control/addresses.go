@@ -51,7 +51,7 @@ func sameWay(before, after []byte, kept string) error {
 	}
 	for _, place := range slices.Sorted(maps.Keys(now)) {
 		if !known[place] {
-			return adg.Errorf(adg.Invalid, "the connection leads to %s now, and %s was given for another place: give the secret again", adg.Printable(place), kept)
+			return adg.Advised(adg.Errorf(adg.Invalid, "the connection leads to %s now, and %s was given for another place", adg.Printable(place), kept), "give the secret again")
 		}
 	}
 	return nil
@@ -81,7 +81,7 @@ func noPasswords(options []byte) error {
 		if _, set := u.User.Password(); !set {
 			return nil
 		}
-		return adg.Errorf(adg.Invalid, "%s holds a password in the address, which everybody would see who looks: give it where it is sealed, such as basic_auth.password", strings.TrimPrefix(path, "."))
+		return adg.Advised(adg.Errorf(adg.Invalid, "%s holds a password in the address, which everybody would see who looks", strings.TrimPrefix(path, ".")), "give it where it is sealed, such as basic_auth.password")
 	})
 }
 

@@ -179,7 +179,7 @@ const mostLive = 10_000
 // environmentsOf are those of one service that the caller may see. A service of which he sees nothing is NotFound, as
 // one that does not exist; that he asked for it is on record, as the action.
 func (c *Control) environmentsOf(ctx context.Context, who identity.Caller, service, action string) ([]string, error) {
-	missing := adg.Errorf(adg.NotFound, "there is no service %q that you may see: a policy or a deployment makes one", adg.Printable(service))
+	missing := adg.Advised(adg.Errorf(adg.NotFound, "there is no service %q that you may see", adg.Printable(service)), "a policy or a deployment makes one")
 	if adg.ValidName("service", service) != nil {
 		return nil, missing
 	}

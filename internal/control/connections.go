@@ -67,7 +67,7 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 			return k, err
 		}
 		if old.Seam != k.Seam || old.Type != k.Type {
-			return k, adg.Errorf(adg.Invalid, "%s is a %s of type %s, and stays one: register another under a name of its own", k.Name, old.Seam, old.Type)
+			return k, adg.Advised(adg.Errorf(adg.Invalid, "%s is a %s of type %s, and stays one", k.Name, old.Seam, old.Type), "register another under a name of its own")
 		}
 		if before, err = c.sealedIn(old); err != nil {
 			return k, err
@@ -125,7 +125,7 @@ func (c *Control) DropConnection(ctx context.Context, who identity.Caller, name 
 	}
 	if _, err := c.o.Store.Document(ctx, kindConnection, k.Name); err != nil {
 		if adg.CodeOf(err) == adg.NotFound {
-			err = adg.Errorf(adg.NotFound, "there is no connection %.80q: adg connection list names those that there are", name)
+			err = adg.Advised(adg.Errorf(adg.NotFound, "there is no connection %.80q", name), "adg connection list names those that there are")
 		}
 		return err
 	}
@@ -169,11 +169,11 @@ func (k Connection) plain() config.Connection {
 func (k Connection) validPatterns() error {
 	for what, patterns := range map[string][]string{"service": k.Services, "environment": k.Environments} {
 		if len(patterns) > 1000 {
-			return adg.Errorf(adg.Invalid, "a connection names at most 1,000 %ss: use a prefix, as in team-*", what)
+			return adg.Advised(adg.Errorf(adg.Invalid, "a connection names at most 1,000 %ss", what), "use a prefix, as in team-*")
 		}
 		for _, p := range patterns {
 			if name := strings.TrimSuffix(p, "*"); name != "" && adg.ValidName(what, strings.TrimRight(name, "-._")) != nil || p == "" {
-				return adg.Errorf(adg.Invalid, "%q names no %s: write a name, or a prefix with a final *", strictyaml.Cut(p), what)
+				return adg.Advised(adg.Errorf(adg.Invalid, "%q names no %s", strictyaml.Cut(p), what), "write a name, or a prefix with a final *")
 			}
 		}
 	}
@@ -185,7 +185,7 @@ func (c *Control) sealing(ctx context.Context, k Connection, before map[string]s
 	return map[string]func(path, text string) (any, error){
 		"value": func(path, text string) (any, error) {
 			if c.o.Keyring == nil {
-				return nil, adg.Errorf(adg.Invalid, "this server has no key to seal secrets with: give it one (seal: in its configuration), or name the secret: {env: NAME}")
+				return nil, adg.Advised(adg.Errorf(adg.Invalid, "this server has no key to seal secrets with"), "give it one (seal: in its configuration), or name the secret: {env: NAME}")
 			}
 			sealed, err := c.o.Keyring.Seal(ctx, k.place(path), adg.NewSecret(text))
 			return map[string]string{"sealed": sealed}, err
@@ -297,7 +297,7 @@ func (c *Control) noPart(ctx context.Context, name string) error {
 		}
 		i, err := k.plain().Open(c.o.Drivers, anySecret)
 		if err == nil && slices.Contains(c.o.Drivers.Parts(i), name) { // one that cannot be opened has no part that it needs
-			return adg.Errorf(adg.Conflict, "target %s has %s as a part: change it first", k.Name, name)
+			return adg.Advised(adg.Errorf(adg.Conflict, "target %s has %s as a part", k.Name, name), "change it first")
 		}
 	}
 	return nil
@@ -313,7 +313,7 @@ func (c *Control) unused(ctx context.Context, name string) error {
 		return err
 	}
 	if n := count[name]; n > 0 {
-		return adg.Errorf(adg.Conflict, "%d policies in force name %s: change them first", n, name)
+		return adg.Advised(adg.Errorf(adg.Conflict, "%d policies in force name %s", n, name), "change them first")
 	}
 	f := adg.DeploymentFilter{Live: true, Limit: 1000}
 	for {
@@ -323,7 +323,7 @@ func (c *Control) unused(ctx context.Context, name string) error {
 		}
 		for _, d := range page {
 			if slices.Contains(uses(d.Spec.Policy), name) {
-				return adg.Errorf(adg.Conflict, "deployment %s is under way and needs %s: wait until it has ended, or cancel it", d.ID, name)
+				return adg.Advised(adg.Errorf(adg.Conflict, "deployment %s is under way and needs %s", d.ID, name), "wait until it has ended, or cancel it")
 			}
 		}
 		if len(page) < f.Limit {

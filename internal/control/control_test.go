@@ -1,11 +1,13 @@
 package control_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ func reader(service string) identity.Caller {
 
 // starter stores what is started, as the guard does.
 type starter struct {
+	mu    sync.Mutex
 	store adg.Store
 	specs []adg.Spec
 	err   error
@@ -56,11 +59,10 @@ func (s *starter) Start(ctx context.Context, spec adg.Spec) (_ adg.Deployment, e
 	if spec.Created, err = s.store.Now(ctx); err != nil {
 		return adg.Deployment{}, err
 	}
+	s.mu.Lock()
 	s.specs = append(s.specs, spec)
-	id := spec.ID
-	if id == "" {
-		id = fmt.Sprintf("d%d", len(s.specs))
-	}
+	id := cmp.Or(spec.ID, fmt.Sprintf("d%d", len(s.specs)))
+	s.mu.Unlock()
 	if err := s.store.CreateDeployment(ctx, adg.Deployment{ID: id, Spec: spec}); err != nil {
 		return adg.Deployment{}, err
 	}
@@ -264,6 +266,33 @@ func TestPartOfATargetIsKeptAndMustBeThere(t *testing.T) {
 	b.must(err)
 	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, text, "two at once", 0)
 	b.must(err)
+}
+
+func TestTheTextOfTheNewestVersionMakesNoOtherOne(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	before, err := b.Policy(t.Context(), b.admin, "shop", "production", 1)
+	b.must(err)
+	p, err := b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "each run of the pipeline puts it", 1)
+	if err != nil || p.Number != 1 || !p.InForce || p.Reason != before.Reason || !p.At.Equal(before.At) {
+		t.Errorf("%+v %v", p, err)
+	}
+	weaker := strings.ReplaceAll(policy, "auto", "observe")
+	for range 2 {
+		p, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, weaker, "it pages too often", p.Number)
+		if err != nil || p.Number != 2 || !p.Waits || len(p.Weakens) == 0 {
+			t.Errorf("one that waits goes on waiting: %+v %v", p, err)
+		}
+	}
+	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, weaker, "from an old copy", 1)
+	b.refused(err, adg.Conflict, "version 2 of the policy is the newest")
+	if p, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "back to the one in force", 2); err != nil || p.Number != 3 || !p.InForce {
+		t.Errorf("the text of an older version is a new one: %+v %v", p, err)
+	}
+	versions, err := b.PolicyVersions(t.Context(), b.admin, "shop", "production")
+	if err != nil || len(versions) != 3 {
+		t.Errorf("%d versions, %v", len(versions), err)
+	}
 }
 
 func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {

@@ -177,7 +177,7 @@ func readPlace(text string) (place, error) {
 	var nanos int64
 	var p place
 	if _, err := fmt.Sscanf(text, "%d.%d", &nanos, &p.n); err != nil || p.n < 1 {
-		return p, adg.Errorf(adg.Invalid, "the page token is none of this list: leave it out to begin with the first page")
+		return p, adg.Advised(adg.Errorf(adg.Invalid, "the page token is none of this list"), "leave it out to begin with the first page")
 	}
 	p.at = time.Unix(0, nanos).UTC()
 	return p, nil

@@ -27,8 +27,9 @@ type Start struct {
 	Key         string            // the same key and the same request again is the same deployment; empty: a new one
 }
 
-// StartDeployment starts a deployment under the policy in force. The same idempotency key by the same person again gives
-// the deployment that it began; with another release it is a Conflict.
+// StartDeployment starts a deployment under the policy in force. The same idempotency key by the same person for the same
+// service and environment again gives the deployment that it began, as long as that is on record; with another release it
+// is a Conflict.
 func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s Start) (adg.Deployment, error) {
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
 	entry := adg.AuditEntry{
@@ -50,9 +51,6 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 	if before, err := c.begun(ctx, spec); err != nil || before.ID != "" {
 		return before, err
 	}
-	if err := c.untaken(ctx, who, s); err != nil {
-		return adg.Deployment{}, err
-	}
 	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
 		return adg.Deployment{}, err
 	}
@@ -62,9 +60,9 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 		return err
 	})
 	if adg.CodeOf(err) == adg.Conflict && s.Key != "" {
-		// The same request may have come twice at once.
-		if before, again := c.begun(ctx, spec); again == nil && before.ID != "" {
-			return before, nil
+		// The same key may have come twice at once.
+		if before, again := c.begun(ctx, spec); again != nil || before.ID != "" {
+			return before, again
 		}
 	}
 	return d, err
@@ -72,7 +70,7 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 
 // DeploymentID is the id of the deployment that somebody starts with a key.
 func DeploymentID(who identity.Caller, s Start) string {
-	return strings.Join([]string{s.Release.Service, s.Release.Version, ownDigest(who, s)}, "-")
+	return strings.Join([]string{s.Release.Service, s.Release.Version, digest(who.Person, s.Environment, s.Key)}, "-")
 }
 
 // Plan is what would happen.
@@ -252,7 +250,7 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 		return adg.Spec{}, err
 	}
 	if s.Policy != 0 && s.Policy != p.Number {
-		return adg.Spec{}, adg.Errorf(adg.Conflict, "version %d of the policy is in force, not version %d: look at what was changed, and start again without naming one", p.Number, s.Policy)
+		return adg.Spec{}, adg.Advised(adg.Errorf(adg.Conflict, "version %d of the policy is in force, not version %d", p.Number, s.Policy), "look at what was changed, and start again without naming one")
 	}
 	file, err := c.parsePolicy(ctx, "policy of "+p.place(), p.Text, adg.Scope{Service: p.Service, Environment: p.Environment})
 	if err != nil {
@@ -263,49 +261,35 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 		spec.LastGood = &adg.Release{Service: s.Release.Service, Version: s.Previous}
 	}
 	if s.Key != "" {
-		spec.ID = DeploymentID(who, s)
+		spec.ID, spec.Key = DeploymentID(who, s), digest("start", who.Person, s.Release.Service, s.Environment, s.Key)
 	}
 	return spec, nil
 }
 
 // begun is the deployment that an idempotency key began; none is zero.
 func (c *Control) begun(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
-	if spec.ID == "" {
+	if spec.Key == "" {
 		return adg.Deployment{}, nil
 	}
-	d, err := c.o.Store.Deployment(ctx, spec.ID)
-	if adg.CodeOf(err) == adg.NotFound {
-		return adg.Deployment{}, nil
-	}
-	if err == nil && d.Spec.Release != spec.Release {
-		err = adg.Errorf(adg.Conflict, "this idempotency key began the deployment of %s as another release: take a new key", d.ID)
-	}
-	return d, err
-}
-
-// untaken refuses a key that began another version there lately: the same request is sent again at once, or by the next
-// try of its job, and not after so many other starts.
-func (c *Control) untaken(ctx context.Context, who identity.Caller, s Start) error {
-	if s.Key == "" {
-		return nil
-	}
-	lately, err := c.o.Store.ListDeployments(ctx, adg.DeploymentFilter{Service: s.Release.Service, Environment: s.Environment, Limit: keysKnown})
+	all, err := c.o.Store.ListDeployments(ctx, adg.DeploymentFilter{Key: spec.Key, Limit: 1})
 	if err != nil {
-		return err
+		return adg.Deployment{}, err
 	}
-	for _, d := range lately {
-		if strings.HasSuffix(d.ID, "-"+ownDigest(who, s)) {
-			return adg.Errorf(adg.Conflict, "this idempotency key began the deployment %s, of version %s: take a new key for another release", d.ID, d.Spec.Release.Version)
+	if len(all) == 0 { // perhaps a replica of the version before began it, which keeps no keys
+		d, err := c.o.Store.Deployment(ctx, spec.ID)
+		if adg.CodeOf(err) == adg.NotFound {
+			return adg.Deployment{}, nil
 		}
+		if err != nil {
+			return adg.Deployment{}, err
+		}
+		all = append(all, d)
 	}
-	return nil
+	if d := all[0]; d.Spec.Release != spec.Release {
+		return adg.Deployment{}, adg.Advised(adg.Errorf(adg.Conflict, "this idempotency key began the deployment %s, of version %s", d.ID, d.Spec.Release.Version), "take a new key for another release")
+	}
+	return all[0], nil
 }
-
-// keysKnown is so many deployments of a service in an environment that a key is looked for among.
-const keysKnown = 50
-
-// ownDigest stands for a person's key.
-func ownDigest(who identity.Caller, s Start) string { return digest(who.Person, s.Environment, s.Key) }
 
 // digest is a short text that stands for others.
 func digest(words ...string) string {

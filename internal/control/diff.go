@@ -46,7 +46,7 @@ func (c *Control) DiffPolicy(ctx context.Context, who identity.Caller, what Comp
 		return Difference{}, err
 	}
 	if what.To == 0 && what.Text == "" {
-		return Difference{}, adg.Errorf(adg.Invalid, "with what? name a second version, or send a text")
+		return Difference{}, adg.Advised(adg.Errorf(adg.Invalid, "there is nothing to compare it with"), "name a second version, or send a text")
 	}
 	before, err := c.version(ctx, p)
 	if err != nil {

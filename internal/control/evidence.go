@@ -130,7 +130,7 @@ func lengthy[T any](ctx context.Context, c *Control, what string, do func(contex
 	}
 	made, err := do(ctx)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return none, adg.Errorf(adg.Unavailable, "%s takes longer than a request may: do it on the server's machine, with adg replay or adg report and its data directory", what)
+		return none, adg.Advised(adg.Errorf(adg.Unavailable, "%s takes longer than a request may", what), "do it on the server's machine, with adg replay or adg report and its data directory")
 	}
 	return made, err
 }

@@ -85,7 +85,7 @@ func (c *Control) ServiceFigures(ctx context.Context, who identity.Caller, r Fig
 		r.From = r.To.Truncate(r.Bucket)
 	}
 	if r.To.Sub(r.From)/r.Bucket >= maxBuckets {
-		return Figures{}, adg.Errorf(adg.Invalid, "the course would have more than %d stretches: ask for longer ones, or for less time", maxBuckets)
+		return Figures{}, adg.Advised(adg.Errorf(adg.Invalid, "the course would have more than %d stretches", maxBuckets), "ask for longer ones, or for less time")
 	}
 	return figuresOf(r, counted), nil
 }

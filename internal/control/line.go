@@ -70,7 +70,7 @@ func (c *Control) PutFreeze(ctx context.Context, who identity.Caller, w freeze.W
 		// Who may not change the one that is there may not move it out of the way either.
 		old, found, err := read[freeze.Window](ctx, c, freeze.Kind, w.Name)
 		if err == nil && version != adg.AnyVersion && found != version {
-			err = adg.Errorf(adg.Conflict, "the freeze window %s was changed since you looked at it: look again", adg.Printable(w.Name))
+			err = adg.Advised(adg.Errorf(adg.Conflict, "the freeze window %s was changed since you looked at it", adg.Printable(w.Name)), "look again")
 		}
 		if version = found; err == nil {
 			err = c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: old.Service, Environment: old.Environment}, entry)

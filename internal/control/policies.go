@@ -39,7 +39,7 @@ var ErrOtherPlace = errors.New("the policy is for another place")
 
 // PutPolicy adds a version. place is what it has to be for; what of it is empty the text says. after is the number of the
 // newest one that the writer has seen, 0 for none. A version that guards less than the one in force waits until somebody
-// else approves it.
+// else approves it. The text of the newest version makes no other one: it is that version, as it is.
 func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.Scope, text, reason string, after int64) (Policy, error) {
 	if err := c.mayPut(ctx, who, place, reason); err != nil { // before the text is looked at: that is work
 		return Policy{}, err
@@ -68,7 +68,11 @@ func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.
 		return p, err
 	}
 	if head.Newest != after {
-		return p, adg.Errorf(adg.Conflict, "version %d of the policy is the newest, and yours follows version %d: look at what was changed (adg policy diff), and put yours again", head.Newest, after)
+		return p, adg.Advised(adg.Errorf(adg.Conflict, "version %d of the policy is the newest, and yours follows version %d", head.Newest, after), "look at what was changed (adg policy diff), and put yours again")
+	}
+	if same, err := c.newest(ctx, p, head); err != nil || same.Text == text {
+		same.Warnings, same.Promise = parsed.Warnings, parsed.Promise
+		return same, err
 	}
 	if p.Weakens, err = c.weakens(ctx, p, head, parsed.Policy); err != nil {
 		return p, err
@@ -253,7 +257,7 @@ func (p Policy) resource() string { return kindPolicy + "/" + p.place() }
 func (c *Control) policy(ctx context.Context, p Policy) (Policy, error) {
 	head, _, err := read[head](ctx, c, kindPolicyHead, p.place())
 	if adg.CodeOf(err) == adg.NotFound || err == nil && p.Number == 0 && head.InForce == 0 {
-		return p, adg.Errorf(adg.NotFound, "there is no policy for %s in %s: adg policy push puts one", p.Service, p.Environment)
+		return p, adg.Advised(adg.Errorf(adg.NotFound, "there is no policy for %s in %s", p.Service, p.Environment), "adg policy push puts one")
 	}
 	if err != nil {
 		return p, err
@@ -261,6 +265,16 @@ func (c *Control) policy(ctx context.Context, p Policy) (Policy, error) {
 	p.Number = cmp.Or(p.Number, head.InForce)
 	p, _, err = read[Policy](ctx, c, kindPolicy, p.key())
 	return p.under(head), err
+}
+
+// newest is the newest version of a policy; zero if there is none.
+func (c *Control) newest(ctx context.Context, p Policy, h head) (Policy, error) {
+	if h.Newest == 0 {
+		return Policy{}, nil
+	}
+	p.Number = h.Newest
+	p, _, err := read[Policy](ctx, c, kindPolicy, p.key())
+	return p.under(h), err
 }
 
 // under is the version as it stands where those versions are there.
@@ -274,9 +288,9 @@ func (p Policy) under(h head) Policy {
 func (p Policy) anotherThan(who identity.Caller) error {
 	switch {
 	case who.Person == "":
-		return adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s: log in", identity.ErrDenied, who.Subject)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s", identity.ErrDenied, who.Subject), "log in")
 	case strings.EqualFold(p.Person, who.Person):
-		return adg.Errorf(adg.Unauthorized, "%w: you wrote version %d: it guards less than the one in force, so somebody else has to approve it", identity.ErrDenied, p.Number)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: you wrote version %d, and it guards less than the one in force", identity.ErrDenied, p.Number), "somebody else has to approve it")
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (c *Control) Demonstrate(ctx context.Context, who identity.Caller, start fu
 		return err
 	}
 	if start == nil {
-		return adg.Errorf(adg.Invalid, "this server runs no demo: start one that does with adg demo --serve, or say demo: true in the configuration of one that listens on its machine alone")
+		return adg.Advised(adg.Errorf(adg.Invalid, "this server runs no demo"), "start one that does with adg demo --serve, or say demo: true in the configuration of one that listens on its machine alone")
 	}
 	return c.done(ctx, who, entry, start)
 }

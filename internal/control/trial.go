@@ -140,7 +140,7 @@ func trying[T any](ctx context.Context, w *World, k Connection, registered bool,
 func (k Connection) example() (adg.Policy, error) {
 	whose := adg.Policy{Service: firstExact(k.Services), Environment: firstExact(k.Environments)}
 	if k.personal() && (whose.Service == "" || whose.Environment == "") {
-		return whose, adg.Errorf(adg.Invalid, "the options of %s name $service or $environment, and it is registered for no service and environment by their whole names: try a policy that uses it", k.Name)
+		return whose, adg.Advised(adg.Errorf(adg.Invalid, "the options of %s name $service or $environment, and it is registered for no service and environment by their whole names", k.Name), "try a policy that uses it")
 	}
 	return whose, nil
 }

@@ -109,7 +109,7 @@ func (c *Control) BacktestPolicy(ctx context.Context, who identity.Caller, b Bac
 	if err != nil {
 		return backtest.Summary{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, backtestLimit, adg.Errorf(adg.Unavailable, "this takes longer than %s: ask for fewer deployments, or a shorter time", backtestLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, backtestLimit, adg.Advised(adg.Errorf(adg.Unavailable, "this takes longer than %s", backtestLimit), "ask for fewer deployments, or a shorter time"))
 	defer cancel()
 	var failed error
 	result, err := backtest.Recorded(ctx, c.o.Store, file.Policy, backtest.Options{
@@ -187,7 +187,7 @@ func (w *World) live(ctx context.Context, spec adg.Spec) (adg.Release, error) {
 		}
 	}
 	if err != nil || most.Share == 0 {
-		return adg.Release{}, adg.Errorf(adg.Invalid, "no release is known to be live there, so there is nothing for $version to stand for: name a release")
+		return adg.Release{}, adg.Advised(adg.Errorf(adg.Invalid, "no release is known to be live there, so there is nothing for $version to stand for"), "name a release")
 	}
 	return most.Release, nil
 }

@@ -185,8 +185,8 @@ func (g *Guard) drifted(ctx context.Context, d adg.Deployment, good adg.Release,
 	if bad, err := g.knownBad(ctx, d, live); bad || err != nil {
 		return err
 	}
-	return adg.Errorf(adg.Conflict, "%s is live, and the last good release on record is %s: say which one a rollback goes to, with --previous %s if it is good, or --previous %s",
-		live, good.Version, live, good.Version)
+	return adg.Advised(adg.Errorf(adg.Conflict, "%s is live, and the last good release on record is %s", live, good.Version),
+		"say which one a rollback goes to, with --previous %s if it is good, or --previous %s", live, good.Version)
 }
 
 // knownBad tells whether the newest deployment brought the version that is live, and left it there although it is bad: it
@@ -219,8 +219,8 @@ func (g *Guard) trustNamed(ctx context.Context, d adg.Deployment, named adg.Rele
 	record, err := g.store.Standing(ctx, service, environment, named.Identity())
 	switch {
 	case err == nil && record.Standing == adg.StandingRolledBack:
-		return adg.Errorf(adg.Conflict, "%s %s was itself rolled back on %s (%s): a rollback never goes there; name another release",
-			service, named.Version, record.Since.Format("2006-01-02 15:04 MST"), record.Why)
+		return adg.Advised(adg.Errorf(adg.Conflict, "%s %s was itself rolled back on %s (%s): a rollback never goes there",
+			service, named.Version, record.Since.Format("2006-01-02 15:04 MST"), record.Why), "name another release")
 	case err == nil && record.Standing == adg.StandingGood:
 		return nil
 	case err != nil && adg.CodeOf(err) != adg.NotFound:
@@ -251,8 +251,8 @@ func (g *Guard) adopt(ctx context.Context, d adg.Deployment, target adg.Target) 
 		return nil, cause
 	}
 	if found.Health == adg.HealthUnknown && len(d.Spec.Policy.Strategy.Steps) > 1 {
-		return nil, adg.Errorf(adg.Unavailable, "%s is live, and nobody knows whether it is good, so there would be no way back (%s): name it (--previous %s) if it is, or try again when the checks know",
-			live.Version, found.Text, live.Version)
+		return nil, adg.Advised(adg.Errorf(adg.Unavailable, "%s is live, and nobody knows whether it is good, so there would be no way back (%s)", live.Version, found.Text),
+			"name it (--previous %s) if it is, or try again when the checks know", live.Version)
 	}
 	if found.Health != adg.Healthy {
 		g.o.Log.Warn("the live release is not adopted as the last good one", "version", live.Version, "health", found.Health, "why", found.Text)

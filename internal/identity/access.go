@@ -1,8 +1,8 @@
 package identity
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -16,17 +16,17 @@ func Allowed(who Identity, p Permission, service, environment string) error {
 		service, environment = "", ""
 	}
 	if who.Kind == KindBootstrap && !slices.Contains([]Permission{IdentityRead, IdentityWrite, RoleGrant}, p) {
-		return adg.Errorf(adg.Unauthorized, "%w: the token of the first start may not do %s: make the first admin with it, and go on as him", ErrDenied, p)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: the token of the first start may not do %s", ErrDenied, p), "make the first admin with it, and go on as him")
 	}
 	if who.Subject == "" || who.Kind == KindNone {
-		return adg.Errorf(adg.Unauthorized, "%w: nobody is logged in", ErrDenied)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: nobody is logged in", ErrDenied), "log in")
 	}
 	for _, b := range who.Bindings {
 		if b.Role.Has(p) && matches(b.Service, service) && matches(b.Environment, environment) {
 			return nil
 		}
 	}
-	return adg.Errorf(adg.Unauthorized, "%w: %s", ErrDenied, missing(who, p, service, environment))
+	return missing(who, p, service, environment)
 }
 
 // Sees tells of services and environments whether somebody has the permission there: what a list shows him. An empty
@@ -36,7 +36,7 @@ func Sees(who Identity, p Permission) func(service, environment string) bool {
 }
 
 // SeesFact tells of facts whether somebody sees them. What was changed is seen by who may see what it is now. A stop or a
-// freeze of everything is the business of everybody who sees anything.
+// freeze is the business of everybody who sees anything of what it is for.
 func SeesFact(who Identity) func(adg.Fact) bool {
 	events := Sees(who, EventRead)
 	return func(f adg.Fact) bool {
@@ -46,8 +46,7 @@ func SeesFact(who Identity) func(adg.Fact) bool {
 		case "connection":
 			return Allowed(who, ConnectionRead, "", "") == nil
 		case "stop", "freeze":
-			everything := strings.Trim(f.Service+f.Environment, "*") == ""
-			return everything && len(who.Bindings) > 0 || events(f.Service, f.Environment)
+			return seesPart(who, EventRead, cmp.Or(f.Service, "*"), cmp.Or(f.Environment, "*"))
 		default:
 			return events(f.Service, f.Environment)
 		}
@@ -115,8 +114,8 @@ func MayGrant(who Identity, b Binding) error {
 			return nil
 		}
 	}
-	return adg.Errorf(adg.Unauthorized, "%w: nobody grants or takes what he does not hold himself, and %s is no admin of %s: ask an admin of it",
-		ErrDenied, orNobody(who.Subject), place(b.Service, b.Environment))
+	return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: nobody grants or takes what he does not hold himself, and %s is no admin of %s",
+		ErrDenied, orNobody(who.Subject), place(b.Service, b.Environment)), "ask an admin of it")
 }
 
 // SecondPerson is nil if the approver is a person, and where four eyes are wanted another one than who started the
@@ -126,12 +125,12 @@ func SecondPerson(spec adg.Spec, approver Identity) error {
 	fourEyes, starter := spec.Policy.FourEyes, spec.Actor
 	switch {
 	case approver.Person == "":
-		return adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s: log in", ErrDenied, orNobody(approver.Subject))
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: an approval is a person's word, and there is none behind %s", ErrDenied, orNobody(approver.Subject)), "log in")
 	case fourEyes && strings.HasPrefix(starter, "token:"):
-		return adg.Errorf(adg.Unauthorized, "%w: %s started this, and it is not on record whose it is: start it again, or as a person", ErrDenied, starter)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: %s started this, and it is not on record whose it is", ErrDenied, starter), "start it again, or as a person")
 	case fourEyes && (strings.EqualFold(strings.TrimPrefix(starter, "user:"), approver.Person) || spec.By(approver.Person) || spec.By(approver.Email)):
-		return adg.Errorf(adg.Unauthorized, "%w: %s started this or wrote the change, and the policy wants a second person (four_eyes): ask somebody else with the role approver there",
-			ErrDenied, approver.Person)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: %s started this or wrote the change, and the policy wants a second person (four_eyes)",
+			ErrDenied, approver.Person), "ask somebody else with the role approver there")
 	default:
 		return nil
 	}
@@ -152,8 +151,17 @@ type recorded struct{ error }
 
 func (r recorded) Unwrap() error { return r.error }
 
-// missing says what would have been enough, and who could give it.
-func missing(who Identity, p Permission, service, environment string) string {
+// seesPart tells whether somebody has the permission somewhere among those services and environments, which may be patterns.
+func seesPart(who Identity, p Permission, services, environments string) bool {
+	return slices.ContainsFunc(who.Bindings, func(b Binding) bool {
+		service, one := overlap(b.Service, services)
+		environment, other := overlap(b.Environment, environments)
+		return one && other && Allowed(who, p, service, environment) == nil
+	})
+}
+
+// missing refuses, and says what would have been enough, and who could give it.
+func missing(who Identity, p Permission, service, environment string) error {
 	least := Admin
 	for _, r := range Roles() {
 		if r.Has(p) {
@@ -166,10 +174,12 @@ func missing(who Identity, p Permission, service, environment string) string {
 		granter = "an admin of everything"
 	}
 	if who.Kind == KindToken {
-		return fmt.Sprintf("%s needs %s in %s, which takes the role %s there: of the token, and of %s, who made it. Make a token with a wider scope, or ask %s for the role",
-			who.Subject, p, place(service, environment), least, orNobody(who.Person), granter)
+		err := adg.Errorf(adg.Unauthorized, "%w: %s needs %s in %s, which takes the role %s there: of the token, and of %s, who made it",
+			ErrDenied, who.Subject, p, place(service, environment), least, orNobody(who.Person))
+		return adg.Advised(err, "make a token with a wider scope, or ask %s for the role", granter)
 	}
-	return fmt.Sprintf("%s needs %s in %s, which takes the role %s there: ask %s for it", who.Subject, p, place(service, environment), least, granter)
+	err := adg.Errorf(adg.Unauthorized, "%w: %s needs %s in %s, which takes the role %s there", ErrDenied, who.Subject, p, place(service, environment), least)
+	return adg.Advised(err, "ask %s for it", granter)
 }
 
 func place(service, environment string) string {

@@ -97,7 +97,7 @@ func TestARefusalSaysWhatIsMissingAndWhoCouldGrantIt(t *testing.T) {
 		{"a person", Allowed(who(), DeploymentStart, "checkout", "production"),
 			"not allowed: user:ann needs deployment.start in service checkout and environment production, which takes the role deployer there: ask an admin of service checkout and environment production for it"},
 		{"a token", Allowed(Identity{Subject: "token:t", Kind: KindToken, Person: "ann"}, DeploymentApprove, "checkout", "production"),
-			"not allowed: token:t needs deployment.approve in service checkout and environment production, which takes the role approver there: of the token, and of ann, who made it. Make a token with a wider scope, or ask an admin of service checkout and environment production for the role"},
+			"not allowed: token:t needs deployment.approve in service checkout and environment production, which takes the role approver there: of the token, and of ann, who made it: make a token with a wider scope, or ask an admin of service checkout and environment production for the role"},
 		{"the whole fleet", Allowed(who(at(Admin, "checkout", "*")), AuditRead, "checkout", "production"),
 			"not allowed: user:ann needs audit.read in all services and all environments, which takes the role admin there: ask an admin of everything for it"},
 		{"stopping everything", Allowed(who(at(Admin, "checkout", "*")), StopWrite, "", ""),
@@ -118,6 +118,25 @@ func TestAListShowsWhatOneMaySee(t *testing.T) {
 		if sees(service, environment) != want {
 			t.Errorf("%q: %v", place, !want)
 		}
+	}
+}
+
+func TestAStopOrAFreezeIsSeenByWhoSeesAnythingOfWhatItIsFor(t *testing.T) {
+	ann := who(at(Viewer, "shop", "staging"), at(Viewer, "cart-*", "production"))
+	for place, want := range map[string]bool{
+		" ": true, "* *": true, " staging": true, "* staging": true, "* production": true, "shop ": true, "shop staging": true, "sh* ": true, "cart-* ": true, "cart-a production": true,
+		" dev": false, "shop production": false, "till ": false, "cart ": false, "cart-a staging": false, "till staging": false,
+	} {
+		service, environment, _ := strings.Cut(place, " ")
+		for _, action := range []string{"freeze.put", "stop.drop"} {
+			f := adg.Fact{Kind: adg.FactChanged, Action: action, Service: service, Environment: environment}
+			if SeesFact(ann)(f) != want || SeesFact(who())(f) {
+				t.Errorf("%s for %q is seen: %t", action, place, !want)
+			}
+		}
+	}
+	if of := (adg.Fact{Kind: adg.FactChanged, Action: "policy.put", Environment: "staging"}); SeesFact(ann)(of) {
+		t.Error("what is no stop and no freeze is seen by who sees all of its place")
 	}
 }
 

@@ -58,7 +58,8 @@ type firstToken struct {
 }
 
 func (d *Directory) byBootstrap(ctx context.Context, c credential) (Identity, error) {
-	const gone = "this token of the first start is not valid any more: it ends after 24 hours, and when there is an admin. Log in, or start the server again where there is no admin"
+	gone := adg.Advised(adg.Errorf(adg.Unauthorized, "this token of the first start is not valid any more: it ends after 24 hours, and when there is an admin"),
+		"log in, or start the server again where there is no admin")
 	open, _, err := load[[]firstToken](ctx, d, kindBootstrap, firstKey)
 	if err != nil {
 		return Identity{}, unknownIfMissing(err, gone)
@@ -70,14 +71,14 @@ func (d *Directory) byBootstrap(ctx context.Context, c credential) (Identity, er
 	good := func(t firstToken) bool { return t.ID == c.id && c.is(t.Digest) && now.Before(t.Expires) }
 	at := slices.IndexFunc(open, good)
 	if at < 0 {
-		return Identity{}, adg.Errorf(adg.Unauthorized, gone)
+		return Identity{}, gone
 	}
 	given, err := d.readRoles(ctx)
 	if err != nil {
 		return Identity{}, err
 	}
 	if made, err := d.adminAmong(ctx, given.list, "", nil); made || err != nil {
-		return Identity{}, cmp.Or(err, adg.Errorf(adg.Unauthorized, gone)) // an admin was made while a replica made this token
+		return Identity{}, cmp.Or(err, gone) // an admin was made while a replica made this token
 	}
 	subject := "bootstrap:" + c.id
 	return Identity{Subject: subject, Kind: KindBootstrap, Until: open[at].Expires, Bindings: []Binding{{Subject: subject, Role: Admin, Service: "*", Environment: "*"}}}, nil

@@ -58,7 +58,7 @@ func parseCredential(text string) (credential, error) {
 	}
 	body := text[:len(text)-checkDigits]
 	if checksum(body) != text[len(body):] {
-		return credential{}, adg.Errorf(adg.Unauthorized, "the token %s_%s is mistyped or cut off: its checksum is not right, copy it again", prefix, id)
+		return credential{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the token %s_%s is mistyped or cut off, its checksum is not right", prefix, id), "copy it again")
 	}
 	return credential{prefix: prefix, id: id, text: text}, nil
 }

@@ -144,7 +144,7 @@ func (d *Directory) settle(ctx context.Context, decide func() (change, error)) e
 			return context.Cause(ctx)
 		}
 	}
-	return adg.Throttled(adg.Errorf(adg.Unavailable, "others keep changing the same at the same time: try again"), time.Second)
+	return adg.Throttled(adg.Advised(adg.Errorf(adg.Unavailable, "others keep changing the same at the same time"), "try again"), time.Second)
 }
 
 // recordDenied puts refusals on record, whether or not whoever was refused waits for the answer.
@@ -208,9 +208,9 @@ func (d *Directory) each(ctx context.Context, kind, after string, visit func(adg
 	return nil
 }
 
-func unknownIfMissing(err error, sentence string) error {
+func unknownIfMissing(err, unknown error) error {
 	if adg.CodeOf(err) == adg.NotFound {
-		return adg.Errorf(adg.Unauthorized, "%s", sentence)
+		return unknown
 	}
 	return err
 }

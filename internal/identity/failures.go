@@ -113,7 +113,7 @@ func (d *Directory) count(ctx context.Context, counters []counter) (closed []loc
 				return c, err
 			}
 			if wait := k.wait(f).Sub(now); wait > 0 {
-				return c, adg.Throttled(adg.Errorf(adg.Unauthorized, "too many failed logins: try again in %v", wait.Round(time.Second)), wait)
+				return c, adg.Throttled(adg.Advised(adg.Errorf(adg.Unauthorized, "too many failed logins"), "try again in %v", wait.Round(time.Second)), wait)
 			}
 			closed = append(closed, k.fail(&f, now, d.o.Lockout)...)
 			c.writes = append(c.writes, put(kindFailures, k.key, f, version, now.Add(failureMemory)))
@@ -197,9 +197,8 @@ func (d *Directory) forgive(ctx context.Context, p proven) ([]adg.Write, error) 
 
 // reject puts on record which locks a failed attempt has closed.
 func (d *Directory) reject(ctx context.Context, name, from string, closed []locked) error {
-	wrong := adg.Errorf(adg.Unauthorized, wrongLogin)
 	if len(closed) == 0 {
-		return wrong
+		return errLogin
 	}
 	var entries []adg.AuditEntry
 	for _, l := range closed {
@@ -215,7 +214,7 @@ func (d *Directory) reject(ctx context.Context, name, from string, closed []lock
 	if err := d.recordDenied(ctx, entries...); err != nil {
 		return err
 	}
-	return wrong
+	return errLogin
 }
 
 // penalty is how long the next attempt has to wait after so many failures.

@@ -30,10 +30,10 @@ func (d *Directory) Login(ctx context.Context, attempt Attempt) (Opened, error) 
 	err = d.settle(ctx, func() (change, error) {
 		a, version, err := load[account](ctx, d, kindUser, proof.name)
 		if err != nil {
-			return change{}, unknownIfMissing(err, wrongLogin)
+			return change{}, unknownIfMissing(err, errLogin)
 		}
 		if a.Disabled || a.Hash != proof.hash {
-			return change{}, adg.Errorf(adg.Unauthorized, wrongLogin) // it was changed in this very moment
+			return change{}, errLogin // it was changed in this very moment
 		}
 		now, err := d.store.Now(ctx)
 		if err != nil {
@@ -61,9 +61,9 @@ func (d *Directory) Login(ctx context.Context, attempt Attempt) (Opened, error) 
 
 // Private
 
-const (
-	wrongLogin = "the name or the password is wrong"
+var errLogin = adg.Advised(adg.Errorf(adg.Unauthorized, "the name or the password is wrong"), "correct them, and try again")
 
+const (
 	freeForUser   = 5
 	usersOfOne    = 4  // address: so many times the failures of one name from one network are free for it
 	networksOfOne = 10 // name: so many times they are free for all networks together

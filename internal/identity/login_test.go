@@ -10,6 +10,8 @@ import (
 	"github.com/deployguardian/adg"
 )
 
+const wrongLogin = "the name or the password is wrong: correct them, and try again"
+
 func TestALocalUserLogsInWithHisPasswordAndHoldsHisRoles(t *testing.T) {
 	h := newHouse(t)
 	h.user(t, "ann", Deployer)

@@ -19,7 +19,7 @@ func validPattern(what, pattern string) error {
 		name = strings.TrimRight(name, "._-") // "shop-*" is a beginning; "shop-" is no name
 	}
 	if err := adg.ValidName(what, name); err != nil {
-		return adg.Errorf(adg.Invalid, "pattern for the %s %.80q: use \"*\", a name, or the beginning of one with a final \"*\"", what, pattern)
+		return adg.Advised(adg.Errorf(adg.Invalid, "pattern for the %s %.80q", what, pattern), "use \"*\", a name, or the beginning of one with a final \"*\"")
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func (c Caller) saw(version int64) error {
 	if c.Version == 0 || c.Version == version {
 		return nil
 	}
-	return adg.Errorf(adg.Conflict, "this has changed since it was looked at: look again, and decide anew")
+	return adg.Advised(adg.Errorf(adg.Conflict, "this has changed since it was looked at"), "look again, and decide anew")
 }
 
 // entries are what an update does, in the words of the methods that do one part of it each.

@@ -27,7 +27,7 @@ func (d *Directory) Grant(ctx context.Context, by Caller, b Binding) error {
 		case slices.Contains(now.list, b):
 			return change{}, nil
 		case len(now.list) >= maxBindings:
-			return c, adg.Errorf(adg.Invalid, "there are %d roles given already, which is the limit: give them to groups, or take some back", maxBindings)
+			return c, adg.Advised(adg.Errorf(adg.Invalid, "there are %d roles given already, which is the limit", maxBindings), "give them to groups, or take some back")
 		}
 		at, err := d.store.Now(ctx)
 		if err != nil {
@@ -207,7 +207,7 @@ func (d *Directory) keepAnAdmin(ctx context.Context, before, after []Binding, na
 	if had, err := d.adminAmong(ctx, before, "", nil); !had || err != nil {
 		return err
 	}
-	return adg.Errorf(adg.Conflict, "this is the last admin of everything who can log in: make another one first")
+	return adg.Advised(adg.Errorf(adg.Conflict, "this is the last admin of everything who can log in"), "make another one first")
 }
 
 // adminAmong tells whether somebody who can log in is admin of everything.

@@ -59,9 +59,9 @@ func (d *Directory) Admit(ctx context.Context, who External, from string) (Opene
 		case err != nil:
 			return change{}, err
 		case a.Issuer != who.Issuer || a.External != who.Subject:
-			return change{}, adg.Errorf(adg.Unauthorized, "the name %s belongs to somebody else here: an admin can remove that user first", who.Name)
+			return change{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the name %s belongs to somebody else here", who.Name), "an admin can remove that user first")
 		case a.Disabled:
-			return change{}, adg.Errorf(adg.Unauthorized, "the user %s is disabled: ask an admin", who.Name)
+			return change{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the user %s is disabled", who.Name), "ask an admin")
 		}
 		a.Groups, a.Login = who.Groups, now
 		opened, c, err := d.open(ctx, who.Name, &a, origin{from, who.Agent}, now)
@@ -130,7 +130,7 @@ func (d *Directory) LogOut(ctx context.Context, by Caller, text string) error {
 		return err
 	}
 	if !record.Login {
-		return adg.Errorf(adg.Unauthorized, "this is no login: the token was made by adg token create, and stays good for whoever else uses it; adg token revoke %s ends it", c.id)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "this is no login: the token was made by adg token create, and stays good for whoever else uses it"), "adg token revoke %s ends it", c.id)
 	}
 	return d.RevokeToken(ctx, by, c.id)
 }
@@ -179,7 +179,7 @@ func (w External) validate() error {
 		return err
 	}
 	if w.Issuer == "" || w.Subject == "" || len(w.Groups) > maxGroups {
-		return adg.Errorf(adg.Invalid, "the provider has to say who %s is and send at most %d groups: limit the groups that it sends", w.Name, maxGroups)
+		return adg.Advised(adg.Errorf(adg.Invalid, "the provider has to say who %s is and send at most %d groups", w.Name, maxGroups), "limit the groups that it sends")
 	}
 	for _, g := range w.Groups {
 		if err := ValidGroup(g); err != nil {
@@ -277,20 +277,20 @@ func (d *Directory) makeRoom(ctx context.Context, a *account) (ended []adg.Write
 }
 
 func (d *Directory) bySession(ctx context.Context, c credential, note used) (Identity, error) {
-	const over = "this session is over: log in again"
+	over := adg.Advised(adg.Errorf(adg.Unauthorized, "this session is over"), "log in again")
 	s, version, err := load[session](ctx, d, kindSession, c.id)
 	if err != nil {
 		return Identity{}, unknownIfMissing(err, over)
 	}
 	if !c.is(s.Digest) {
-		return Identity{}, adg.Errorf(adg.Unauthorized, over)
+		return Identity{}, over
 	}
 	a, err := d.activeAccount(ctx, s.Person, "")
 	if err != nil {
 		return Identity{}, err
 	}
 	if a.Epoch != s.Epoch {
-		return Identity{}, adg.Errorf(adg.Unauthorized, over)
+		return Identity{}, over
 	}
 	now, err := d.store.Now(ctx)
 	if err != nil {

@@ -73,7 +73,7 @@ func InPerson(who Identity) error {
 	if who.isPerson() {
 		return nil
 	}
-	return adg.Errorf(adg.Unauthorized, "%w: this takes a person who is logged in himself, not %s", ErrDenied, orNobody(who.Subject))
+	return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: this takes a person who is logged in himself, not %s", ErrDenied, orNobody(who.Subject)), "log in, in a browser")
 }
 
 // Private

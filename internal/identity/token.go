@@ -194,15 +194,15 @@ func (i Identity) inPerson() bool {
 
 func mayCreate(who Identity, scope []Binding) error {
 	if !who.inPerson() {
-		return adg.Errorf(adg.Unauthorized, "%w: tokens are made by people, not by %s: log in with adg login, or in a browser", ErrDenied, orNobody(who.Subject))
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: tokens are made by people, not by %s", ErrDenied, orNobody(who.Subject)), "log in with adg login, or in a browser")
 	}
 	for _, want := range scope {
 		holds := func(own Binding) bool {
 			return own.Role.contains(want.Role) && covers(own.Service, want.Service) && covers(own.Environment, want.Environment)
 		}
 		if !slices.ContainsFunc(who.Bindings, holds) {
-			return adg.Errorf(adg.Unauthorized, "%w: %s does not hold the role %s in %s himself: choose a narrower scope, or ask an admin of it for the role",
-				ErrDenied, who.Subject, want.Role, place(want.Service, want.Environment))
+			return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: %s does not hold the role %s in %s himself",
+				ErrDenied, who.Subject, want.Role, place(want.Service, want.Environment)), "choose a narrower scope, or ask an admin of it for the role")
 		}
 	}
 	return nil
@@ -227,20 +227,20 @@ func (r tokenRecord) write(id string, version int64) adg.Write {
 // byToken is the identity of a token: what it was made for and what was granted to it, as far as its maker may do that
 // himself now.
 func (d *Directory) byToken(ctx context.Context, c credential, note used) (Identity, error) {
-	const unknown = "this token is not known: it was revoked, or is of another server. Make a new one with `adg token create`"
+	unknown := adg.Advised(adg.Errorf(adg.Unauthorized, "this token is not known, it was revoked, or is of another server"), "make a new one with `adg token create`")
 	record, version, err := load[tokenRecord](ctx, d, kindToken, c.id)
 	if err != nil {
 		return Identity{}, unknownIfMissing(err, unknown)
 	}
 	if !c.is(record.Digest) {
-		return Identity{}, adg.Errorf(adg.Unauthorized, unknown)
+		return Identity{}, unknown
 	}
 	now, err := d.store.Now(ctx)
 	if err != nil {
 		return Identity{}, err
 	}
 	if !now.Before(record.Expires) {
-		return Identity{}, adg.Errorf(adg.Unauthorized, "the token %s expired on %s: make a new one with `adg token create`", c.id, record.Expires.UTC().Format(time.DateOnly))
+		return Identity{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the token %s expired on %s", c.id, record.Expires.UTC().Format(time.DateOnly)), "make a new one with `adg token create`")
 	}
 	a, err := d.activeAccount(ctx, record.Person, record.PersonID)
 	if err != nil {

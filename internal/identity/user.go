@@ -113,7 +113,7 @@ func (d *Directory) SetPassword(ctx context.Context, by Caller, name string, pas
 // counts as a failed login.
 func (d *Directory) ChangePassword(ctx context.Context, by Caller, old, password adg.Secret) error {
 	if by.Kind != KindUser && by.Kind != KindSession {
-		return adg.Errorf(adg.Unauthorized, "%w: a password is changed by the person himself, logged in, or by an admin", ErrDenied)
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "%w: a password is changed by the person himself, logged in, or by an admin", ErrDenied), "log in, or ask an admin")
 	}
 	if err := CheckPassword(by.Person, password.Reveal()); err != nil {
 		return err
@@ -221,14 +221,15 @@ func (d *Directory) storePassword(ctx context.Context, by Caller, name string, p
 
 // activeAccount is the account of somebody who may come in; with an id, only if he is still that person.
 func (d *Directory) activeAccount(ctx context.Context, name, id string) (account, error) {
+	gone := adg.Errorf(adg.Unauthorized, "the user %s does not exist any more", name)
 	a, _, err := load[account](ctx, d, kindUser, name)
 	switch {
 	case err != nil:
-		return account{}, unknownIfMissing(err, "the user "+name+" does not exist any more")
+		return account{}, unknownIfMissing(err, gone)
 	case id != "" && a.ID != id:
-		return account{}, adg.Errorf(adg.Unauthorized, "the user %s does not exist any more", name)
+		return account{}, gone
 	case a.Disabled:
-		return account{}, adg.Errorf(adg.Unauthorized, "the user %s is disabled: ask an admin", name)
+		return account{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the user %s is disabled", name), "ask an admin")
 	default:
 		return a, nil
 	}

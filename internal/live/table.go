@@ -119,7 +119,7 @@ func (t *Table[R]) since(at int) ([]Change[R], time.Time, error) {
 	defer t.mu.RUnlock()
 	first := t.number - len(t.changes)
 	if at < first {
-		return nil, t.now, adg.Errorf(adg.Unavailable, "this watcher is too slow for what happens: watch again, and less of it")
+		return nil, t.now, adg.Advised(adg.Errorf(adg.Unavailable, "this watcher is too slow for what happens"), "watch again, and less of it")
 	}
 	return t.changes[at-first:], t.now, nil
 }

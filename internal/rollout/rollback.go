@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -22,6 +23,8 @@ func (l *life) rollBack(automatic bool, why string) {
 		l.dec.Slot = l.in.Fleet.PerHour(l.p.Rollback)
 	}
 	good := l.spec.LastGood.Version
+	said := reason(why)
+	l.dec.Reasons = slices.DeleteFunc(l.dec.Reasons, func(r string) bool { return r == said }) // the next one holds it
 	l.because("rolling back to %s: %s", good, why)
 	if s.Suspended = l.in.Suspends; s.Suspended != "" { // on record before it is done
 		l.because("suspended first: %s", s.Suspended)

@@ -134,11 +134,15 @@ func (l *life) enter(state adg.State) {
 
 // because puts a reason on record.
 func (l *life) because(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	l.dec.Reasons = append(l.dec.Reasons, reason(fmt.Sprintf(format, args...)))
+}
+
+// reason is a text as far as it goes on record.
+func reason(text string) string {
 	if len(text) > reasonLimit {
 		text = strings.ToValidUTF8(text[:reasonLimit], "") + "…"
 	}
-	l.dec.Reasons = append(l.dec.Reasons, text)
+	return text
 }
 
 // superseded ends a deployment that a newer one takes over. A condemned one finishes first, and so does an effect in

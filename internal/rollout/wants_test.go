@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -212,6 +213,20 @@ func TestNoSlotTurnsTheRollbackIntoAWait(t *testing.T) {
 	in.Fleet.Rollbacks = wanted.Slot
 	if dec := rollout.Step(d, in); dec.Next.State != adg.RollbackPending || dec.Apply != nil || dec.Slot != 0 || dec.Next.Rollbacks != 0 {
 		t.Errorf("without a slot the deployment is %s, effect %v", dec.Next.State, dec.Apply)
+	}
+}
+
+func TestARollbackSaysOnceWhatWasWrong(t *testing.T) {
+	long := strings.Repeat("on and on ", 1000)
+	for _, why := range []string{"errors fails", long} {
+		d := deployment(func(d *adg.Deployment) {
+			d.Spec.Policy.Rollback.Trust = adg.Auto
+			d.Spec.Policy.Rollback.Rules = []adg.Rule{{When: adg.Unhealthy}}
+		})
+		dec := rollout.Step(d, adg.Input{Now: at(10), Assessment: &adg.Assessment{Health: adg.Unhealthy, Text: why}})
+		if len(dec.Reasons) != 1 || !strings.HasPrefix(dec.Reasons[0], "rolling back to v1: ") || !strings.Contains(dec.Reasons[0], why[:10]) {
+			t.Errorf("%.300q", dec.Reasons)
+		}
 	}
 }
 

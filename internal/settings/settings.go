@@ -209,8 +209,8 @@ type Watchdog struct {
 
 // Metrics is where the server's metrics are.
 type Metrics struct {
-	Listen string     `yaml:"listen" example:"127.0.0.1:9464" doc:"An address and port of their own for /metrics, /livez and /readyz, without TLS, as in 127.0.0.1:9464. Unless set, they are served with everything else, and /metrics asks for the token."`
-	Token  adg.Secret `yaml:"token" example:"{env: ADG_METRICS_TOKEN}" doc:"Token that a scrape of /metrics on the main port has to show; without it they are not served there."`
+	Listen string     `yaml:"listen" example:"127.0.0.1:9464" doc:"An address and port of their own for /metrics, /livez and /readyz, without TLS, as in 127.0.0.1:9464. Unless set, they are served with everything else."`
+	Token  adg.Secret `yaml:"token" example:"{env: ADG_METRICS_TOKEN}" doc:"Token that a scrape of /metrics has to show, on either port. Without it the main port does not serve them, and a port of their own asks for none."`
 }
 
 // Telemetry is where traces go.

@@ -139,7 +139,7 @@ func unknown(e protoreflect.Enum) error {
 			choices = append(choices, name)
 		}
 	}
-	return adg.Errorf(adg.Invalid, "%d is no %s that can be asked for: choose one of %s", e.Number(), e.Descriptor().Name(), strings.Join(choices, ", "))
+	return adg.Advised(adg.Errorf(adg.Invalid, "%d is no %s that can be asked for", e.Number(), e.Descriptor().Name()), "choose one of %s", strings.Join(choices, ", "))
 }
 
 var (

@@ -5,12 +5,24 @@ import (
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
-// Identity is who somebody is. His name for people is for the caller to set where he knows it.
+// Identity is who somebody is. His name for people is for the caller to set where he knows it, and so is who gave him his
+// roles.
 func Identity(who identity.Identity) *adgv1.Identity {
 	return &adgv1.Identity{
 		Subject: text(who.Subject), Kind: identityKinds.to(who.Kind), Person: text(who.Person), Groups: texts(who.Groups),
 		Bindings: each(who.Bindings, Binding),
 	}
+}
+
+// GivenBindings are the roles that somebody has, with who gave them. What a token was made for its maker gave it.
+func GivenBindings(who identity.Identity, given map[identity.Binding]identity.Given) []*adgv1.RoleBinding {
+	return each(who.Bindings, func(b identity.Binding) *adgv1.RoleBinding {
+		by, kept := given[b]
+		if !kept && who.Kind == identity.KindToken {
+			by.By = who.Person
+		}
+		return GivenBinding(b, by)
+	})
 }
 
 // Grants are the permissions that somebody has, and where.

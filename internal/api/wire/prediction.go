@@ -59,7 +59,7 @@ func ReadPredictionFilter(r interface {
 }, from, to time.Time) (control.PredictionFilter, error) {
 	f := control.PredictionFilter{Services: r.GetServices(), Environments: r.GetEnvironments(), Model: r.GetModel(), From: from, To: to}
 	if len(f.Services) > maxNamed || len(f.Environments) > maxNamed {
-		return f, adg.Errorf(adg.Invalid, "services and environments name at most %d each: leave them out for all", maxNamed)
+		return f, adg.Advised(adg.Errorf(adg.Invalid, "services and environments name at most %d each", maxNamed), "leave them out for all")
 	}
 	return f, nil
 }

@@ -199,6 +199,7 @@ var unread = map[string]string{
 	"adg.Prediction.Paths":      "are hashes, of use to later predictions only",
 	"adg.Spec.Emergency":        "the API has no word for it",
 	"adg.Spec.ID":               "is the deployment's",
+	"adg.Spec.Key":              "stands for the caller's, which is his",
 	"adg.Spec.Trace":            "is for the trace only",
 	"control.Policy.Person":     "is the person behind the author",
 	"control.Policy.Trust":      "is the policy's",

@@ -77,7 +77,7 @@ func (f *Flow) Begin(ctx context.Context, client, from string) (Begun, error) {
 		return Begun{}, err
 	}
 	if len(open) >= maxOpen {
-		return Begun{}, adg.Throttled(adg.Errorf(adg.Unavailable, "too many logins were begun and not finished: try again in a minute"), time.Minute)
+		return Begun{}, adg.Throttled(adg.Advised(adg.Errorf(adg.Unavailable, "too many logins were begun and not finished"), "try again in a minute"), time.Minute)
 	}
 	code := rand.Text() + rand.Text()
 	l := login{UserCode: userCode(), Client: clipped(client), From: clipped(from), Begun: now, Expires: now.Add(Life), Interval: Interval}
@@ -217,7 +217,7 @@ func (f *Flow) load(ctx context.Context, key string) (l login, version int64, er
 
 // pending finds the login of a user code that nobody has answered.
 func (f *Flow) pending(ctx context.Context, typed string) (key string, l login, version int64, err error) {
-	none := adg.Errorf(adg.NotFound, "there is no login with this code: type it as the program shows it, or begin again after %v", Life)
+	none := adg.Advised(adg.Errorf(adg.NotFound, "there is no login with this code"), "type it as the program shows it, or begin again after %v", Life)
 	code := normal(typed)
 	if len(code) != codeLength {
 		return "", login{}, 0, none
@@ -261,7 +261,7 @@ func (f *Flow) answer(ctx context.Context, typed string, by Person, to state) er
 			return err
 		}
 	}
-	return adg.Throttled(adg.Errorf(adg.Unavailable, "the login keeps changing: try again"), time.Second)
+	return adg.Throttled(adg.Advised(adg.Errorf(adg.Unavailable, "the login keeps changing"), "try again"), time.Second)
 }
 
 func keyOf(deviceCode string) string {

@@ -14,11 +14,11 @@ import (
 func (o Options) person(issuer, subject string, claims map[string]any) (identity.External, error) {
 	name, ok := claims[o.NameClaim].(string)
 	if !ok || name == "" {
-		return identity.External{}, adg.Errorf(adg.Unauthorized, "the ID token has no claim %q, which names the person: have the provider put it there, or set name_claim", o.NameClaim)
+		return identity.External{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the ID token has no claim %q, which names the person", o.NameClaim), "have the provider put it there, or set name_claim")
 	}
 	name = strings.ToLower(name)
 	if o.NameClaim == emailClaim && !o.UnverifiedEmail && claims["email_verified"] != true && claims["email_verified"] != "true" {
-		return identity.External{}, adg.Errorf(adg.Unauthorized, "the provider has not verified the address of %.100q: verify it there, or set name_claim to another claim", name)
+		return identity.External{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the provider has not verified the address of %.100q", name), "verify it there, or set name_claim to another claim")
 	}
 	if _, domain, _ := strings.Cut(name, "@"); len(o.EmailDomains) > 0 && !slices.ContainsFunc(o.EmailDomains, func(d string) bool { return strings.EqualFold(d, domain) }) {
 		return identity.External{}, adg.Errorf(adg.Unauthorized, "%.100q is of no domain that may log in: those of %s may", name, strings.Join(o.EmailDomains, ", "))

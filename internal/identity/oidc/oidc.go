@@ -124,7 +124,7 @@ func (p *Provider) Finish(ctx context.Context, c Callback) (who identity.Externa
 	}
 	raw, ok := answer.Extra("id_token").(string)
 	if !ok {
-		return identity.External{}, "", adg.Errorf(adg.Unauthorized, "the provider sent no ID token: allow the scope openid for %s there", p.options.ClientID)
+		return identity.External{}, "", adg.Advised(adg.Errorf(adg.Unauthorized, "the provider sent no ID token"), "allow the scope openid for %s there", p.options.ClientID)
 	}
 	token, err := p.verified(ctx, provider, raw, derived("nonce", c.Cookie))
 	if err != nil {
@@ -168,7 +168,7 @@ func derived(purpose, secret string) string {
 
 // use takes a login out of the store, so that nobody can finish it again, and gives the page that was wanted.
 func (p *Provider) use(ctx context.Context, c Callback) (next string, err error) {
-	gone := adg.Errorf(adg.Unauthorized, "this login is over, or was begun in another browser: log in again")
+	gone := adg.Advised(adg.Errorf(adg.Unauthorized, "this login is over, or was begun in another browser"), "log in again")
 	doc, err := p.store.Document(ctx, kindLogin, derived("state", c.State))
 	if adg.CodeOf(err) == adg.NotFound {
 		return "", gone
@@ -235,9 +235,9 @@ func (p *Provider) verified(ctx context.Context, provider *oidc.Provider, raw, n
 	}
 	switch {
 	case subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1:
-		return nil, adg.Errorf(adg.Unauthorized, "the provider's ID token is of another login (nonce): log in again")
+		return nil, adg.Advised(adg.Errorf(adg.Unauthorized, "the provider's ID token is of another login (nonce)"), "log in again")
 	case token.IssuedAt.After(now.Add(p.options.Skew)):
-		return nil, adg.Errorf(adg.Unauthorized, "the provider's ID token is from the future: set the clocks of both servers")
+		return nil, adg.Advised(adg.Errorf(adg.Unauthorized, "the provider's ID token is from the future"), "set the clocks of both servers")
 	case (len(token.Audience) > 1 || party.Authorized != "") && party.Authorized != p.options.ClientID:
 		return nil, adg.Errorf(adg.Unauthorized, "the provider's ID token was issued to %.100q, not to %s", party.Authorized, p.options.ClientID)
 	default:

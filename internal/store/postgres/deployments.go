@@ -40,6 +40,15 @@ func (s *Store) CreateDeployment(ctx context.Context, d adg.Deployment) error {
 		if made == 0 {
 			return adg.Errorf(adg.Conflict, "deployment %s exists already", d.ID)
 		}
+		if d.Spec.Key != "" {
+			kept, err := t.exec(ctx, "INSERT INTO starts (key, deployment) SELECT $1, n FROM deployments WHERE id = $2 ON CONFLICT (key) DO NOTHING", d.Spec.Key, d.ID)
+			if err != nil {
+				return err
+			}
+			if kept == 0 {
+				return row.KeyTaken(d)
+			}
+		}
 		_, err = t.exec(ctx, "UPDATE deployments SET due = $1 WHERE live AND service = $2 AND environment = $3 AND due > $1", t.now, policy.Service, policy.Environment)
 		return err
 	})
@@ -125,6 +134,9 @@ func deploymentQuery(f adg.DeploymentFilter, before int64) (query string, args [
 	among("d.service", f.Services)
 	among("d.environment", f.Environments)
 	among("d.state", row.Names(f.States))
+	if f.Key != "" {
+		w.add("d.n = (SELECT deployment FROM starts WHERE key = %s)", f.Key)
+	}
 	if specified := w.conditionsOf(f); specified != "" {
 		w.conditions = append(w.conditions, "d.n = ANY (ARRAY(SELECT deployment FROM specs WHERE "+specified+"))")
 	}

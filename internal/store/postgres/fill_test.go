@@ -302,7 +302,7 @@ func lived(t *testing.T, dir string) *sqlite.Store {
 	ctx := t.Context()
 	for i, id := range []string{"gone", "live"} {
 		must(t, s.CreateDeployment(ctx, adg.Deployment{ID: id, Spec: adg.Spec{
-			Release: adg.Release{Service: "shop", Version: fmt.Sprint("v", i)}, Policy: adg.Policy{Service: "shop", Environment: "bench", Checks: []adg.Check{{Name: "errors"}}}, Actor: "alice",
+			Key: "key of " + id, Release: adg.Release{Service: "shop", Version: fmt.Sprint("v", i)}, Policy: adg.Policy{Service: "shop", Environment: "bench", Checks: []adg.Check{{Name: "errors"}}}, Actor: "alice",
 		}}))
 		must(t, s.Ask(ctx, adg.Command{ID: "c" + id, Deployment: id, Kind: adg.CommandHold, Actor: "ann", Reason: "ein Grund <&>"}))
 		work, err := s.Take(ctx, "owner", time.Hour, 10)

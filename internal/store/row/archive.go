@@ -60,6 +60,7 @@ const (
 var Tables = []Table{
 	table("deployments", "n", Number, "id", Text, "service", Text, "environment", Text, "version", Number, "state", Text,
 		"live", Truth, "due", Number, "fence", Number, "bad", Truth, "bad_since", Number),
+	table("starts", "key", Text, "deployment", Number),
 	table("specs", "deployment", Number, "spec", Text),
 	table("statuses", "deployment", Number, "status", Text),
 	table("effects", "n", Number, "op_id", Text, "deployment", Number, "effect", Text, "outcome", Text),

@@ -193,6 +193,11 @@ func UnknownDeployment(id string) error {
 	return adg.Errorf(adg.NotFound, "there is no deployment %q", id)
 }
 
+// KeyTaken is a Conflict.
+func KeyTaken(d adg.Deployment) error {
+	return adg.Errorf(adg.Conflict, "another deployment than %s was started with the same key", d.ID)
+}
+
 // NotGivenUp is NotFound.
 func NotGivenUp(d adg.Delivery) error {
 	return adg.Errorf(adg.NotFound, "fact %s to %s was not given up", d.Fact.ID, d.Notifier)

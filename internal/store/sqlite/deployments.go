@@ -36,6 +36,15 @@ func (s *Store) CreateDeployment(ctx context.Context, d adg.Deployment) error {
 		if made == 0 {
 			return adg.Errorf(adg.Conflict, "deployment %s exists already", d.ID)
 		}
+		if d.Spec.Key != "" {
+			kept, err := t.exec("INSERT INTO starts (key, deployment) SELECT ?, n FROM deployments WHERE id = ? ON CONFLICT (key) DO NOTHING", d.Spec.Key, d.ID)
+			if err != nil {
+				return err
+			}
+			if kept == 0 {
+				return row.KeyTaken(d)
+			}
+		}
 		if _, err := t.exec("INSERT INTO specs (deployment, spec) SELECT n, ? FROM deployments WHERE id = ?", spec, d.ID); err != nil {
 			return err
 		}
@@ -129,6 +138,9 @@ func (s *Store) deploymentQuery(ctx context.Context, f adg.DeploymentFilter) (qu
 	among("d.n IN (SELECT deployment FROM specs WHERE %s)", "actor", f.Actors)
 	if f.Version != "" {
 		add("d.n IN (SELECT deployment FROM specs WHERE release_version = ?)", f.Version)
+	}
+	if f.Key != "" {
+		add("d.n = (SELECT deployment FROM starts WHERE key = ?)", f.Key)
 	}
 	if !f.From.IsZero() {
 		add("d.n IN (SELECT deployment FROM specs WHERE created >= ?)", row.Created(f.From))

@@ -62,6 +62,17 @@ func TestFactsOfAnOlderVersionAreEvents(t *testing.T) {
 	}
 }
 
+func TestAFactOfAKindThatANewerVersionWroteBreaksNoPageOfEvents(t *testing.T) {
+	dir := t.TempDir()
+	older(t, dir, 6, `INSERT INTO facts (n, id, deployment, fact) VALUES
+		(1, 'f1', 0, '{"id":"f1","kind":"foreseen","service":"shop","environment":"production","text":"it will rain"}'),
+		(2, 'f2', 0, '{"id":"f2","kind":"page","service":"shop","environment":"production","text":"it rains"}')`)
+	got, next, err := opened(t, dir, Options{}).Events(t.Context(), adg.EventFilter{})
+	if err != nil || next != 2 || len(got) != 2 || got[0].Fact.Kind != adg.FactNone || got[0].Fact.Text != "it will rain" || got[1].Fact.Kind != adg.FactPage {
+		t.Errorf("got %+v, %d, %v", got, next, err)
+	}
+}
+
 func TestWhatWasToBeToldIsStillToldAfterTheTablesAreWrittenAnew(t *testing.T) {
 	dir := t.TempDir()
 	older(t, dir, 5,

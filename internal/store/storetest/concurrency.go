@@ -58,6 +58,23 @@ var concurrency = []scenario{
 		b.equal("won and lost", []int64{won.Load(), lost.Load()}, []int64{1, 15})
 		b.equal("version", b.deployment("one").Version, int64(2))
 	}},
+	{"of starts with the same key one succeeds, however different they are", func(b *bench) {
+		var won, lost atomic.Int64
+		b.together(16, func(i int, store adg.Store) error {
+			err := store.CreateDeployment(b.ctx, with(name("d", i), keyed("k"), of(name("s", i))))
+			switch {
+			case err == nil:
+				won.Add(1)
+			case adg.CodeOf(err) == adg.Conflict:
+				lost.Add(1)
+			default:
+				return err
+			}
+			return nil
+		})
+		b.equal("won and lost", []int64{won.Load(), lost.Load()}, []int64{1, 15})
+		b.equal("stored", len(b.list(adg.DeploymentFilter{})), 1)
+	}},
 	{"no more rollbacks than slots, however many want one at the same time", func(b *bench) {
 		var ticks []adg.Tick
 		for _, w := range b.many(12) {

@@ -30,6 +30,22 @@ var deployments = []scenario{
 		})
 		b.refused("no id", b.Store.CreateDeployment(b.ctx, newDeployment("")), adg.Invalid)
 	}},
+	{"a key begins one deployment", func(b *bench) {
+		b.create("one", keyed("k"))
+		b.unchanged("one", func() {
+			b.refused("the same key again", b.Store.CreateDeployment(b.ctx, with("two", keyed("k"))), adg.Conflict)
+		})
+		_, err := b.Store.Deployment(b.ctx, "two")
+		b.refused("the one that was refused", err, adg.NotFound)
+		b.equal("begun with the key", b.list(adg.DeploymentFilter{Key: "k"}), []string{"one"})
+		b.equal("begun with another", b.list(adg.DeploymentFilter{Key: "K"}), []string(nil))
+		b.create("two", keyed("K"))
+		b.create("three")
+		b.create("four")
+		b.end("one")
+		b.refused("the key of an ended one", b.Store.CreateDeployment(b.ctx, with("five", keyed("k"))), adg.Conflict)
+		b.equal("in another place", b.list(adg.DeploymentFilter{Key: "k", Environment: "staging"}), []string(nil))
+	}},
 	{"what does not exist is not found", func(b *bench) {
 		_, err := b.Store.Deployment(b.ctx, "nobody")
 		b.refused("Deployment", err, adg.NotFound)

@@ -85,12 +85,22 @@ func newDeployment(id string) adg.Deployment {
 
 func (b *bench) create(id string, change ...func(*adg.Deployment)) adg.Deployment {
 	b.Helper()
+	b.must(b.Store.CreateDeployment(b.ctx, with(id, change...)))
+	return b.deployment(id)
+}
+
+// with is a new deployment that is changed.
+func with(id string, change ...func(*adg.Deployment)) adg.Deployment {
 	d := newDeployment(id)
 	for _, c := range change {
 		c(&d)
 	}
-	b.must(b.Store.CreateDeployment(b.ctx, d))
-	return b.deployment(id)
+	return d
+}
+
+// keyed is a deployment that was started with a key.
+func keyed(key string) func(*adg.Deployment) {
+	return func(d *adg.Deployment) { d.Spec.Key = key }
 }
 
 // of is a deployment of another service.

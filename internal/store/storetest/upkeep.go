@@ -51,7 +51,7 @@ var upkeep = []scenario{
 		b.equal("in the end", []int{got.Undelivered, int(got.Oldest), got.Dead}, []int{0, 0, 2})
 	}},
 	{"an ended deployment that is old enough is forgotten with everything of it, and no other is", func(b *bench) {
-		b.finished("old", "f-old")
+		b.finished("old", "f-old", keyed("old"))
 		running := b.workOn("running", of("mail"))
 		b.commit(&running, witnessed, apply("running/1"))
 		waiting := b.workOn("waiting", of("search"))
@@ -69,7 +69,7 @@ var upkeep = []scenario{
 		b.refused("the old one", err, adg.NotFound)
 		_, err = b.Store.Entries(b.ctx, "old", 0, 10)
 		b.refused("its decisions", err, adg.NotFound)
-		b.create("old") // nothing of it is in the way
+		b.create("old", keyed("old")) // nothing of it is in the way
 		gone, err := b.Store.Forget(b.ctx, adg.Retention{Decisions: limit})
 		b.must(err)
 		b.equal("rows that went the second time", gone, int64(0))

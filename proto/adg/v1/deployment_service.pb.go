@@ -79,7 +79,7 @@ func (DeploymentOrder) EnumDescriptor() ([]byte, []int) {
 // StartDeploymentRequest asks for a deployment.
 type StartDeploymentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Up to 128 characters of the caller's choice; the same again within 24 h starts nothing twice.
+	// Up to 128 characters of the caller's choice; the same again for the same service and environment starts nothing twice.
 	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// Name of the environment.
 	Environment string `protobuf:"bytes,2,opt,name=environment,proto3" json:"environment,omitempty"`

@@ -39,6 +39,7 @@ const (
 type PolicyServiceClient interface {
 	// PutPolicy stores a new version of a policy. One with problems that are fatal is refused, with all of them.
 	// A version that weakens the guard waits for the approval of somebody other than its author.
+	// The text of the newest version stores nothing: the answer is that version.
 	PutPolicy(ctx context.Context, in *PutPolicyRequest, opts ...grpc.CallOption) (*PolicyVersion, error)
 	// ApprovePolicy approves a version that weakens the guard. Its author cannot.
 	ApprovePolicy(ctx context.Context, in *ApprovePolicyRequest, opts ...grpc.CallOption) (*PolicyVersion, error)
@@ -186,6 +187,7 @@ type PolicyService_BacktestPolicyClient = grpc.ServerStreamingClient[BacktestPol
 type PolicyServiceServer interface {
 	// PutPolicy stores a new version of a policy. One with problems that are fatal is refused, with all of them.
 	// A version that weakens the guard waits for the approval of somebody other than its author.
+	// The text of the newest version stores nothing: the answer is that version.
 	PutPolicy(context.Context, *PutPolicyRequest) (*PolicyVersion, error)
 	// ApprovePolicy approves a version that weakens the guard. Its author cannot.
 	ApprovePolicy(context.Context, *ApprovePolicyRequest) (*PolicyVersion, error)

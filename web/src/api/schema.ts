@@ -1110,6 +1110,7 @@ export interface paths {
         /**
          * PutPolicy stores a new version of a policy. One with problems that are fatal is refused, with all of them.
          *     A version that weakens the guard waits for the approval of somebody other than its author.
+         *     The text of the newest version stores nothing: the answer is that version.
          */
         put: operations["PolicyService_PutPolicy"];
         post?: never;
@@ -5398,7 +5399,7 @@ export interface operations {
                     features?: {
                         [key: string]: number;
                     };
-                    /** @description Up to 128 characters of the caller's choice; the same again within 24 h starts nothing twice. */
+                    /** @description Up to 128 characters of the caller's choice; the same again for the same service and environment starts nothing twice. */
                     idempotencyKey?: string;
                     /** @description What else there is to say about it, such as its build's address; at most 32. */
                     labels?: {
