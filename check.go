@@ -1,6 +1,9 @@
 package adg
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Comparison is the kind of question that a check asks.
 type Comparison uint8
@@ -123,16 +126,36 @@ type Check struct {
 const Share = "share"
 
 // CountedIn is the unit of the check's values: what the policy says; unless it does, Share for what is made of two
-// counters and for what has limits in percent; empty where nobody said.
+// counters and for what has limits in percent, and what a histogram's name ends in; empty where nobody said.
 func (c Check) CountedIn() string {
 	share := c.Counts() && c.Compare != Events
 	for _, limit := range [...]Condition{c.Warn, c.Fail} {
 		share = share || limit.Unit == Points || limit.Unit == Percent && !limit.Relative
 	}
-	if c.Unit == "" && share {
+	switch {
+	case c.Unit != "":
+		return c.Unit
+	case share:
 		return Share
 	}
-	return c.Unit
+	name, _, _ := strings.Cut(c.Histogram, "{")
+	name = strings.TrimSuffix(strings.TrimSpace(name), "_bucket")
+	for _, known := range [...]struct{ end, unit string }{{"_seconds", "s"}, {"_milliseconds", "ms"}, {"_bytes", "B"}} {
+		if strings.HasSuffix(name, known.end) {
+			return known.unit
+		}
+	}
+	return ""
+}
+
+// CountedIn is the unit of the values of the check of that name; empty where there is none.
+func (p Policy) CountedIn(check string) string {
+	for _, c := range p.Checks {
+		if c.Name == check {
+			return c.CountedIn()
+		}
+	}
+	return ""
 }
 
 // Counts tells whether the check is made of two counters.

@@ -17,6 +17,11 @@ func TestValuesOfACheckAreCountedInWhatThePolicySaysOrWhatFollowsFromIt(t *testi
 		{"a limit in percent is one of a share", Check{Query: "q", Fail: percent}, Share},
 		{"so much more than the baseline says nothing of the unit", Check{Query: "q", Fail: Condition{Operator: Above, Relative: true, Value: 25, Unit: Percent}}, ""},
 		{"points are added to a share", Check{Query: "q", Warn: Condition{Operator: Above, Relative: true, Value: 5, Unit: Points}}, Share},
+		{"a histogram's name says its unit", Check{Histogram: `http_request_duration_seconds_bucket{version="$version"}`}, "s"},
+		{"so does that of a native one", Check{Histogram: "response_size_bytes"}, "B"},
+		{"milliseconds are no seconds", Check{Histogram: "took_milliseconds_bucket"}, "ms"},
+		{"a histogram whose name says nothing", Check{Histogram: `seconds{le="_seconds"}`}, ""},
+		{"the policy knows better than the name", Check{Histogram: "took_seconds_bucket", Unit: "ms"}, "ms"},
 		{"nobody said", Check{Query: "q"}, ""},
 		{"the policy said", Check{Query: "q", Unit: "ms", Fail: percent}, "ms"},
 	} {

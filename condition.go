@@ -112,26 +112,18 @@ func (c Condition) String() string {
 	if c.IsZero() {
 		return ""
 	}
-	suffix := ""
-	switch c.Unit {
-	case Percent:
-		suffix = "%"
-	case Points:
-		suffix = "pp"
-	case Plain:
-	}
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) + suffix }
+	return c.write(func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) + c.suffix() })
+}
+
+// In writes the condition for people: as in a policy, and what is a plain number there with its unit.
+func (c Condition) In(unit string) string {
 	switch {
-	case c.Operator == Inside || c.Operator == Outside:
-		return fmt.Sprintf("%s %s..%s", c.Operator, number(c.Value), number(c.Upper))
-	case c.Relative && c.Value == 0:
-		return c.Operator.String() + " baseline"
-	case c.Relative && c.Value < 0:
-		return fmt.Sprintf("%s baseline - %s", c.Operator, number(-c.Value))
+	case c.Unit != Plain || unit == "" || c.IsZero():
+		return c.String()
 	case c.Relative:
-		return fmt.Sprintf("%s baseline + %s", c.Operator, number(c.Value))
+		return c.write(func(v float64) string { return Difference(v, unit, 6) })
 	default:
-		return c.Operator.String() + " " + number(c.Value)
+		return c.write(func(v float64) string { return Amount(v, unit, 6) })
 	}
 }
 
@@ -199,6 +191,32 @@ func ParseCondition(text string) (Condition, error) {
 }
 
 // Private
+
+func (c Condition) write(number func(v float64) string) string {
+	switch {
+	case c.Operator == Inside || c.Operator == Outside:
+		return fmt.Sprintf("%s %s..%s", c.Operator, number(c.Value), number(c.Upper))
+	case c.Relative && c.Value == 0:
+		return c.Operator.String() + " baseline"
+	case c.Relative && c.Value < 0:
+		return fmt.Sprintf("%s baseline - %s", c.Operator, number(-c.Value))
+	case c.Relative:
+		return fmt.Sprintf("%s baseline + %s", c.Operator, number(c.Value))
+	default:
+		return c.Operator.String() + " " + number(c.Value)
+	}
+}
+
+func (c Condition) suffix() string {
+	switch c.Unit {
+	case Percent:
+		return "%"
+	case Points:
+		return "pp"
+	case Plain:
+	}
+	return ""
+}
 
 func (c Condition) limit(number, baseline float64) float64 {
 	switch {

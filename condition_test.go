@@ -52,6 +52,22 @@ func TestConditionsAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
+func TestConditionsAreWrittenForPeopleInTheUnitOfTheValues(t *testing.T) {
+	for _, row := range []struct{ text, unit, want string }{
+		{"> 0.3", "s", "> 300 ms"}, {"> 1500000", "", "> 1.5e+06"}, {"> 1500000", "1/s", "> 1,500,000 1/s"}, {"> 5%", "ms", "> 5%"},
+		{"> 0.05", adg.Share, "> 5 %"}, {"outside 10..20", "MiB", "outside 10 MiB..20 MiB"}, {"< baseline - 3", "ms", "< baseline - 3 ms"},
+		{"> baseline + 0.05", adg.Share, "> baseline + 5 pp"}, {"> baseline + 25%", "s", "> baseline + 25%"}, {"> baseline", "s", "> baseline"},
+	} {
+		c, err := adg.ParseCondition(row.text)
+		if got := c.In(row.unit); err != nil || got != row.want {
+			t.Errorf("%s in %s is %q, want %q (%v)", row.text, row.unit, got, row.want, err)
+		}
+	}
+	if got := (adg.Condition{}).In("ms"); got != "" {
+		t.Errorf("no condition is %q", got)
+	}
+}
+
 func TestConditionsThatAreNoneSayWhatToWrite(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   `condition "": start with one of >, >=, <, <=, =, !=, inside, outside`,

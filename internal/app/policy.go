@@ -64,7 +64,7 @@ func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, o cli.TestOptio
 		spec.LastGood = recorded
 	}
 	for _, t := range guard.Try(ctx, w, spec) {
-		tested.Checks = append(tested.Checks, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement})
+		tested.Checks = append(tested.Checks, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement, Unit: p.CountedIn(t.Judgement.Check)})
 	}
 	if recorded != nil && recorded.Version != o.Version {
 		spec.LastGood = recorded

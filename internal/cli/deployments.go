@@ -80,7 +80,8 @@ func showChecks(s session, checks []*adgv1.Watch) error {
 	var rows [][]string
 	for _, c := range checks {
 		j := judgementOf(c)
-		rows = append(rows, []string{mark(j.Verdict) + " " + c.GetCheck(), number(j.Value), number(j.Baseline), number(j.Limit), when(s.now, c.GetLast().GetTime()), j.Text})
+		unit := c.GetLast().GetUnit()
+		rows = append(rows, []string{mark(j.Verdict) + " " + c.GetCheck(), amount(j.Value, unit), amount(j.Baseline, unit), amount(j.Limit, unit), when(s.now, c.GetLast().GetTime()), j.Text})
 	}
 	if len(rows) == 0 {
 		return nil

@@ -206,8 +206,9 @@ func (p *picture) success(width int) string {
 }
 
 func (p *picture) check(w adg.Watch, width int) string {
-	line := fmt.Sprintf("%s %-18s %9s  limit %9s  %-*s  %s", mark(w.Last.Verdict), cut(w.Check, 18), number(w.Last.Value),
-		number(w.Last.Limit), kept, sparkline(p.values[w.Check], kept), clean(w.Last.Text))
+	unit := p.d.Spec.Policy.CountedIn(w.Check)
+	line := fmt.Sprintf("%s %-18s %9s  limit %9s  %-*s  %s", mark(w.Last.Verdict), cut(w.Check, 18), amount(w.Last.Value, unit),
+		amount(w.Last.Limit, unit), kept, sparkline(p.values[w.Check], kept), clean(w.Last.Text))
 	return p.verdict(w.Last.Verdict, cut(line, width))
 }
 

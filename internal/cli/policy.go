@@ -46,6 +46,7 @@ type TestOptions struct {
 type TestedCheck struct {
 	Measurements []adg.Measurement `json:"measurements"`
 	Judgement    adg.Judgement     `json:"judgement"`
+	Unit         string            `json:"unit,omitempty"` // of the judgement's values
 }
 
 func policyCommand(t Terminal, calls Calls) *cobra.Command {
@@ -195,7 +196,8 @@ func showTested(out io.Writer, tested Tested) error {
 		if len(c.Measurements) > 0 {
 			took = c.Measurements[0].Took.Round(100_000).String()
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", j.Check, mark(j.Verdict), j.Verdict, number(j.Value), number(j.Baseline), number(j.Limit), took, clean(j.Text))
+		_, _ = fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", j.Check, mark(j.Verdict), j.Verdict,
+			amount(j.Value, c.Unit), amount(j.Baseline, c.Unit), amount(j.Limit, c.Unit), took, clean(j.Text))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -43,6 +43,14 @@ func number(v *float64) string {
 	}
 }
 
+// amount is a value with its unit; without one as number says it.
+func amount(v *float64, unit string) string {
+	if v == nil || unit == "" {
+		return number(v)
+	}
+	return flat(adg.Amount(*v, unit, 4))
+}
+
 // span is a duration as people say it, to the second.
 func span(d time.Duration) string {
 	d = d.Round(time.Second)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
+	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
 func TestASparklineScalesToItsValuesAndLeavesGapsBlank(t *testing.T) {
@@ -145,5 +147,28 @@ func TestEachStateHasItsExitCode(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("states that there are no more: %v", want)
+	}
+}
+
+func TestTheNumbersOfAnyCheckHaveItsUnit(t *testing.T) {
+	judged := &adgv1.Judgement{Check: "slow", Value: ptr(0.0529), Limit: ptr(0.05), Unit: "s"}
+	watched := &adgv1.Watch{Check: "slow", Last: judged}
+	tested := Tested{Checks: []TestedCheck{{Judgement: adg.Judgement{Check: "slow", Value: ptr(0.0529), Limit: ptr(0.05)}, Unit: "s"}}}
+	live := picture{known: true, d: deploymentOf(&adgv1.Deployment{Policy: &adgv1.Policy{Checks: []*adgv1.Check{{Name: "slow", Unit: "s"}}}, Status: &adgv1.Status{Checks: []*adgv1.Watch{watched}}})}
+	for name, write := range map[string]func(out io.Writer) error{
+		"a deployment's":              func(out io.Writer) error { return showChecks(session{t: Terminal{Out: out}}, []*adgv1.Watch{watched}) },
+		"a policy's, asked from here": func(out io.Writer) error { return showTested(out, tested) },
+		"a policy's, asked by the server": func(out io.Writer) error {
+			return showTests(out, "policy.yaml", &adgv1.TestPolicyResponse{Checks: []*adgv1.CheckTest{{Check: "slow", Judgement: judged}}})
+		},
+		"a picture's": func(out io.Writer) error {
+			_, err := io.WriteString(out, strings.Join(live.lines(noon, 100), "\n"))
+			return err
+		},
+	} {
+		var out strings.Builder
+		if err := write(&out); err != nil || !strings.Contains(out.String(), "52.9 ms") || !strings.Contains(out.String(), "50 ms") || strings.Contains(out.String(), "0.05") {
+			t.Errorf("%s: %v\n%s", name, err, out.String())
+		}
 	}
 }

@@ -153,7 +153,9 @@ func showTests(out io.Writer, file string, answer *adgv1.TestPolicyResponse) (er
 		if len(c.GetMeasurements()) > 0 {
 			took = c.GetMeasurements()[0].GetTook().AsDuration().Round(100_000).String()
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", flat(c.GetCheck()), mark(verdict), verdict, number(j.Value), number(j.Baseline), number(j.Limit), took, clean(j.GetText()))
+		unit := j.GetUnit()
+		_, _ = fmt.Fprintf(w, "%s\t%s %s\t%s\t%s\t%s\t%s\t%s\n", flat(c.GetCheck()), mark(verdict), verdict,
+			amount(j.Value, unit), amount(j.Baseline, unit), amount(j.Limit, unit), took, clean(j.GetText()))
 	}
 	if err := w.Flush(); err != nil {
 		return err

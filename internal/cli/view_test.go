@@ -35,6 +35,7 @@ func rolling() adg.Deployment {
 		Policy: adg.Policy{Service: "shop", Environment: "production",
 			Strategy: adg.Strategy{Kind: adg.Canary, Steps: []adg.Step{{Share: 5, Bake: time.Minute}, {Share: 25, Bake: 4 * time.Minute}, {Share: 50, Bake: time.Minute}, {Share: 100, Bake: time.Minute}}},
 			Verify:   []adg.Phase{{Name: "immediate", For: 15 * time.Minute}},
+			Checks:   []adg.Check{{Name: "error-rate", Unit: adg.Share}, {Name: "latency", Unit: "s"}},
 		},
 	}, Status: adg.Status{
 		State: adg.Rolling, Step: 1, Reached: true, Good: time.Minute, Health: adg.Degraded, Score: 72, Entered: noon.Add(-3 * time.Minute),

@@ -192,6 +192,9 @@ func deploymentOf(d *adgv1.Deployment) adg.Deployment {
 	for _, phase := range d.GetPolicy().GetVerify() {
 		out.Spec.Policy.Verify = append(out.Spec.Policy.Verify, adg.Phase{Name: phase.GetName(), For: phase.GetDuration().AsDuration()})
 	}
+	for _, c := range d.GetPolicy().GetChecks() {
+		out.Spec.Policy.Checks = append(out.Spec.Policy.Checks, adg.Check{Name: c.GetName(), Unit: c.GetUnit()})
+	}
 	steps := len(out.Spec.Policy.Strategy.Steps)
 	out.Status = adg.Status{
 		Since: timeOf(s.GetSinceTime()), Entered: timeOf(s.GetEnteredTime()), Good: s.GetGood().AsDuration(), Score: s.GetScore(), Reasons: s.GetReasons(),

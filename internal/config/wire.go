@@ -70,7 +70,7 @@ type check struct {
 	Weight           float64 `yaml:"weight" default:"1" need:"positive" doc:"Its share in the score."`
 	Critical         bool    `yaml:"critical" default:"false" doc:"Whether its failure alone makes the deployment unhealthy."`
 	BlamePreexisting bool    `yaml:"blame_preexisting" default:"false" doc:"Whether a fault that was there before the deployment counts, too."`
-	Unit             string  `yaml:"unit" doc:"What its values are counted in, for people: s, ms, MiB, 1/s. share is a part of all, from 0 to 1, and is shown in percent. Unless set, share for two counters and where a limit is in percent."`
+	Unit             string  `yaml:"unit" doc:"What its values are counted in, for people: s, ms, MiB, 1/s. share is a part of all, from 0 to 1, and is shown in percent. Unless set, share for two counters and where a limit is in percent, and what a histogram's name ends in: _seconds, _milliseconds or _bytes."`
 }
 
 type sequential struct {

@@ -121,7 +121,7 @@ func conclusion(a adg.Assessment, checks []adg.Check, b balance) string {
 	var text strings.Builder
 	text.WriteString(a.Health.String())
 	if b.count > 0 {
-		fmt.Fprintf(&text, " with a score of %s", number(a.Score, 3))
+		fmt.Fprintf(&text, " with a score of %s", adg.Number(a.Score, 3))
 	}
 	if len(checks) == 0 {
 		return text.String() + ": there is no check"

@@ -24,7 +24,7 @@ func readCounts(c adg.Check, m adg.Measurement, now time.Time) reading {
 		return bad.untold("bad", lately(c))
 	case total.increase == 0 && bad.increase > 0:
 		return reading{why: adg.NoData, text: fmt.Sprintf("no requests %s, though %s bad ones: do bad and total count the same thing?",
-			lately(c), number(bad.increase, 4))}
+			lately(c), adg.Number(bad.increase, 4))}
 	case total.increase == 0:
 		return reading{why: adg.NoData, text: "no requests " + lately(c)}
 	}

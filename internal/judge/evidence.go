@@ -97,12 +97,12 @@ func (s *session) test() adg.Judgement {
 		return s.nothing().unknown()
 	case j.N < s.Check.MinSamples || j.BaseN < s.Check.MinSamples:
 		j.Why = adg.TooFew
-		j.Text = fmt.Sprintf("fewer requests than the %s that the check wants on each side: %s", number(s.Check.MinSamples, 4), facts)
+		j.Text = fmt.Sprintf("fewer requests than the %s that the check wants on each side: %s", adg.Number(s.Check.MinSamples, 4), facts)
 	case e.outcome == sequential.Worse:
 		return s.worse(j, facts)
 	case e.outcome == sequential.NotWorse:
 		j.Verdict, j.Why, j.Proof = adg.Pass, adg.NotWorse, adg.Proven
-		j.Text = fmt.Sprintf("shown to be not worse by a factor of %s: %s", number(s.notBy(), 3), facts)
+		j.Text = fmt.Sprintf("shown to be not worse by a factor of %s: %s", adg.Number(s.notBy(), 3), facts)
 	case e.able:
 		j.Verdict, j.Why, j.Proof = adg.Pass, adg.NothingFound, adg.Baked
 		j.Text = fmt.Sprintf("nothing found, and %s would have been by now: %s", s.asMany(s.detect()), facts)
@@ -118,7 +118,7 @@ func (s *session) worse(j adg.Judgement, facts string) adg.Judgement {
 	if s.Stable == nil {
 		if was, ok := s.wasSo(j); ok {
 			j.Verdict, j.Why = adg.Warn, adg.Preexisting
-			j.Text = fmt.Sprintf("%s; it was %s %% before the deployment already, which is not to blame for it", facts, number(100*was, 3))
+			j.Text = fmt.Sprintf("%s; it was %s %% before the deployment already, which is not to blame for it", facts, adg.Number(100*was, 3))
 			return j
 		}
 	}
@@ -154,17 +154,17 @@ func (s *session) numbers(e evidence) adg.Judgement {
 func (s *session) facts(e evidence) string {
 	var text strings.Builder
 	if d, ok := s.shift(); ok && s.Check.Histogram != "" {
-		text.WriteString(d.String() + "; ")
+		text.WriteString(d.in(s.Check.CountedIn()) + "; ")
 	}
 	candidate, baseline, estimate, low, high := s.sides(e)
 	share := func(n adg.Counts) string {
 		if n.All == 0 {
 			return "none"
 		}
-		return number(100*n.Bad/n.All, 3) + " %"
+		return adg.Number(100*n.Bad/n.All, 3) + " %"
 	}
 	fmt.Fprintf(&text, "%s of %s were %s, %s of the baseline's %s", share(candidate), plural(candidate.All, "request"), s.bad(e.lead),
-		share(baseline), number(baseline.All, 4))
+		share(baseline), adg.Number(baseline.All, 4))
 	if s.Stable == nil {
 		text.WriteString(s.weaker())
 	}
@@ -197,15 +197,15 @@ func (s *session) sides(e evidence) (candidate, baseline adg.Counts, estimate, l
 // ratio writes as many digits of a ratio as mean something.
 func ratio(v float64) string {
 	if v >= 10 {
-		return number(math.Round(v), 4)
+		return adg.Number(math.Round(v), 4)
 	}
-	return number(v, 2)
+	return adg.Number(v, 2)
 }
 
 // bad names what the requests of a stream are that count.
 func (s *session) bad(stream int) string {
 	if stream < len(s.trial.Bounds) {
-		return "slower than " + number(s.trial.Bounds[stream].Bound, 3)
+		return "slower than " + adg.Amount(s.trial.Bounds[stream].Bound, s.Check.CountedIn(), 3)
 	}
 	return "bad"
 }
@@ -222,7 +222,7 @@ func (s *session) asMany(times float64) string {
 	case 3:
 		return "three times as many " + what
 	}
-	return number(times, 3) + " times as many " + what
+	return adg.Number(times, 3) + " times as many " + what
 }
 
 // odds writes evidence as people bet.
@@ -231,11 +231,11 @@ func odds(logE float64) string {
 	case logE > math.Log(1e6):
 		return "more than a million to 1"
 	case logE >= 0:
-		return number(math.Exp(logE), 3) + " to 1"
+		return adg.Number(math.Exp(logE), 3) + " to 1"
 	case logE < -math.Log(1e6):
 		return "less than 1 to a million"
 	}
-	return "1 to " + number(math.Exp(-logE), 3)
+	return "1 to " + adg.Number(math.Exp(-logE), 3)
 }
 
 // nothing is why there is nothing to judge yet.
@@ -251,7 +251,7 @@ func (s *session) nothing() reading {
 	if s.trial.Length == 0 {
 		return reading{why: adg.NoData, text: "it takes two scrapes of a counter to see how often it is scraped"}
 	}
-	return reading{why: adg.TooEarly, text: "too early to tell: the first " + duration(time.Duration(s.trial.Length)*time.Millisecond) + " are not complete yet"}
+	return reading{why: adg.TooEarly, text: "too early to tell: the first " + adg.Span(time.Duration(s.trial.Length)*time.Millisecond) + " are not complete yet"}
 }
 
 // limits judges the window by the check's fixed limits, where it has some.

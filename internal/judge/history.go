@@ -138,5 +138,5 @@ func (s *session) weaker() string {
 	if days := len(s.known.Streams[0].Past.Days); s.Check.Sequential.Season && days > 0 {
 		return fmt.Sprintf(" in the same hour of %s before, which is weaker than side by side", plural(float64(days), "day"))
 	}
-	return fmt.Sprintf(" in the %s before the deployment, which is weaker than side by side", duration(s.Before.To.Sub(s.Before.From).Round(time.Minute)))
+	return fmt.Sprintf(" in the %s before the deployment, which is weaker than side by side", adg.Span(s.Before.To.Sub(s.Before.From).Round(time.Minute)))
 }

@@ -61,7 +61,7 @@ func decide(o adg.Observation, r reading, base *reading) adg.Judgement {
 	if j.Verdict != adg.Pass {
 		if was, ok := preexisting(o, decisive.limit, r.value, baseline); ok {
 			j.Verdict, j.Why = adg.Warn, adg.Preexisting
-			j.Text += "; it was " + amount(c, was) + " before the deployment already, which is not to blame for it"
+			j.Text += "; it was " + c.Amount(was) + " before the deployment already, which is not to blame for it"
 		}
 	}
 	return j

@@ -37,7 +37,7 @@ func (e example) observation() adg.Observation {
 
 // examples are all tables of this package's tests.
 func examples() []example {
-	return slices.Concat(thresholdExamples, relativeExamples, probeExamples, eventExamples, counterExamples, oddExamples, preexistingExamples, rankExamples)
+	return slices.Concat(thresholdExamples, relativeExamples, probeExamples, eventExamples, counterExamples, oddExamples, preexistingExamples, rankExamples, unitExamples)
 }
 
 func TestEveryExampleIsJudgedAsStated(t *testing.T) {

@@ -22,13 +22,13 @@ func mannWhitney(o adg.Observation, now time.Time) adg.Judgement {
 		j.N = float64(len(candidate))
 		return j
 	}
-	found := ranks.Compare(o.Check.Ranks, candidate, baseline)
+	found := ranks.CompareIn(o.Check.CountedIn(), o.Check.Ranks, candidate, baseline)
 	j := adg.Judgement{
 		Value: middle(candidate), N: float64(found.N), Baseline: middle(baseline), BaseN: float64(found.Base),
 		Estimate: finite(found.Estimate), Low: finite(found.Lower), High: finite(found.Upper),
 	}
 	if j.Value != nil && j.Baseline != nil {
-		j.Text = fmt.Sprintf("median %s against %s, ", number(*j.Value, 4), number(*j.Baseline, 4))
+		j.Text = fmt.Sprintf("median %s against %s, ", o.Check.Amount(*j.Value), o.Check.Amount(*j.Baseline))
 	}
 	j.Text += found.Text
 	if o.Check.Baseline == adg.Historical {

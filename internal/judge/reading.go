@@ -68,7 +68,7 @@ var notANumber = reading{why: adg.NotANumber, text: "the value is not a number (
 func enough(c adg.Check, r reading, of string) reading {
 	if r.known() && r.n < c.MinSamples {
 		r.why = adg.TooFew
-		r.text = fmt.Sprintf("%sonly %s, fewer than the %s that the check wants", of, size(c, r.n), number(c.MinSamples, 4))
+		r.text = fmt.Sprintf("%sonly %s, fewer than the %s that the check wants", of, size(c, r.n), adg.Number(c.MinSamples, 4))
 	}
 	return r
 }
@@ -96,9 +96,9 @@ func fresh(c adg.Check, now time.Time, m adg.Measurement) reading {
 	case !found:
 		return reading{why: adg.NoData, text: "the source answered, and there was no data"}
 	case age < -skew:
-		return reading{why: adg.ClockSkew, text: fmt.Sprintf("the latest sample is %s in the future: check the clocks of the source and of this machine", duration(newest.Sub(now)))}
+		return reading{why: adg.ClockSkew, text: fmt.Sprintf("the latest sample is %s in the future: check the clocks of the source and of this machine", adg.Span(newest.Sub(now)))}
 	case age > maxAge(c):
-		return reading{why: adg.StaleData, text: fmt.Sprintf("the latest sample is %s old, and after %s it says nothing any more", duration(age), duration(maxAge(c)))}
+		return reading{why: adg.StaleData, text: fmt.Sprintf("the latest sample is %s old, and after %s it says nothing any more", adg.Span(age), adg.Span(maxAge(c)))}
 	}
 	return reading{}
 }

@@ -72,7 +72,7 @@ func byChance(c adg.Check, r, base reading, j adg.Judgement) adg.Judgement {
 	}
 	if p := chance(r.bad, r.n*(base.bad+1)/base.n); p >= c.Sequential.Alpha {
 		j.Verdict, j.Why = adg.Pass, adg.WithinLimits
-		j.Text += fmt.Sprintf("; so few say nothing yet: chance gives as many with a probability of %s %%", number(100*p, 2))
+		j.Text += fmt.Sprintf("; so few say nothing yet: chance gives as many with a probability of %s %%", adg.Number(100*p, 2))
 	}
 	return j
 }
@@ -89,7 +89,7 @@ func against(o adg.Observation, now time.Time) reading {
 		return reading{why: adg.NoBaseline, text: "nothing to compare with: there is no baseline " + o.Check.Baseline.String()}
 	}
 	if base.known() && (!isFinite(base.value) || !isFinite(base.n)) {
-		return reading{why: adg.NotANumber, text: "the baseline is " + number(base.value, 4) + ", which nothing can be compared with"}
+		return reading{why: adg.NotANumber, text: "the baseline is " + adg.Number(base.value, 4) + ", which nothing can be compared with"}
 	}
 	return base
 }

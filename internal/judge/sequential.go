@@ -142,7 +142,7 @@ func (s *session) collect() reading {
 		t.Whole = floor(from.UnixMilli()+t.Gap, t.Length) + 1
 	}
 	if p.skipped > 2*time.Duration(t.Gap)*time.Millisecond {
-		s.notes = append(s.notes, fmt.Sprintf("%s of which no sample is left count for nothing", duration(p.skipped)))
+		s.notes = append(s.notes, fmt.Sprintf("%s of which no sample is left count for nothing", adg.Span(p.skipped)))
 	}
 	if p.reset {
 		s.notes = append(s.notes, "a counter was reset, and what it had since its last scrape before that is not counted")

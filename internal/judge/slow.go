@@ -66,9 +66,10 @@ func (s *session) shift() (shift, bool) {
 	}, true
 }
 
-func (d shift) String() string {
-	text := fmt.Sprintf("p95 %s against %s", number(d.candidate, 3), number(d.baseline, 3))
-	switch low, high := signed(d.low), signed(d.high); {
+// in says the shift in that unit.
+func (d shift) in(unit string) string {
+	text := fmt.Sprintf("p95 %s against %s", adg.Amount(d.candidate, unit, 3), adg.Amount(d.baseline, unit, 3))
+	switch low, high := signed(d.low, unit), signed(d.high, unit); {
 	case isFinite(d.low) && isFinite(d.high):
 		text += fmt.Sprintf(" (%s to %s)", low, high)
 	case isFinite(d.low):
@@ -77,16 +78,16 @@ func (d shift) String() string {
 		text += fmt.Sprintf(" (%s or less)", high)
 	}
 	if d.more > 0 {
-		text += fmt.Sprintf(", and %s %% more of the requests take longer than %s", number(100*d.more, 2), number(d.than, 3))
+		text += fmt.Sprintf(", and %s %% more of the requests take longer than %s", adg.Number(100*d.more, 2), adg.Amount(d.than, unit, 3))
 	}
 	return text
 }
 
-func signed(v float64) string {
+func signed(v float64, unit string) string {
 	if v > 0 {
-		return "+" + number(v, 2)
+		return "+" + adg.Difference(v, unit, 2)
 	}
-	return number(v, 2)
+	return adg.Difference(v, unit, 2)
 }
 
 // freezeSlow keeps the quantile that is shown, window by window, and the number of requests.

@@ -42,10 +42,11 @@ const (
 	plotPoints = 600
 )
 
-// plot draws a check's values, its baseline and its limit over time. All that goes in are numbers and times, so what
-// comes out needs no escaping.
+// plot draws a check's values, its baseline and its limit over time. All that goes in are numbers, times and the
+// unit, which is escaped.
 func plot(c Course) template.HTML {
-	points := thin(c.Points, plotPoints)
+	points, unit := thin(c.Points, plotPoints), c.Check.CountedIn()
+	figure := func(v float64) string { return template.HTMLEscapeString(adg.Printable(figure(v, unit))) }
 	low, high := bounds(points)
 	if len(points) == 0 || low > high {
 		return ""
@@ -76,7 +77,7 @@ func plot(c Course) template.HTML {
 	}
 	fmt.Fprintf(&out, `<text x="%g" y="%g">%s</text><text x="%g" y="%g" text-anchor="end">%s</text></svg>`, plotLeft, plotHeight-2,
 		begin.UTC().Format("15:04:05"), plotWidth-8, plotHeight-2, points[len(points)-1].At.UTC().Format("15:04:05"))
-	return template.HTML(out.String()) //nolint:gosec // made of numbers only
+	return template.HTML(out.String()) //nolint:gosec // made of numbers and an escaped unit
 }
 
 // path joins the points that exist; a gap begins a new stretch.

@@ -26,7 +26,7 @@ func Markdown(s Story) []byte {
 	}
 	out.WriteString("\n## Decisions and their evidence\n")
 	for _, e := range s.Decisions {
-		writeDecision(&out, e)
+		writeDecision(&out, s.Deployment.Spec.Policy, e)
 	}
 	if len(s.Baselines) > 0 {
 		out.WriteString("\n## Baselines, frozen before the deployment\n\n| check | from | to | values | bad of all | |\n|---|---|---|---|---|---|\n")
@@ -40,7 +40,7 @@ func Markdown(s Story) []byte {
 // Private
 
 func writePrediction(out *strings.Builder, p adg.Prediction, c Course) {
-	fmt.Fprintf(out, "\n## Probability of success\n\nIn percent, as predicted, then by what the checks found.\n\n```text\n%s```\n\n", chart(c.Points))
+	fmt.Fprintf(out, "\n## Probability of success\n\nIn percent, as predicted, then by what the checks found.\n\n```text\n%s```\n\n", chart(c))
 	for _, one := range p.Contributions {
 		fmt.Fprintf(out, "* %+.1f points: %s\n", one.Points, plain(one.Text))
 	}
@@ -56,7 +56,7 @@ func writeCourse(out *strings.Builder, c Course) {
 		return
 	}
 	fmt.Fprintf(out, "%s: %s\n", c.Last.Verdict, plain(c.Last.Text))
-	if chart := chart(c.Points); chart != "" {
+	if chart := chart(c); chart != "" {
 		fmt.Fprintf(out, "\n```text\n%s```\n", chart)
 	}
 	for _, sent := range c.Sent {
@@ -64,7 +64,7 @@ func writeCourse(out *strings.Builder, c Course) {
 	}
 }
 
-func writeDecision(out *strings.Builder, e adg.Entry) {
+func writeDecision(out *strings.Builder, p adg.Policy, e adg.Entry) {
 	fmt.Fprintf(out, "\n### %d. %s: %s → %s\n\n", e.Seq, e.Decision.At.UTC().Format("15:04:05.000"), words(e.Decision.From.String()), words(e.Decision.Next.State.String()))
 	fmt.Fprintf(out, "%s\n", words(e.Decision.Kind.String()))
 	for _, r := range e.Decision.Reasons {
@@ -73,7 +73,9 @@ func writeDecision(out *strings.Builder, e adg.Entry) {
 	if a := e.Input.Assessment; a != nil {
 		fmt.Fprintf(out, "\nHealth %s, score %.0f.\n\n| check | verdict | value | baseline | limit | |\n|---|---|---|---|---|---|\n", a.Health, a.Score)
 		for _, j := range a.Judgements {
-			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", cell(j.Check), j.Verdict, figure(value(j.Value)), figure(value(j.Baseline)), figure(value(j.Limit)), cell(j.Text))
+			unit := p.CountedIn(j.Check)
+			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", cell(j.Check), j.Verdict,
+				figure(value(j.Value), unit), figure(value(j.Baseline), unit), figure(value(j.Limit), unit), cell(j.Text))
 		}
 	}
 }
@@ -84,8 +86,8 @@ const (
 )
 
 // chart draws values with characters, the limit as a dotted line where it fits.
-func chart(points []Point) string {
-	points = thin(points, chartWidth)
+func chart(c Course) string {
+	points, unit := thin(c.Points, chartWidth), c.Check.CountedIn()
 	low, high := bounds(points)
 	if math.IsInf(low, 1) {
 		return ""
@@ -108,9 +110,9 @@ func chart(points []Point) string {
 		label := ""
 		switch y {
 		case chartHeight - 1:
-			label = figure(high)
+			label = figure(high, unit)
 		case 0:
-			label = figure(low)
+			label = figure(low, unit)
 		}
 		fmt.Fprintf(&out, "%10s │%s\n", label, strings.TrimRight(string(grid[y]), " "))
 	}

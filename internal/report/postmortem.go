@@ -96,7 +96,8 @@ func writeImpact(out *strings.Builder, s Story) {
 
 func writeFound(out *strings.Builder, s Story) {
 	if p, c, found := s.firstBadSample(); found {
-		fmt.Fprintf(out, "The first bad sample was of **%s** at %s: %s, limit %s, baseline %s.\n", plain(c.Check.Name), stamp(p.At), figure(p.Value), figure(p.Limit), figure(p.Baseline))
+		unit := c.Check.CountedIn()
+		fmt.Fprintf(out, "The first bad sample was of **%s** at %s: %s, limit %s, baseline %s.\n", plain(c.Check.Name), stamp(p.At), figure(p.Value, unit), figure(p.Limit, unit), figure(p.Baseline, unit))
 		for _, sent := range c.Sent {
 			fmt.Fprintf(out, "\n    %s\n", strings.ReplaceAll(adg.Printable(sent), "\n", "\n    "))
 		}
@@ -208,7 +209,9 @@ func writeSuspects(out *strings.Builder, s Story) {
 				worst = p
 			}
 		}
-		fmt.Fprintf(out, "* The check **%s** failed; at worst %s (limit %s, baseline %s) at %s.\n", plain(c.Check.Name), figure(worst.Value), figure(worst.Limit), figure(worst.Baseline), stamp(worst.At))
+		unit := c.Check.CountedIn()
+		fmt.Fprintf(out, "* The check **%s** failed; at worst %s (limit %s, baseline %s) at %s.\n", plain(c.Check.Name),
+			figure(worst.Value, unit), figure(worst.Limit, unit), figure(worst.Baseline, unit), stamp(worst.At))
 	}
 	if p := s.Deployment.Spec.Prediction; p != nil {
 		for _, one := range p.Contributions[:min(len(p.Contributions), 5)] {

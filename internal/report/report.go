@@ -139,7 +139,7 @@ func expected(p *adg.Prediction, assessments []adg.Assessment) Course {
 		return Course{}
 	}
 	usual, nothing := 100*p.Base, math.NaN()
-	c := Course{Points: []Point{{p.At, 100 * p.Success, usual, nothing, adg.Pass}}}
+	c := Course{Check: adg.Check{Unit: "%"}, Points: []Point{{p.At, 100 * p.Success, usual, nothing, adg.Pass}}}
 	for _, a := range assessments {
 		if a.Success != nil {
 			c.Points = append(c.Points, Point{a.At, 100 * *a.Success, usual, nothing, adg.Pass})
@@ -290,10 +290,10 @@ func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// figure is a number as people read it.
-func figure(v float64) string {
+// figure is a value in its unit as people read it.
+func figure(v float64, unit string) string {
 	if math.IsNaN(v) {
 		return "–"
 	}
-	return fmt.Sprintf("%.4g", v)
+	return adg.Amount(v, unit, 4)
 }

@@ -32,7 +32,7 @@ const hostile = "<script>alert(1)</script>\x1b[2J|`**[x](http://evil.example)\n#
 
 // rich is a story with everything in it; every text that can come from outside is foreign.
 func rich(foreign string) Story {
-	check := adg.Check{Name: "error-rate"}
+	check := adg.Check{Name: "error-rate", Bad: "bad", Total: "all"}
 	judged := func(v adg.Verdict, value float64, text string) adg.Judgement {
 		return adg.Judgement{Check: "error-rate", Verdict: v, Value: ptr(value), Baseline: ptr(0.02), Limit: ptr(0.1), Text: text, At: at(30)}
 	}
@@ -271,7 +271,7 @@ func TestPlotsStandOddNumbers(t *testing.T) {
 		{"two at the same time", []Point{{at(0), 1, nan, nan, adg.Pass}, {at(0), 2, nan, nan, adg.Pass}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			drawing, text := string(plot(Course{Points: c.points})), chart(c.points)
+			drawing, text := string(plot(Course{Points: c.points})), chart(Course{Points: c.points})
 			if (drawing != "") != c.drawn || (text != "") != c.drawn {
 				t.Fatalf("plot %q, chart %q, want drawn: %v", drawing, text, c.drawn)
 			}
@@ -283,6 +283,17 @@ func TestPlotsStandOddNumbers(t *testing.T) {
 			wellFormed(t, []byte(drawing))
 		})
 	}
+}
+
+func TestPlotsSayTheUnitOfTheirValues(t *testing.T) {
+	c := Course{Check: adg.Check{Unit: "s"}, Points: []Point{{at(0), 0.02, math.NaN(), 0.1, adg.Pass}, {at(1), 0.5, math.NaN(), 0.1, adg.Fail}}}
+	for _, drawn := range []string{string(plot(c)), chart(c)} {
+		if !strings.Contains(drawn, "20 ms") || !strings.Contains(drawn, "500 ms") {
+			t.Error(drawn)
+		}
+	}
+	c.Check.Unit = hostile
+	wellFormed(t, []byte(plot(c)))
 }
 
 func TestAPlotOfManyPointsKeepsTheFirstAndTheLast(t *testing.T) {

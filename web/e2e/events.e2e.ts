@@ -1,5 +1,5 @@
 import {expect, test} from "vitest";
-import {api, look, world} from "./world";
+import {api, look, phone, world} from "./world";
 
 const {open} = world();
 
@@ -22,6 +22,17 @@ test("filters stand in the address, and hold for what was and what comes", async
   await page.getByLabel("Only what wakes people").check();
   await page.getByText("Nothing has happened yet that is like that.").waitFor();
   expect(new URL(page.url()).searchParams.get("urgent")).toBe("yes");
+});
+
+test("on a phone the first event is on the first screen, the filters are behind a button, and its subject is the link", async () => {
+  const page = await open("/events?kind=rolled_back", {viewport: phone});
+  const first = page.getByRole("listitem").first();
+  await first.getByRole("link", {name: /^shop v\d in demo$/}).waitFor();
+  expect((await first.boundingBox())!.y).toBeLessThan(phone.height / 2);
+  expect(await page.getByLabel("Only what wakes people").isVisible()).toBe(false);
+  await page.getByRole("button", {name: "Filters (1)"}).click();
+  await page.getByLabel("Only what wakes people").check();
+  await page.getByRole("button", {name: "Filters (2)"}).waitFor();
 });
 
 test("from a cursor on everything is shown that came after it, and nothing before", async () => {

@@ -1,23 +1,17 @@
 package wire
 
 import (
-	"slices"
-
 	"github.com/deployguardian/adg"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
 // Judgement is what one check of a policy says.
 func Judgement(p adg.Policy, j adg.Judgement) *adgv1.Judgement {
-	unit := ""
-	if i := slices.IndexFunc(p.Checks, func(c adg.Check) bool { return c.Name == j.Check }); i >= 0 {
-		unit = p.Checks[i].CountedIn()
-	}
 	return &adgv1.Judgement{
 		Check: text(j.Check), Verdict: verdicts.to(j.Verdict), Why: whys.to(j.Why), Text: text(j.Text),
 		Value: j.Value, Baseline: j.Baseline, Limit: j.Limit, Samples: j.N, BaselineSamples: j.BaseN,
 		Estimate: j.Estimate, Low: j.Low, High: j.High, LogE: j.LogE, LogLimit: j.LogLimit,
-		Proof: proofs.to(j.Proof), Final: j.Final, Weak: j.Weak, Time: Timestamp(j.At), Unit: text(unit),
+		Proof: proofs.to(j.Proof), Final: j.Final, Weak: j.Weak, Time: Timestamp(j.At), Unit: text(p.CountedIn(j.Check)),
 	}
 }
 

@@ -66,6 +66,11 @@ const (
 // Compare classifies the candidate's samples against the baseline's. It takes n·log n steps for n samples, keeps and
 // changes nothing of what it is lent, and gives the same result for the same input.
 func Compare(t adg.RankTest, candidate, baseline []float64) Result {
+	return CompareIn("", t, candidate, baseline)
+}
+
+// CompareIn is Compare for values in that unit, which the sentence says.
+func CompareIn(unit string, t adg.RankTest, candidate, baseline []float64) Result {
 	r := Result{Estimate: math.NaN(), Lower: math.NaN(), Upper: math.NaN(), Effect: math.NaN()}
 	t = withDefaults(t)
 	if problem := wrong(t); problem != "" {
@@ -74,7 +79,7 @@ func Compare(t adg.RankTest, candidate, baseline []float64) Result {
 	}
 	x, y := prepare(t, candidate), prepare(t, baseline)
 	r.N, r.Base = len(x), len(y)
-	if settled(&r, t, x, y) {
+	if settled(&r, unit, t, x, y) {
 		return r
 	}
 	p := pair{x: x, y: y}
@@ -91,7 +96,7 @@ func Compare(t adg.RankTest, candidate, baseline []float64) Result {
 		return r
 	}
 	r.Class = classify(t, r)
-	r.Text = sentence(t, r)
+	r.Text = sentence(unit, t, r)
 	return r
 }
 
@@ -169,7 +174,7 @@ func percentile(sorted []float64, p float64) float64 {
 }
 
 // settled answers what needs no interval.
-func settled(r *Result, t adg.RankTest, x, y []float64) bool {
+func settled(r *Result, unit string, t adg.RankTest, x, y []float64) bool {
 	switch {
 	case len(x) == 0 || len(y) == 0:
 		r.Text = "no data: there are " + sizes(*r)
@@ -183,7 +188,7 @@ func settled(r *Result, t adg.RankTest, x, y []float64) bool {
 		r.Class, r.Text = Pass, "the same on both sides: "+sizes(*r)
 		r.Lower, r.Upper, r.Estimate = 0, 0, 0
 	case x[0] == x[len(x)-1] && y[0] == y[len(y)-1] && x[0] == y[0]:
-		r.Class, r.Text = Pass, "always "+digits(x[0])+" on both sides: "+sizes(*r)
+		r.Class, r.Text = Pass, "always "+adg.Amount(x[0], unit, 4)+" on both sides: "+sizes(*r)
 		r.Lower, r.Upper, r.Estimate = 0, 0, 0
 	default:
 		return false
@@ -231,7 +236,7 @@ func infinite(sorted []float64) bool { return !finite(sorted[0]) || !finite(sort
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // sentence says what was found, of how much, and why it is the class that it is.
-func sentence(t adg.RankTest, r Result) string {
+func sentence(unit string, t adg.RankTest, r Result) string {
 	var text strings.Builder
 	switch r.Class {
 	case High:
@@ -241,8 +246,8 @@ func sentence(t adg.RankTest, r Result) string {
 	case Pass, Nodata, Error:
 		text.WriteString("no difference that counts")
 	}
-	fmt.Fprintf(&text, ": shifted by %s, %s %% interval %s to %s (%s, %s", digits(r.Estimate), digits(100*t.Confidence),
-		digits(r.Lower), digits(r.Upper), sizes(r), r.Method)
+	fmt.Fprintf(&text, ": shifted by %s, %s %% interval %s to %s (%s, %s", adg.Difference(r.Estimate, unit, 4), digits(100*t.Confidence),
+		adg.Difference(r.Lower, unit, 4), adg.Difference(r.Upper, unit, 4), sizes(r), r.Method)
 	name := "ratio of the means"
 	if t.CLES {
 		name = "probability to be the larger"
@@ -252,7 +257,7 @@ func sentence(t adg.RankTest, r Result) string {
 	}
 	text.WriteString(")")
 	if r.Class == Pass {
-		fmt.Fprintf(&text, "; limit: beyond ±%s", digits(t.Tolerance*math.Abs(r.Estimate)))
+		fmt.Fprintf(&text, "; limit: beyond ±%s", adg.Difference(t.Tolerance*math.Abs(r.Estimate), unit, 4))
 	}
 	return text.String()
 }

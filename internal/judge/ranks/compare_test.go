@@ -310,6 +310,15 @@ func TestTheSentenceNamesBothSidesAndTheInterval(t *testing.T) {
 	}
 }
 
+func TestTheSentenceSaysTheUnitOfTheValues(t *testing.T) {
+	got := CompareIn(adg.Share, either, plus([]float64{0.01, 0.02, 0.03, 0.04, 0.05}, 0.1), []float64{0.01, 0.02, 0.03, 0.04, 0.05}).Text
+	for _, part := range []string{"shifted by 10 pp, ", "interval 7 pp to 13 pp"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q does not say %q", got, part)
+		}
+	}
+}
+
 func BenchmarkCompareThousandAgainstThousand(b *testing.B) {
 	random := rand.New(rand.NewPCG(5, 6))
 	x, y := draw(random, 1000, 1.1), draw(random, 1000, 1)

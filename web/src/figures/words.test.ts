@@ -13,8 +13,8 @@ test("a number has its unit", () => {
   expect(quantity(0.25, "s")).toBe("250 ms");
   expect(quantity(75, "s")).toBe("1 m 15 s");
   expect(quantity(0.021, "ratio")).toBe("2.1 %");
-  expect(quantity(10_548_792, "bytes")).toBe("10.5 MB");
-  expect(quantity(-1200, "B")).toBe("-1.2 kB");
+  expect(quantity(10_548_792, "bytes")).toBe("10.1 MiB");
+  expect(quantity(-1200, "B")).toBe("-1.17 KiB");
   expect(quantity(0, "bytes")).toBe("0 B");
   expect(quantity(3, "errors")).toBe("3 errors");
   expect(quantity(undefined, "s")).toBe("?");

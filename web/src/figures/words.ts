@@ -76,11 +76,11 @@ export function quantity(value: number | undefined, unit = ""): string {
   }
 }
 
-/** "512 B", "10.5 MB": each unit is a thousand of the one before. */
+/** "512 B", "10.1 MiB": each unit is 1024 of the one before, as in the sentences of the server. */
 export function bytes(value: number): string {
-  const size = Math.abs(value);
-  const unit = ["B", "kB", "MB", "GB", "TB"].findLast((_, i) => size >= 1000 ** i) ?? "B";
-  return `${digits(value / 1000 ** ["B", "kB", "MB", "GB", "TB"].indexOf(unit))} ${unit}`;
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const size = Math.max(0, units.findLastIndex((_, i) => Math.abs(value) >= 1024 ** i));
+  return `${digits(value / 1024 ** size)} ${units[size]}`;
 }
 
 /** How strong evidence is, of the decimal logarithm of its e-value: "400 to 1", "1 to 6.3". */

@@ -1,6 +1,6 @@
 // Filters: what is chosen stands in the address, so that a list can be sent to somebody.
-import {NativeSelect, TextInput} from "@mantine/core";
-import {useEffect, useState} from "react";
+import {Box, Button, NativeSelect, TextInput} from "@mantine/core";
+import {type ReactNode, useEffect, useState} from "react";
 import {toWall, wallTime} from "./wall";
 import {zone} from "./zone";
 
@@ -9,6 +9,22 @@ interface FilterProps {
   name: string; // in the address
   query: URLSearchParams;
   change: (changes: Record<string, string | undefined>) => void;
+}
+
+/** Filters, which fill a phone's screen: there they are behind a button that says how many are set. */
+export function Folded({names, query, children}: {names: readonly string[]; query: URLSearchParams; children: ReactNode}) {
+  const [opened, setOpened] = useState(false);
+  const set = names.filter((name) => (query.get(name) ?? "") !== "").length;
+  return (
+    <div>
+      <Button size="xs" variant="default" hiddenFrom="sm" aria-expanded={opened} onClick={() => setOpened(!opened)}>
+        Filters{set > 0 && ` (${set})`}
+      </Button>
+      <Box visibleFrom={opened ? undefined : "sm"} mt={{base: opened ? "xs" : 0, sm: 0}}>
+        {children}
+      </Box>
+    </div>
+  );
 }
 
 /** Letters to filter by. They count when nobody types for a moment. */

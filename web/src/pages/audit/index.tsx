@@ -9,7 +9,7 @@ import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows, Rows} from "../../figures/rows";
 import {count} from "../../figures/words";
-import {ChoiceFilter, TextFilter, TimeFilter} from "../../frame/filter";
+import {ChoiceFilter, Folded, TextFilter, TimeFilter} from "../../frame/filter";
 import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {type Entry, type Filters, filtersOf, outcomes, written} from "./view";
@@ -33,16 +33,18 @@ export default function Page() {
       </Title>
       <Stack gap="md">
         <Verify />
-        <SimpleGrid cols={{base: 2, sm: 4}} spacing="xs" role="search" aria-label="Which entries">
-          <TextFilter {...given} label="Who" name="actor" placeholder="user:ann" />
-          <TextFilter {...given} label="What" name="action" placeholder="policy." />
-          <TextFilter {...given} label="To what" name="resource" />
-          <ChoiceFilter {...given} label="How it ended" name="outcome" choices={outcomes} />
-          <TextFilter {...given} label="Service" name="service" />
-          <TextFilter {...given} label="Environment" name="environment" />
-          <TimeFilter {...given} label="From" name="from" />
-          <TimeFilter {...given} label="To" name="to" />
-        </SimpleGrid>
+        <Folded names={named} query={query}>
+          <SimpleGrid cols={{base: 2, sm: 4}} spacing="xs" role="search" aria-label="Which entries">
+            <TextFilter {...given} label="Who" name="actor" placeholder="user:ann" />
+            <TextFilter {...given} label="What" name="action" placeholder="policy." />
+            <TextFilter {...given} label="To what" name="resource" />
+            <ChoiceFilter {...given} label="How it ended" name="outcome" choices={outcomes} />
+            <TextFilter {...given} label="Service" name="service" />
+            <TextFilter {...given} label="Environment" name="environment" />
+            <TimeFilter {...given} label="From" name="from" />
+            <TimeFilter {...given} label="To" name="to" />
+          </SimpleGrid>
+        </Folded>
         <Text size="sm" className="quiet">
           Who and what are written in full; an action with a final dot means all below it, such as policy.
         </Text>
@@ -61,6 +63,8 @@ export default function Page() {
 }
 
 // Private
+
+const named = ["actor", "action", "resource", "outcome", "service", "environment", "from", "to"]; // the filters in the address
 
 const ends: Record<Schemas["adg.v1.AuditOutcome"], {tone: "good" | "bad" | "warn" | "unknown"; word: string}> = {
   AUDIT_OUTCOME_UNKNOWN: {tone: "unknown", word: "Not known"},

@@ -9,7 +9,7 @@ import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows} from "../../figures/rows";
 import {useTop} from "../../figures/top";
-import {TextFilter, TimeFilter} from "../../frame/filter";
+import {Folded, TextFilter, TimeFilter} from "../../frame/filter";
 import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {useFollow} from "../../live/use-follow";
@@ -23,14 +23,16 @@ export function Stream() {
   const given = {query, change};
   return (
     <Stack gap="md">
-      <SimpleGrid cols={{base: 1, xs: 2, md: 3}} spacing="xs" role="search" aria-label="Which events">
-        <TextFilter {...given} label="Services" name="service" placeholder="shop, cart" />
-        <TextFilter {...given} label="Environments" name="environment" />
-        <TextFilter {...given} label="Deployment" name="deployment" />
-        <MultiSelect size="xs" label="What" clearable clearButtonProps={{"aria-label": "All of them"}} data={choices} value={(wanted.kinds ?? []).map(short)} onChange={(value) => change({kind: value.join(",")})} />
-        <TimeFilter {...given} label="Before" name="to" />
-        <Checkbox mt={{base: 0, xs: 26}} label="Only what wakes people" checked={wanted.urgent === true} onChange={(event) => change({urgent: event.currentTarget.checked ? "yes" : undefined})} />
-      </SimpleGrid>
+      <Folded names={filters} query={query}>
+        <SimpleGrid cols={{base: 1, xs: 2, md: 3}} spacing="xs" role="search" aria-label="Which events">
+          <TextFilter {...given} label="Services" name="service" placeholder="shop, cart" />
+          <TextFilter {...given} label="Environments" name="environment" />
+          <TextFilter {...given} label="Deployment" name="deployment" />
+          <MultiSelect size="xs" label="What" clearable clearButtonProps={{"aria-label": "All of them"}} data={choices} value={(wanted.kinds ?? []).map(short)} onChange={(value) => change({kind: value.join(",")})} />
+          <TimeFilter {...given} label="Before" name="to" />
+          <Checkbox mt={{base: 0, xs: 26}} label="Only what wakes people" checked={wanted.urgent === true} onChange={(event) => change({urgent: event.currentTarget.checked ? "yes" : undefined})} />
+        </SimpleGrid>
+      </Folded>
       <List key={JSON.stringify([wanted, afterOf(query), untilOf(query)])} wanted={wanted} after={afterOf(query)} until={untilOf(query)} />
     </Stack>
   );
@@ -38,6 +40,7 @@ export function Stream() {
 
 // Private
 
+const filters = ["service", "environment", "deployment", "kind", "to", "urgent"]; // in the address
 const short = (kind: string) => kind.replace("FACT_KIND_", "").toLowerCase();
 const choices = Object.entries(kinds).map(([kind, {word}]) => ({value: short(kind), label: word}));
 const most = 5000; // of those that came while the page was open

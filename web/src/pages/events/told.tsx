@@ -1,21 +1,17 @@
-// What an event says, which leads to where that is seen.
+// What an event says. What it is about leads to where that is seen.
 import {Text} from "@mantine/core";
 import {type Schemas} from "../../ask/api";
 import {Link} from "../../frame/router";
-import {moreOf} from "./view";
+import {moreOf, parted} from "./view";
 
 export function Told({fact}: {fact: Schemas["adg.v1.Fact"]}) {
   const more = moreOf(fact);
-  if (more === undefined) {
-    return (
-      <Text span className="wrap">
-        {fact.text}
-      </Text>
-    );
-  }
+  const {before, subject, after} = parted(fact);
   return (
-    <Link href={more} className="wrap">
-      {fact.text}
-    </Link>
+    <Text span className="wrap">
+      {before}
+      {more === undefined ? subject : <Link href={more}>{subject}</Link>}
+      {after}
+    </Text>
   );
 }

@@ -1,5 +1,5 @@
 import {expect, test} from "vitest";
-import {type Event, afterOf, byWhom, kindOf, merged, moreOf, streamQuery, wantedOf} from "./view";
+import {type Event, afterOf, byWhom, kindOf, merged, moreOf, parted, streamQuery, wantedOf} from "./view";
 
 const event = (cursor: number) => ({cursor: String(cursor)}) as Event;
 const cursors = (events: readonly Event[]) => events.map((one) => Number(one.cursor));
@@ -50,6 +50,17 @@ test("what was changed leads to where it is seen, and nothing leads to a deploym
   expect(moreOf(change("freeze.put"))).toBe("/settings/freezes");
   expect(moreOf(change("moon.landing"))).toBeUndefined();
   expect(kindOf("FACT_KIND_CHANGED").word).toBe("Changed");
+});
+
+test.each([
+  ["shop v3 in demo: rolled back: v2 is live", {deployment: "d1", service: "shop", environment: "demo"}, "", "shop v3 in demo", ": rolled back: v2 is live"],
+  ["a new version of the policy of shop in demo was stored", {service: "shop", environment: "demo", resource: "policy/shop/demo"}, "a new version of the policy of ", "shop in demo", " was stored"],
+  ["the user ann@x.org was made", {resource: "user/ann@x.org"}, "the user ", "ann@x.org", " was made"],
+  ["what is known of the service a was changed", {service: "a", resource: "service/a"}, "what is known of the service ", "a", " was changed"],
+  ["the line was stopped for all services in all environments", {resource: "stop/*"}, "", "the line", " was stopped for all services in all environments"],
+  ["", {}, "", "", ""],
+])("of %j only what it is about is a link", (text, fact, before, subject, after) => {
+  expect(parted({deployment: "", service: "", environment: "", resource: "", ...fact, text})).toEqual({before, subject, after});
 });
 
 test("a cursor that is none is none", () => {

@@ -55,6 +55,24 @@ export function moreOf({deployment, action, service, environment}: Pick<Fact, "d
   return ["hold", "release", "service"].includes(area) ? to.service(service) : parts[area] === undefined ? undefined : to.settings(parts[area]);
 }
 
+/** What an event says, in parts: what it is about stands in the middle. That is what comes before the colon of a deployment's; of
+ * what else was changed its place or its name, and where none is named its first words. */
+export function parted({text, deployment, service, environment, resource}: Pick<Fact, "text" | "deployment" | "service" | "environment" | "resource">): {before: string; subject: string; after: string} {
+  const told = deployment === "" ? -1 : text.indexOf(": ");
+  const names = [service === "" ? "" : `${service} in ${environment}`, resource.slice(resource.indexOf("/") + 1), service];
+  const name = names.find((one) => one !== "" && at(text, one) >= 0);
+  const from = told > 0 || name === undefined ? 0 : at(text, name);
+  const to = told > 0 ? told : name === undefined ? text.split(" ", firstWords).join(" ").length : from + name.length;
+  return {before: text.slice(0, from), subject: text.slice(from, to), after: text.slice(to)};
+}
+
+const firstWords = 2;
+
+// Where a name stands in a text as words of their own; -1: nowhere.
+function at(text: string, name: string): number {
+  return ` ${text} `.search(new RegExp(`(?<=\\s)${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?=[\\s:,.])`, "u")) - 1;
+}
+
 const parts: Record<string, string> = {connection: "connections", stop: "stops", freeze: "freezes", user: "users", token: "tokens", role: "roles"};
 
 export interface Wanted {
