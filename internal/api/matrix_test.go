@@ -59,7 +59,7 @@ func newMatrix(t *testing.T) *matrix {
 	m := &matrix{bench: newBench(t, func(o *api.Options) { o.Logins = serve.NewRate(1000, 1000) })}
 	m.conn = m.grpc()
 	m.furnish()
-	m.root("PolicyService/PutPolicy", `{"service": "shop", "environment": "production", "etag": "v1", "reason": "r", "text": "`+policy+`"}`)
+	m.root("PolicyService/PutPolicy", `{"service": "shop", "environment": "production", "etag": "v1", "reason": "r", "text": "`+policy+`# again\n"}`)
 	var d adgv1.Deployment
 	m.into(&d, "DeploymentService/StartDeployment", `{"environment": "production", "release": {"service": "shop", "version": "`+marker+`"}, "reason": "r", "idempotencyKey": "first"}`)
 	m.id = d.GetId()

@@ -148,7 +148,7 @@ func (m *matrix) many() {
 		m.person(name)
 		m.session(somebody{subject: "user:many"})
 		m.root("IdentityService/CreateRoleBinding", `{"subject": "user:`+name+`", "role": "viewer", `+place+`}`)
-		m.root("PolicyService/PutPolicy", fmt.Sprintf(`{%s, "etag": "v%d", "reason": "r", "text": "%s"}`, place, i+1, policy))
+		m.root("PolicyService/PutPolicy", fmt.Sprintf(`{%s, "etag": "v%d", "reason": "r", "text": "%s"}`, place, i+1, policy+`# `+name+`\n`))
 	}
 	var versions adgv1.ListPolicyVersionsResponse
 	m.into(&versions, "PolicyService/ListPolicyVersions", `{`+place+`, "pageSize": 2}`)
