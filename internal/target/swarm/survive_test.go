@@ -348,9 +348,11 @@ func TestARollbackToWhatCannotRunSaysWhyAndThereIsAWayOut(t *testing.T) {
 				t.Errorf("%d tasks of the bad release are left, and it had 2", n)
 			}
 			apply(t, target, targettest.Want("d/3", 1, 100))
-			if seen := settled(t, target); !seen.Done || w.count(t, bad, "shop:v2") != 2 {
+			if seen := settled(t, target); !seen.Done {
 				t.Errorf("on the way out: %+v, really %v", seen, w.Shares(t))
 			}
+			// Those that the engine had begun to replace may take a moment to go.
+			within(t, "the bad release has its two tasks again", func() bool { return w.count(t, bad, "shop:v2") == 2 })
 		})
 	}
 }
