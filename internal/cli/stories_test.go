@@ -240,17 +240,18 @@ func TestAPersonWithoutABrowserIsLetInWithACode(t *testing.T) {
 func TestALoginThatFailsRemembersNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		state adgv1.DeviceLoginState
+		lives time.Duration
 		want  string
 	}{
-		"refused":       {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_DENIED, "the login was refused"},
-		"too late":      {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_EXPIRED, "nobody has approved the login in time"},
-		"never":         {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_PENDING, "nobody has approved the login in time"},
-		"asked less":    {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_SLOW_DOWN, "nobody has approved the login in time"},
-		"a token, once": {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_APPROVED, "this token is not known"},
+		"refused":       {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_DENIED, time.Minute, "the login was refused"},
+		"too late":      {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_EXPIRED, time.Minute, "nobody has approved the login in time"},
+		"never":         {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_PENDING, 400 * time.Millisecond, "nobody has approved the login in time"},
+		"asked less":    {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_SLOW_DOWN, 400 * time.Millisecond, "nobody has approved the login in time"},
+		"a token, once": {adgv1.DeviceLoginState_DEVICE_LOGIN_STATE_APPROVED, time.Minute, "this token is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			serve(t, &fakeServer{answers: map[string]func(proto.Message) (proto.Message, error){
-				"StartDeviceLogin": says(&adgv1.StartDeviceLoginResponse{ExpiresIn: durationpb.New(400 * time.Millisecond), Interval: durationpb.New(time.Millisecond)}),
+				"StartDeviceLogin": says(&adgv1.StartDeviceLoginResponse{ExpiresIn: durationpb.New(c.lives), Interval: durationpb.New(time.Millisecond)}),
 				"PollDeviceLogin":  says(&adgv1.PollDeviceLoginResponse{State: c.state, Token: "another"}),
 			}})
 			exit, _, errOut := command(t, "", "login")
