@@ -22,7 +22,6 @@ async function confirm(page: Page, name: string, {why, sure}: {why?: string; sur
 test("the services are listed with what is live, and lead to each", async () => {
   const page = await open("/services");
   await page.getByText("v2 is live").waitFor();
-  await page.getByText("Rolled back").first().waitFor();
   await look(page, "services");
   await page.getByLabel("Name").fill("nothing");
   await page.getByText("None of 1 service is named like that.").waitFor();
