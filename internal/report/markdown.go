@@ -75,6 +75,7 @@ func writeDecision(out *strings.Builder, e adg.Entry) {
 		for _, j := range a.Judgements {
 			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", cell(j.Check), j.Verdict, figure(value(j.Value)), figure(value(j.Baseline)), figure(value(j.Limit)), cell(j.Text))
 		}
+		writePatterns(out, *a)
 	}
 }
 
