@@ -63,12 +63,13 @@ func Number(v float64, digits int) string {
 	return text
 }
 
-// Span writes whole seconds without the zeros at the end: 5m, not 5m0s.
+// Span writes whole seconds without the zeros at the end: 5m, not 5m0s; below a second milliseconds.
 func Span(d time.Duration) string {
-	if d >= time.Second || d <= -time.Second {
-		d = d.Round(time.Second)
+	grain := time.Second
+	if d.Abs() < time.Second {
+		grain = time.Millisecond
 	}
-	text := d.String()
+	text := d.Round(grain).String()
 	if whole, found := strings.CutSuffix(text, "m0s"); found {
 		text = whole + "m"
 	}

@@ -276,21 +276,22 @@ func (d *Directory) makeRoom(ctx context.Context, a *account) (ended []adg.Write
 	return ended, nil
 }
 
+var errSessionOver = adg.Advised(adg.Errorf(adg.Unauthorized, "this session is over"), "log in again")
+
 func (d *Directory) bySession(ctx context.Context, c credential, note used) (Identity, error) {
-	over := adg.Advised(adg.Errorf(adg.Unauthorized, "this session is over"), "log in again")
 	s, version, err := load[session](ctx, d, kindSession, c.id)
 	if err != nil {
-		return Identity{}, unknownIfMissing(err, over)
+		return Identity{}, unknownIfMissing(err, errSessionOver)
 	}
 	if !c.is(s.Digest) {
-		return Identity{}, over
+		return Identity{}, errSessionOver
 	}
 	a, err := d.activeAccount(ctx, s.Person, "")
 	if err != nil {
 		return Identity{}, err
 	}
 	if a.Epoch != s.Epoch {
-		return Identity{}, over
+		return Identity{}, errSessionOver
 	}
 	now, err := d.store.Now(ctx)
 	if err != nil {

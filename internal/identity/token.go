@@ -187,6 +187,8 @@ func (i Identity) isPerson() bool {
 	return i.Person != "" && (i.Kind == KindUser || i.Kind == KindSession)
 }
 
+var errUnknownToken = adg.Advised(adg.Errorf(adg.Unauthorized, "this token is not known, it was revoked, or is of another server"), "make a new one with `adg token create`")
+
 // inPerson tells whether the person asks himself: in a browser, or at a command line where he logged in.
 func (i Identity) inPerson() bool {
 	return i.isPerson() || i.Person != "" && i.Kind == KindToken && i.Login
@@ -227,13 +229,12 @@ func (r tokenRecord) write(id string, version int64) adg.Write {
 // byToken is the identity of a token: what it was made for and what was granted to it, as far as its maker may do that
 // himself now.
 func (d *Directory) byToken(ctx context.Context, c credential, note used) (Identity, error) {
-	unknown := adg.Advised(adg.Errorf(adg.Unauthorized, "this token is not known, it was revoked, or is of another server"), "make a new one with `adg token create`")
 	record, version, err := load[tokenRecord](ctx, d, kindToken, c.id)
 	if err != nil {
-		return Identity{}, unknownIfMissing(err, unknown)
+		return Identity{}, unknownIfMissing(err, errUnknownToken)
 	}
 	if !c.is(record.Digest) {
-		return Identity{}, unknown
+		return Identity{}, errUnknownToken
 	}
 	now, err := d.store.Now(ctx)
 	if err != nil {

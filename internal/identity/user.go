@@ -221,13 +221,15 @@ func (d *Directory) storePassword(ctx context.Context, by Caller, name string, p
 
 // activeAccount is the account of somebody who may come in; with an id, only if he is still that person.
 func (d *Directory) activeAccount(ctx context.Context, name, id string) (account, error) {
-	gone := adg.Errorf(adg.Unauthorized, "the user %s does not exist any more", name)
+	gone := func() error { return adg.Errorf(adg.Unauthorized, "the user %s does not exist any more", name) }
 	a, _, err := load[account](ctx, d, kindUser, name)
 	switch {
+	case adg.CodeOf(err) == adg.NotFound:
+		return account{}, gone()
 	case err != nil:
-		return account{}, unknownIfMissing(err, gone)
+		return account{}, err
 	case id != "" && a.ID != id:
-		return account{}, gone
+		return account{}, gone()
 	case a.Disabled:
 		return account{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the user %s is disabled", name), "ask an admin")
 	default:

@@ -59,14 +59,6 @@ func writeHappened(out *strings.Builder, s Story) {
 	out.WriteString("\n✍ In one sentence for people who were not there:\n")
 }
 
-// lasted is a time to the second, and below a second to the millisecond.
-func lasted(d time.Duration) string {
-	if d.Abs() < time.Second {
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
-}
-
 func lastGood(d adg.Deployment) string {
 	if d.Spec.LastGood == nil {
 		return "nothing"
@@ -77,9 +69,9 @@ func lastGood(d adg.Deployment) string {
 func writeImpact(out *strings.Builder, s Story) {
 	d := s.Deployment
 	if bad, end := s.FirstBad, d.Status.Since; !bad.IsZero() && d.Status.State == adg.Superseded {
-		fmt.Fprintf(out, "* Service was not good from %s on, for %s until another deployment took over, which knows what came then.\n", stamp(bad), lasted(end.Sub(bad)))
+		fmt.Fprintf(out, "* Service was not good from %s on, for %s until another deployment took over, which knows what came then.\n", stamp(bad), adg.Span(end.Sub(bad)))
 	} else if !bad.IsZero() && d.Status.State.Ended() {
-		fmt.Fprintf(out, "* Service was not good for %s, from %s to %s.\n", lasted(end.Sub(bad)), stamp(bad), stamp(end))
+		fmt.Fprintf(out, "* Service was not good for %s, from %s to %s.\n", adg.Span(end.Sub(bad)), stamp(bad), stamp(end))
 	}
 	for _, i := range s.Impact {
 		fmt.Fprintf(out, "* %s: %.0f of %.0f were bad (%.2g %%)", plain(i.Check), i.Bad, i.All, 100*i.Bad/i.All)
@@ -104,7 +96,7 @@ func writeFound(out *strings.Builder, s Story) {
 		out.WriteString("\n")
 	}
 	if bad := s.FirstBad; !bad.IsZero() {
-		fmt.Fprintf(out, "From there to the decision it took %s.\n", lasted(s.Decided.Sub(bad)))
+		fmt.Fprintf(out, "From there to the decision it took %s.\n", adg.Span(s.Decided.Sub(bad)))
 	}
 	for _, e := range s.Decisions {
 		condemned := !e.Decision.Next.Condemned.IsZero() && e.Before.Condemned.IsZero()

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -57,7 +56,7 @@ func (o *outlook) look() {
 		o.say(waitsForTarget, time.Time{}, "%s is being brought back, then it is verified", goodOf(o.d.Spec))
 	case adg.VerifyingRollback:
 		rest := max(o.p.Rollback.VerifyFor-o.s.Good, 0)
-		o.say(waitsForBake, o.s.Ticked.Add(rest), "the rollback is done in %s if %s is good", short(rest), goodOf(o.d.Spec))
+		o.say(waitsForBake, o.s.Ticked.Add(rest), "the rollback is done in %s if %s is good", adg.Span(rest), goodOf(o.d.Spec))
 	case adg.Blocked, adg.Succeeded, adg.RolledBack, adg.RollbackFailed, adg.Cancelled, adg.Superseded, adg.Undecided:
 		o.say("", time.Time{}, "nothing: it has ended")
 	}
@@ -108,9 +107,9 @@ func (o *outlook) well(then string) {
 	step := o.step()
 	switch {
 	case !end.IsZero() && rest > 0 && o.s.State == adg.Rolling && step.Pause:
-		o.say(waitsForBake, end, "a promote is asked for in %s if it stays healthy, then %s", short(rest), then)
+		o.say(waitsForBake, end, "a promote is asked for in %s if it stays healthy, then %s", adg.Span(rest), then)
 	case !end.IsZero() && rest > 0:
-		o.say(waitsForBake, end, "%s in %s if it stays healthy", then, short(rest))
+		o.say(waitsForBake, end, "%s in %s if it stays healthy", then, adg.Span(rest))
 	case unproven != "":
 		o.say(waitsForProof, time.Time{}, "%s as soon as %s is %s", then, unproven, o.p.Promote)
 	default:
@@ -150,7 +149,7 @@ func (o *outlook) sick() bool {
 	if o.obstacle() && o.p.Rollback.Trust >= adg.Ask {
 		what = "it is held and a human is called, because there is no automatic way back,"
 	}
-	o.say(waitsForHealth, o.s.Ticked.Add(soonest), "%s in %s if it stays %s", what, short(soonest), o.s.Health)
+	o.say(waitsForHealth, o.s.Ticked.Add(soonest), "%s in %s if it stays %s", what, adg.Span(soonest), o.s.Health)
 	return true
 }
 
@@ -175,7 +174,7 @@ func (o *outlook) condemned() {
 	case o.s.Approved != "":
 		o.say(waitsForTarget, time.Time{}, "it goes back to %s as soon as the target has done what it was told last", goodOf(o.d.Spec))
 	case grace.After(o.s.Ticked):
-		o.say(waitsForHealth, grace, "it goes back to %s in %s unless it recovers", goodOf(o.d.Spec), short(grace.Sub(o.s.Ticked)))
+		o.say(waitsForHealth, grace, "it goes back to %s in %s unless it recovers", goodOf(o.d.Spec), adg.Span(grace.Sub(o.s.Ticked)))
 	case !o.s.Asked.IsZero() && r.AskThen == adg.AskThenRollBack:
 		o.say(waitsForApproval, o.s.Asked.Add(r.AskTimeout), "it goes back to %s once somebody approves, and at %s by itself", goodOf(o.d.Spec), clock(o.s.Asked.Add(r.AskTimeout)))
 	case !o.s.Asked.IsZero():
@@ -254,22 +253,6 @@ func goodOf(spec adg.Spec) string {
 // satisfies tells whether a health is as bad as a rule says.
 func satisfies(h adg.Health, r adg.Rule) bool {
 	return h == adg.Unhealthy || h == adg.Degraded && r.When == adg.Degraded
-}
-
-// short is a duration as people write it: 1m30s, 2h, 24h; below a second to the millisecond, for what is not 0s.
-func short(d time.Duration) string {
-	grain := time.Second
-	if d.Abs() < time.Second {
-		grain = time.Millisecond
-	}
-	text := d.Round(grain).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 func percent(share float64) string { return fmt.Sprintf("%g %%", share) }

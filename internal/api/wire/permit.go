@@ -283,7 +283,7 @@ func barred(s adg.Status) bool {
 // holdFor is how long a release that was rolled back stays on hold.
 func holdFor(r adg.RollbackPolicy) string {
 	if r.HoldFor > 0 {
-		return "for " + short(r.HoldFor)
+		return "for " + adg.Span(r.HoldFor)
 	}
 	return "until somebody lifts it"
 }

@@ -77,7 +77,7 @@ func RollbackSteps(d adg.Deployment, effects []adg.Effect) []*adgv1.RollbackStep
 		traffic.State, traffic.EndTime = adgv1.StepState_STEP_STATE_DONE, Timestamp(s.ReachedAt)
 		traffic.Text = "the target reports that " + good + " has all of the traffic"
 		verify.State, verify.BeginTime = adgv1.StepState_STEP_STATE_RUNNING, Timestamp(s.ReachedAt)
-		verify.Text = fmt.Sprintf("%s has been good for %s of %s", good, short(s.Good), short(d.Spec.Policy.Rollback.VerifyFor))
+		verify.Text = fmt.Sprintf("%s has been good for %s of %s", good, adg.Span(s.Good), adg.Span(d.Spec.Policy.Rollback.VerifyFor))
 	}
 	if !s.State.Ended() {
 		return []*adgv1.RollbackStep{traffic, verify}
@@ -195,9 +195,9 @@ func rollbackPlan(spec adg.Spec, fleet adg.Fleet, obstacles []adg.Obstacle, doub
 		good, bad := spec.LastGood.Version, spec.Release.Version
 		plan.Steps = texts([]string{
 			fmt.Sprintf("%s is put on hold %s", bad, holdFor(r)),
-			fmt.Sprintf("the target gives %s 100 %% and %s 0 %%, in up to %d attempts of %s each", good, bad, max(r.Attempts, 1), short(r.Timeout)),
+			fmt.Sprintf("the target gives %s 100 %% and %s 0 %%, in up to %d attempts of %s each", good, bad, max(r.Attempts, 1), adg.Span(r.Timeout)),
 			fallback(r),
-			fmt.Sprintf("%s has to be good for %s, within %s, and the target has to report it live", good, short(r.VerifyFor), short(r.VerifyMax)),
+			fmt.Sprintf("%s has to be good for %s, within %s, and the target has to report it live", good, adg.Span(r.VerifyFor), adg.Span(r.VerifyMax)),
 		})
 		plan.Steps = slices.DeleteFunc(plan.Steps, func(step string) bool { return step == "" })
 	}

@@ -45,15 +45,7 @@ var concurrency = []scenario{
 		var won, lost atomic.Int64
 		b.together(16, func(_ int, store adg.Store) error {
 			_, err := store.Commit(b.ctx, tick)
-			switch {
-			case err == nil:
-				won.Add(1)
-			case adg.CodeOf(err) == adg.Conflict:
-				lost.Add(1)
-			default:
-				return err
-			}
-			return nil
+			return count(err, &won, &lost)
 		})
 		b.equal("won and lost", []int64{won.Load(), lost.Load()}, []int64{1, 15})
 		b.equal("version", b.deployment("one").Version, int64(2))
@@ -61,16 +53,7 @@ var concurrency = []scenario{
 	{"of starts with the same key one succeeds, however different they are", func(b *bench) {
 		var won, lost atomic.Int64
 		b.together(16, func(i int, store adg.Store) error {
-			err := store.CreateDeployment(b.ctx, with(name("d", i), keyed("k"), of(name("s", i))))
-			switch {
-			case err == nil:
-				won.Add(1)
-			case adg.CodeOf(err) == adg.Conflict:
-				lost.Add(1)
-			default:
-				return err
-			}
-			return nil
+			return count(store.CreateDeployment(b.ctx, with(name("d", i), keyed("k"), of(name("s", i)))), &won, &lost)
 		})
 		b.equal("won and lost", []int64{won.Load(), lost.Load()}, []int64{1, 15})
 		b.equal("stored", len(b.list(adg.DeploymentFilter{})), 1)
