@@ -38,11 +38,6 @@ export function stateWord(state: Schemas["adg.v1.State"]): string {
   return states[state].word;
 }
 
-/** A word for a health. */
-export function healthWord(health: Schemas["adg.v1.Health"]): string {
-  return healths[health].word;
-}
-
 /** Whether a deployment in the state has ended. */
 export function isEnd(state: Schemas["adg.v1.State"]): boolean {
   return ends.has(state);

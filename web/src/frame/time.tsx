@@ -62,7 +62,7 @@ export function timeOfDay(ms: number, chosen: string): string {
 }
 
 /** "UTC", "CET" or "GMT+2". */
-export function zoneName(ms: number, chosen: string): string {
+function zoneName(ms: number, chosen: string): string {
   const parts = new Intl.DateTimeFormat("en-GB", {timeZone: named(chosen), timeZoneName: "short"}).formatToParts(ms);
   return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
 }
