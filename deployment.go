@@ -120,16 +120,17 @@ type Status struct {
 	Resume    State     `json:"resume,omitempty"`    // where Held goes on
 	HeldBy    string    `json:"held_by,omitempty"`   // actor; or "adg" (nothing is known), "adg: pause", "adg: no way back"
 
-	Good      time.Duration   `json:"good,omitempty"`      // healthy without interruption, in this step or phase
-	Bad       []time.Duration `json:"bad,omitempty"`       // per rule: how long its health has lasted
-	Blind     time.Duration   `json:"blind,omitempty"`     // Unknown without interruption
-	Condemned time.Time       `json:"condemned,omitzero"`  // when a rule (or a human) condemned the release
-	Rule      int             `json:"rule,omitempty"`      // the rule that did, 1-based; 0: a human, -1: the deadline, -2: the target, -3: cancelled, without blame
-	Weak      bool            `json:"weak,omitempty"`      // condemned by nothing but judgements that are Weak: trust auto asks
-	Asked     time.Time       `json:"asked,omitzero"`      // when an approval was asked for
-	Approved  string          `json:"approved,omitempty"`  // who approved the rollback, or the start while Gated
-	Paging    bool            `json:"paging,omitempty"`    // a human was called and the reason still stands
-	Suggested bool            `json:"suggested,omitempty"` // the rollback was suggested already
+	Good         time.Duration   `json:"good,omitempty"`          // healthy without interruption, in this step or phase
+	Bad          []time.Duration `json:"bad,omitempty"`           // per rule: how long its health has lasted
+	Blind        time.Duration   `json:"blind,omitempty"`         // Unknown without interruption
+	Condemned    time.Time       `json:"condemned,omitzero"`      // when a rule (or a human) condemned the release
+	CondemnedFor string          `json:"condemned_for,omitempty"` // why, in the words of then
+	Rule         int             `json:"rule,omitempty"`          // the rule that did, 1-based; 0: a human, -1: the deadline, -2: the target, -3: cancelled, without blame
+	Weak         bool            `json:"weak,omitempty"`          // condemned by nothing but judgements that are Weak: trust auto asks
+	Asked        time.Time       `json:"asked,omitzero"`          // when an approval was asked for
+	Approved     string          `json:"approved,omitempty"`      // who approved the rollback, or the start while Gated
+	Paging       bool            `json:"paging,omitempty"`        // a human was called and the reason still stands
+	Suggested    bool            `json:"suggested,omitempty"`     // the rollback was suggested already
 
 	Ops       int    `json:"ops,omitempty"`       // how many effects were begun; numbers the next one
 	Op        string `json:"op,omitempty"`        // the effect in flight; empty: none

@@ -144,7 +144,7 @@ func deploymentsCommand(t Terminal, connect Connect) *cobra.Command {
 				return answer.GetDeployments(), answer.GetNextPageToken(), err
 			},
 			row: func(d *adgv1.DeploymentSummary) []string {
-				return []string{d.GetId(), d.GetService(), d.GetEnvironment(), d.GetVersion(), place(d), spoken(d.GetHealth()), when(s.now, d.GetCreateTime()), d.GetActor(), d.GetReason()}
+				return []string{d.GetId(), d.GetService(), d.GetEnvironment(), d.GetVersion(), place(d), spoken(d.GetHealth()), when(s.now, d.GetCreateTime()), d.GetActor(), whyOf(d)}
 			},
 		})
 	})
@@ -152,6 +152,20 @@ func deploymentsCommand(t Terminal, connect Connect) *cobra.Command {
 
 // orders are those that deployments are listed in.
 var orders = []string{"newest", "oldest", "worst"}
+
+// whyOf is why a deployment is where it is. Of what went back it is why the release was condemned: the last word is of the one before.
+func whyOf(d *adgv1.DeploymentSummary) string {
+	condemned, reason := d.GetCondemnedFor(), d.GetReason()
+	switch {
+	case condemned == "", strings.Contains(reason, condemned):
+		return reason
+	case d.GetState() == adgv1.State_STATE_ROLLED_BACK, reason == "":
+		return condemned
+	case d.GetState() == adgv1.State_STATE_ROLLBACK_FAILED:
+		return reason + "; condemned: " + condemned
+	}
+	return condemned + "; " + reason
+}
 
 // place is where a deployment stands, with its share or phase.
 func place(d *adgv1.DeploymentSummary) string {

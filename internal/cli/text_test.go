@@ -172,3 +172,21 @@ func TestTheNumbersOfAnyCheckHaveItsUnit(t *testing.T) {
 		}
 	}
 }
+
+func TestOfWhatWentBackItIsSaidWhatItWasCondemnedFor(t *testing.T) {
+	for _, c := range []struct {
+		state                   adgv1.State
+		condemned, reason, want string
+	}{
+		{adgv1.State_STATE_SUCCEEDED, "", "all is well", "all is well"},
+		{adgv1.State_STATE_ROLLED_BACK, "errors fails", "v1 is live and verified", "errors fails"},
+		{adgv1.State_STATE_ROLLING_BACK, "errors fails", "rolling back to v1: errors fails", "rolling back to v1: errors fails"},
+		{adgv1.State_STATE_ROLLING_BACK, "errors fails", "the target is on its way back", "errors fails; the target is on its way back"},
+		{adgv1.State_STATE_ROLLBACK_FAILED, "errors fails", "no outcome within 5m", "no outcome within 5m; condemned: errors fails"},
+		{adgv1.State_STATE_ROLLBACK_FAILED, "errors fails", "", "errors fails"},
+	} {
+		if got := whyOf(&adgv1.DeploymentSummary{State: c.state, CondemnedFor: c.condemned, Reason: c.reason}); got != c.want {
+			t.Errorf("%s: %q, want %q", spoken(c.state), got, c.want)
+		}
+	}
+}

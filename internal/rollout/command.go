@@ -191,7 +191,7 @@ func (l *life) cancel() string {
 
 // goBack rolls back for a human: at once, or as soon as the effect in flight has ended.
 func (l *life) goBack(cause int, why string) {
-	l.accused(cause)
+	l.accused(cause, why)
 	l.s.Approved = l.in.Command.Actor
 	if l.s.Op != "" {
 		l.because("%s", why)

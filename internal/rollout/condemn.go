@@ -36,7 +36,7 @@ func (l *life) condemn(cause int, why string) bool {
 // sentence begins what trust ask and auto do to a condemned release.
 func (l *life) sentence(cause int, why string) {
 	l.because("%s", why)
-	l.accused(cause)
+	l.accused(cause, why)
 	switch {
 	case l.p.Rollback.Trust == adg.Ask, l.s.Weak:
 		if l.s.Weak {
@@ -110,9 +110,9 @@ func (l *life) stuck(no, why string) bool {
 }
 
 // accused puts on record why and when the release was condemned.
-func (l *life) accused(cause int) {
+func (l *life) accused(cause int, why string) {
 	s := &l.s
-	s.Rule, s.Condemned = cause, l.now
+	s.Rule, s.Condemned, s.CondemnedFor = cause, l.now, why
 	s.Asked, s.Approved, s.Paging, s.Good = time.Time{}, "", false, 0
 	s.Weak = cause > 0 && l.p.Rollback.Trust == adg.Auto && l.weak()
 }
@@ -173,8 +173,9 @@ func (l *life) graceEnd() time.Time {
 func (l *life) inGrace() bool {
 	s := &l.s
 	if rule := l.fired(); rule >= 0 && s.Rule > 0 && l.now.Add(l.p.Rollback.Rules[rule].After).Before(l.graceEnd()) {
-		l.because("%s", l.accuse(rule))
-		s.Rule, s.Condemned = rule+1, l.now
+		why := l.accuse(rule)
+		l.because("%s", why)
+		s.Rule, s.Condemned, s.CondemnedFor = rule+1, l.now, why
 	}
 	end := l.graceEnd()
 	if !end.After(l.now) {
@@ -245,7 +246,7 @@ func (l *life) reprieve(why string) {
 		l.dec.Kind = adg.Hold
 	}
 	l.enter(back)
-	s.Rule, s.Condemned, s.Asked, s.Approved, s.Paging, s.Weak = 0, time.Time{}, time.Time{}, "", false, false
+	s.Rule, s.Condemned, s.CondemnedFor, s.Asked, s.Approved, s.Paging, s.Weak = 0, time.Time{}, "", time.Time{}, "", false, false
 	l.because("the rollback is called off: %s", why)
 	l.tell(adg.FactReprieved, "the rollback is called off: "+why)
 }

@@ -245,6 +245,37 @@ func TestWhenAReleaseWasCondemnedStaysAsItWasOnceItsRollbackBegan(t *testing.T) 
 	}
 }
 
+func TestWhatAReleaseIsCondemnedForIsKeptUntilTheRollbackIsCalledOff(t *testing.T) {
+	d := deployment(func(d *adg.Deployment) {
+		d.Spec.Policy.Rollback.Trust = adg.Auto
+		d.Spec.Policy.Rollback.Rules = []adg.Rule{{When: adg.Unhealthy, After: time.Hour}}
+		d.Spec.Policy.Rollback.Recover = time.Second
+	})
+	bad := adg.Input{Now: at(10), Assessment: &adg.Assessment{At: at(10), Health: adg.Unhealthy, Text: "p95 52.9 ms, limit 50 ms"}}
+	d.Status = rollout.Step(d, bad).Next
+	if s := d.Status; s.State != adg.RollbackPending || !strings.HasSuffix(s.CondemnedFor, ": p95 52.9 ms, limit 50 ms") {
+		t.Fatalf("%s for %q", s.State, s.CondemnedFor)
+	}
+	said := d.Status.CondemnedFor
+	asked := adg.Input{Now: at(15), Command: &adg.Command{Kind: adg.CommandRollBack, Actor: "ann", Reason: "enough"}}
+	if s := rollout.Step(d, asked).Next; !strings.Contains(s.CondemnedFor, "ann") || !strings.Contains(s.CondemnedFor, "enough") {
+		t.Errorf("ann condemned it for %q", s.CondemnedFor)
+	}
+	waiting := rollout.Step(d, adg.Input{Now: at(15), Assessment: &adg.Assessment{At: at(15), Health: adg.Unhealthy, Text: "worse"}}).Next
+	if waiting.State != adg.RollbackPending || waiting.CondemnedFor != said {
+		t.Errorf("while it waits it is %s for %q", waiting.State, waiting.CondemnedFor)
+	}
+	good := func(seconds int) adg.Input {
+		return adg.Input{Now: at(seconds), Assessment: &adg.Assessment{At: at(seconds), Health: adg.Healthy}}
+	}
+	for seconds := 15; d.Status.State == adg.RollbackPending && seconds < 120; seconds += 5 {
+		d.Status = rollout.Step(d, good(seconds)).Next
+	}
+	if s := d.Status; s.State == adg.RollbackPending || s.CondemnedFor != "" {
+		t.Errorf("called off, it is %s for %q", s.State, s.CondemnedFor)
+	}
+}
+
 func TestADeadSourceNeverPromotes(t *testing.T) {
 	d := deployment(nil)
 	for i := range 10_000 {

@@ -107,7 +107,7 @@ function row(i: number, tick: number): object {
   return {
     id: name(i), etag: String(tick), service: `service-${i}`, environment: "production", team: `team-${i % 20}`, version: "v2", fromVersion: "v1", actor: "user:pipeline", author: "Ann",
     strategy: "STRATEGY_KIND_CANARY", createTime: new Date(Date.now() - i * 1000).toISOString(), state: "STATE_ROLLING", sinceTime: now, step: 1 + (tick % 4), steps: 4, share: 25, phase: "",
-    phaseEndTime: new Date(Date.now() + 60_000).toISOString(), health: bad ? "HEALTH_UNHEALTHY" : "HEALTH_HEALTHY", score: bad ? 20 : 100, predicted: 0.93, reason: "step 2 of 4 (25 %) is baking",
+    phaseEndTime: new Date(Date.now() + 60_000).toISOString(), health: bad ? "HEALTH_UNHEALTHY" : "HEALTH_HEALTHY", score: bad ? 20 : 100, predicted: 0.93, reason: "step 2 of 4 (25 %) is baking", condemnedFor: "",
     headline: {
       judgement: {
         check: "errors", verdict: bad ? "VERDICT_FAIL" : "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "1.43 % of 70 requests were bad, 2.18 % of the baseline's 1,329, 0.65 times as many (0 to 8.6)",

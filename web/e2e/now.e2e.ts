@@ -33,7 +33,7 @@ describe("while the demo deploys a good release and a bad one", () => {
     const {bad} = await demonstrated(server.served);
     expect(await ended(server.served, bad)).toBe("STATE_ROLLED_BACK");
     const over = page.getByRole("region", {name: "Ended lately", exact: true});
-    await over.getByRole("row", {name: /shop v3.*Rolled back/}).first().waitFor();
+    await over.getByRole("row", {name: /shop v3.*Rolled back.*rule \d+: /}).first().waitFor();
     const shown = (await page.evaluate(() => (window as unknown as {shown: string[]}).shown)).join("\n");
     expect(shown).toContain("v2 → v3"); // from where it came
     expect(shown).toMatch(/Rolling back|Verifying rollback/);

@@ -30,7 +30,7 @@ func Status(p adg.Policy, s adg.Status) *adgv1.Status {
 		State: states.to(s.State), SinceTime: Timestamp(s.Since), DueTime: Timestamp(s.Due), TickedTime: Timestamp(s.Ticked),
 		DeadlineTime: Timestamp(s.Deadline), Step: count(s.Step), Reached: s.Reached, ReachedTime: Timestamp(s.ReachedAt),
 		Share: wanted(p, s), Phase: count(s.Phase), EnteredTime: Timestamp(s.Entered), Resume: resume(s), HeldBy: text(s.HeldBy),
-		Good: Duration(s.Good), Bad: each(s.Bad, durationpb.New), Blind: Duration(s.Blind), CondemnedTime: Timestamp(s.Condemned),
+		Good: Duration(s.Good), Bad: each(s.Bad, durationpb.New), Blind: Duration(s.Blind), CondemnedTime: Timestamp(s.Condemned), CondemnedFor: text(s.CondemnedFor),
 		Rule: count(s.Rule), Weak: s.Weak, AskedTime: Timestamp(s.Asked), ApprovedBy: text(s.Approved), Paging: s.Paging,
 		Suggested: s.Suggested, Operation: text(s.Op), Rollbacks: count(s.Rollbacks), Attempt: count(s.Attempt),
 		Health: healths.to(s.Health), Score: s.Score, Checks: each(s.Checks, func(w adg.Watch) *adgv1.Watch { return Watch(p, w) }), Reasons: texts(s.Reasons),
@@ -54,6 +54,7 @@ func Summary(d adg.Deployment) *adgv1.DeploymentSummary {
 		CreateTime: Timestamp(d.Spec.Created), State: states.to(s.State), SinceTime: Timestamp(s.Since), Steps: count(len(p.Strategy.Steps)),
 		Share: wanted(p, s), PhaseEndTime: Timestamp(stretchEnd(d)), Health: healths.to(s.Health), Score: s.Score,
 		Headline: Headline(d, nil), WaitsForHuman: WaitsForHuman(d), Paging: s.Paging, RolledBack: s.Rollbacks > 0,
+		CondemnedFor: text(s.CondemnedFor),
 	}
 	if wayBack(d.Spec) {
 		row.FromVersion = text(d.Spec.LastGood.Version)

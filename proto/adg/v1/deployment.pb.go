@@ -585,7 +585,9 @@ type Status struct {
 	// Percent that the release had when a gradual rollback began.
 	RollbackFrom float64 `protobuf:"fixed64,40,opt,name=rollback_from,json=rollbackFrom,proto3" json:"rollback_from,omitempty"`
 	// Whether the policy's fallback target has taken over.
-	Fallback      bool `protobuf:"varint,41,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	Fallback bool `protobuf:"varint,41,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	// Why the release was condemned, as it was said then; empty: it was not.
+	CondemnedFor  string `protobuf:"bytes,42,opt,name=condemned_for,json=condemnedFor,proto3" json:"condemned_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -905,6 +907,13 @@ func (x *Status) GetFallback() bool {
 		return x.Fallback
 	}
 	return false
+}
+
+func (x *Status) GetCondemnedFor() string {
+	if x != nil {
+		return x.CondemnedFor
+	}
+	return ""
 }
 
 // Obstacle is what would keep the target from bringing the last good release back.
@@ -1319,7 +1328,9 @@ type DeploymentSummary struct {
 	// Whether a human was called and the reason still stands.
 	Paging bool `protobuf:"varint,26,opt,name=paging,proto3" json:"paging,omitempty"`
 	// Whether a rollback was begun.
-	RolledBack    bool `protobuf:"varint,27,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"`
+	RolledBack bool `protobuf:"varint,27,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"`
+	// Why the release was condemned, as it was said then; empty: it was not.
+	CondemnedFor  string `protobuf:"bytes,28,opt,name=condemned_for,json=condemnedFor,proto3" json:"condemned_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1541,6 +1552,13 @@ func (x *DeploymentSummary) GetRolledBack() bool {
 		return x.RolledBack
 	}
 	return false
+}
+
+func (x *DeploymentSummary) GetCondemnedFor() string {
+	if x != nil {
+		return x.CondemnedFor
+	}
+	return ""
 }
 
 // Headline is the one check that matters most, with a line to draw.
@@ -1918,7 +1936,7 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\x06status\x18\x10 \x01(\v2\x0e.adg.v1.StatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe0\f\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\r\n" +
 	"\x06Status\x12#\n" +
 	"\x05state\x18\x01 \x01(\x0e2\r.adg.v1.StateR\x05state\x129\n" +
 	"\n" +
@@ -1965,7 +1983,8 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\tsuspended\x18& \x01(\tR\tsuspended\x12%\n" +
 	"\x0erollback_stage\x18' \x01(\x05R\rrollbackStage\x12#\n" +
 	"\rrollback_from\x18( \x01(\x01R\frollbackFrom\x12\x1a\n" +
-	"\bfallback\x18) \x01(\bR\bfallbackB\n" +
+	"\bfallback\x18) \x01(\bR\bfallback\x12#\n" +
+	"\rcondemned_for\x18* \x01(\tR\fcondemnedForB\n" +
 	"\n" +
 	"\b_success\"H\n" +
 	"\bObstacle\x12\x12\n" +
@@ -1992,7 +2011,7 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x17\n" +
 	"\awhy_not\x18\x03 \x01(\tR\x06whyNot\x12 \n" +
 	"\vconsequence\x18\x04 \x01(\tR\vconsequence\x12\x1c\n" +
-	"\tdangerous\x18\x05 \x01(\bR\tdangerous\"\xab\a\n" +
+	"\tdangerous\x18\x05 \x01(\bR\tdangerous\"\xd0\a\n" +
 	"\x11DeploymentSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\x04etag\x18\x02 \x01(\tB\x03\xe0A\x03R\x04etag\x12\x18\n" +
@@ -2024,7 +2043,8 @@ const file_adg_v1_deployment_proto_rawDesc = "" +
 	"\x0fwaits_for_human\x18\x19 \x01(\bR\rwaitsForHuman\x12\x16\n" +
 	"\x06paging\x18\x1a \x01(\bR\x06paging\x12\x1f\n" +
 	"\vrolled_back\x18\x1b \x01(\bR\n" +
-	"rolledBackB\f\n" +
+	"rolledBack\x12#\n" +
+	"\rcondemned_for\x18\x1c \x01(\tR\fcondemnedForB\f\n" +
 	"\n" +
 	"_predicted\"S\n" +
 	"\bHeadline\x12/\n" +

@@ -2341,6 +2341,8 @@ export interface components {
             actor: string;
             /** @description Who wrote the change. */
             author: string;
+            /** @description Why the release was condemned, as it was said then; empty: it was not. */
+            condemnedFor: string;
             /**
              * Format: date-time
              * @description When it was asked for.
@@ -4400,6 +4402,8 @@ export interface components {
             blind?: string;
             /** @description One per check of the policy, in its order. */
             checks: components["schemas"]["adg.v1.Watch"][];
+            /** @description Why the release was condemned, as it was said then; empty: it was not. */
+            condemnedFor: string;
             /**
              * Format: date-time
              * @description When the release was condemned.

@@ -7,6 +7,7 @@ import {StateBadge} from "../../figures/badge";
 import {Rows} from "../../figures/rows";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
+import {whyOf} from "../../live/why";
 import {to} from "../../places";
 import {type Choice} from "./order";
 
@@ -44,8 +45,8 @@ export function Ended({choice}: {choice: Choice}) {
                 {
                   name: "Why",
                   cell: (row) => (
-                    <Text size="sm" lineClamp={2} title={row.reason}>
-                      {row.reason}
+                    <Text size="sm" lineClamp={2} title={whyOf(row)}>
+                      {whyOf(row)}
                     </Text>
                   ),
                 },

@@ -117,7 +117,7 @@ function fits(c: Choice): (row: Row) => boolean {
     if (words.length === 0) {
       return true;
     }
-    const text = [row.service, row.environment, row.team, row.version, row.fromVersion, row.author, row.actor, row.phase, row.reason].join(" ").toLowerCase();
+    const text = [row.service, row.environment, row.team, row.version, row.fromVersion, row.author, row.actor, row.phase, row.reason, row.condemnedFor].join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
   };
 }

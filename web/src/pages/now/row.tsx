@@ -9,6 +9,7 @@ import {Icon} from "../../frame/icon";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {courseOf, type Row} from "../../live/deployments";
+import {whyOf} from "../../live/why";
 import {to} from "../../places";
 import {goesBack, whereWords} from "./order";
 import classes from "./now.module.css";
@@ -120,9 +121,9 @@ function Expected({row}: {row: Row}) {
   return (
     <div className={classes.expected}>
       <Text size="sm">{row.predicted === undefined ? <span className="quiet">not predicted</span> : <>{percent(Math.round(row.predicted * 100) / 100)} likely to succeed</>}</Text>
-      {row.reason !== "" && (
-        <Text size="xs" className={classes.sentence} title={row.reason}>
-          {row.reason}
+      {whyOf(row) !== "" && (
+        <Text size="xs" className={classes.sentence} title={whyOf(row)}>
+          {whyOf(row)}
         </Text>
       )}
     </div>

@@ -4,6 +4,7 @@ import {HealthBadge, StateBadge} from "../../figures/badge";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {type Row} from "../../live/deployments";
+import {whyOf} from "../../live/why";
 import {to} from "../../places";
 import classes from "./now.module.css";
 
@@ -26,8 +27,8 @@ export function Unsettled({rows}: {rows: readonly Row[]}) {
               <strong>{row.version}</strong>, <Time at={row.endTime} />
             </span>
           </div>
-          <Text size="sm" className={classes.sentence} title={row.reason}>
-            {row.reason}
+          <Text size="sm" className={classes.sentence} title={whyOf(row)}>
+            {whyOf(row)}
           </Text>
         </article>
       ))}

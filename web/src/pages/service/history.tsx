@@ -8,6 +8,7 @@ import {MoreRows, Rows} from "../../figures/rows";
 import {span} from "../../figures/words";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
+import {whyOf} from "../../live/why";
 import {to} from "../../places";
 
 type Row = Schemas["adg.v1.DeploymentSummary"];
@@ -38,7 +39,7 @@ export function History({service, environment}: {service: string; environment: s
               {name: "Asked for", cell: (row) => <Time at={row.createTime} />},
               {name: "Took", cell: took},
               {name: "By", cell: (row) => row.actor, whole: true},
-              {name: "Why", cell: (row) => row.reason},
+              {name: "Why", cell: whyOf},
             ]}
           />
           <MoreRows of={deployments} shown={rows.length} what="deployments" />
