@@ -357,7 +357,9 @@ func TestBaselinesAreThoseFrozenLast(t *testing.T) {
 		}
 	}
 	freeze(b.past("shop", "production", "v1", now, adg.Status{}), adg.Baseline{Check: "old", From: now, To: now})
-	freeze(b.past("shop", "production", "v2", now, adg.Status{}), adg.Baseline{Check: "latency", From: now, To: now, Values: []float64{1, 2}}, adg.Baseline{Check: "errors", From: now, To: now, Bad: 1, Total: 9})
+	freeze(b.past("shop", "production", "v2", now, adg.Status{}, func(s *adg.Spec) {
+		s.Policy.Checks = []adg.Check{{Name: "errors", Bad: "b", Total: "t"}, {Name: "latency", Query: "q", Unit: "s"}}
+	}), adg.Baseline{Check: "latency", From: now, To: now, Values: []float64{1, 2}}, adg.Baseline{Check: "errors", From: now, To: now, Bad: 1, Total: 9})
 	b.past("shop", "production", "v3", now, adg.Status{State: adg.Blocked})
 	freeze(b.past("shop", "staging", "v1", now, adg.Status{}), adg.Baseline{Check: "errors", From: now, To: now})
 	var got []string
@@ -365,13 +367,13 @@ func TestBaselinesAreThoseFrozenLast(t *testing.T) {
 		page, err := b.catalog().ListServiceBaselines(as(t.Context(), b.viewer), &adgv1.ListServiceBaselinesRequest{Service: "shop", PageSize: 2, PageToken: token})
 		b.must(err)
 		for _, row := range page.GetBaselines() {
-			got = append(got, row.GetDeployment()+" "+row.GetBaseline().GetCheck())
+			got = append(got, strings.TrimSpace(row.GetDeployment()+" "+row.GetBaseline().GetCheck()+" "+row.GetUnit()))
 		}
 		if token = page.GetNextPageToken(); token == "" {
 			break
 		}
 	}
-	if diff := cmp.Diff([]string{"shop-production-v2 errors", "shop-production-v2 latency", "shop-staging-v1 errors"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"shop-production-v2 errors share", "shop-production-v2 latency s", "shop-staging-v1 errors"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -54,6 +54,7 @@ type ServiceBaseline struct {
 	Environment string
 	Deployment  string
 	Baseline    adg.Baseline
+	Unit        string // of its values, by the policy of that deployment
 }
 
 // Services are those that the caller may see, after that name, by name. It costs a few reads for each environment of
@@ -158,7 +159,7 @@ func (c *Control) Baselines(ctx context.Context, who identity.Caller, service, e
 			}
 			slices.SortFunc(frozen, func(a, b adg.Baseline) int { return cmp.Compare(a.Check, b.Check) })
 			for _, b := range frozen {
-				all = append(all, ServiceBaseline{Environment: e, Deployment: d.ID, Baseline: b})
+				all = append(all, ServiceBaseline{Environment: e, Deployment: d.ID, Baseline: b, Unit: d.Spec.Policy.CountedIn(b.Check)})
 			}
 			if len(frozen) > 0 {
 				break

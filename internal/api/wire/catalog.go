@@ -26,7 +26,7 @@ func Environment(e control.Environment, now time.Time) *adgv1.Environment {
 
 // ServiceBaseline is what a check said before the newest deployment.
 func ServiceBaseline(b control.ServiceBaseline) *adgv1.ServiceBaseline {
-	return &adgv1.ServiceBaseline{Environment: text(b.Environment), Deployment: text(b.Deployment), Baseline: Baseline(b.Baseline)}
+	return &adgv1.ServiceBaseline{Environment: text(b.Environment), Deployment: text(b.Deployment), Baseline: Baseline(b.Baseline), Unit: text(b.Unit)}
 }
 
 // ReadUpdate is what a caller wants said about a service: what he does not name stays.

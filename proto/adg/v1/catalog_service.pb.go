@@ -1053,7 +1053,9 @@ type ServiceBaseline struct {
 	// Id of the deployment that froze it.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// The baseline.
-	Baseline      *Baseline `protobuf:"bytes,3,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Baseline *Baseline `protobuf:"bytes,3,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// What its values are counted in, by the policy of that deployment, as in Judgement.unit.
+	Unit          string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1107,6 +1109,13 @@ func (x *ServiceBaseline) GetBaseline() *Baseline {
 		return x.Baseline
 	}
 	return nil
+}
+
+func (x *ServiceBaseline) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
 }
 
 // Environment is where services are deployed.
@@ -1403,13 +1412,14 @@ const file_adg_v1_catalog_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"}\n" +
 	"\x1cListServiceBaselinesResponse\x125\n" +
 	"\tbaselines\x18\x01 \x03(\v2\x17.adg.v1.ServiceBaselineR\tbaselines\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x81\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x01\n" +
 	"\x0fServiceBaseline\x12 \n" +
 	"\venvironment\x18\x01 \x01(\tR\venvironment\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tR\n" +
 	"deployment\x12,\n" +
-	"\bbaseline\x18\x03 \x01(\v2\x10.adg.v1.BaselineR\bbaseline\"\xbf\x01\n" +
+	"\bbaseline\x18\x03 \x01(\v2\x10.adg.v1.BaselineR\bbaseline\x12\x12\n" +
+	"\x04unit\x18\x04 \x01(\tR\x04unit\"\xbf\x01\n" +
 	"\vEnvironment\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bservices\x18\x02 \x01(\x05R\bservices\x12\x12\n" +

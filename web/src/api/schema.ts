@@ -4214,6 +4214,8 @@ export interface components {
             deployment: string;
             /** @description Name of the environment. */
             environment: string;
+            /** @description What its values are counted in, by the policy of that deployment, as in Judgement.unit. */
+            unit: string;
         };
         /** @description ServiceEnvironment is a service in one environment. */
         "adg.v1.ServiceEnvironment": {

@@ -1,16 +1,14 @@
 // What the checks said before the newest deployment: that is what "normal" is.
 import {Text} from "@mantine/core";
-import {all, api, type Schemas} from "../../ask/api";
+import {all, api} from "../../ask/api";
 import {useAsk} from "../../ask/ask";
 import {Empty, State} from "../../ask/state";
 import {Rows} from "../../figures/rows";
 import {Sparkline} from "../../figures/sparkline";
-import {count, digits, percent} from "../../figures/words";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {to} from "../../places";
-
-type Row = Schemas["adg.v1.ServiceBaseline"];
+import {normal} from "./view";
 
 export function Baselines({service, environment}: {service: string; environment: string | undefined}) {
   const baselines = useAsk(`service/${service}/baselines/${environment ?? ""}`, (signal) => all((pageToken) => api.GET("/v1/services/{service}/baselines", {params: {path: {service}, query: {environment, pageSize: 1000, pageToken}}, signal}), (page) => page.baselines), {every: 60_000});
@@ -29,7 +27,7 @@ export function Baselines({service, environment}: {service: string; environment:
               {name: "Check", cell: (row) => row.baseline?.check},
               {name: "Environment", cell: (row) => row.environment},
               {name: "Normal", cell: normal},
-              {name: "Course", cell: (row) => ((row.baseline?.values.length ?? 0) > 1 ? <Sparkline values={row.baseline!.values} /> : undefined)},
+              {name: "Course", cell: (row) => ((row.baseline?.values.length ?? 0) > 1 ? <Sparkline values={row.baseline!.values} unit={row.unit} /> : undefined)},
               {name: "Replicas", cell: (row) => (Object.keys(row.baseline?.replicas ?? {}).length === 0 ? undefined : Object.keys(row.baseline!.replicas).length), end: true},
               {name: "Until", cell: (row) => <Time at={row.baseline?.toTime} />},
               {name: "Noted by", cell: (row) => <Link href={to.deployment(row.deployment)}>{row.deployment}</Link>},
@@ -39,21 +37,4 @@ export function Baselines({service, environment}: {service: string; environment:
       )}
     </State>
   );
-}
-
-// Private
-
-function normal({baseline}: Row): string {
-  if (baseline === undefined) {
-    return "nothing is known";
-  }
-  if (baseline.error !== "") {
-    return `nothing is known: ${baseline.error}`;
-  }
-  if (baseline.bad > 0 && baseline.total > 0) {
-    return `${percent(baseline.bad / baseline.total)} bad of ${count(Math.round(baseline.total), "event")}`;
-  }
-  const last = baseline.values.at(-1);
-  const value = last === undefined ? "no values" : digits(last);
-  return baseline.total > 0 ? `${value}, of ${count(Math.round(baseline.total), "event")}` : value;
 }

@@ -1,5 +1,6 @@
 import {expect, test} from "vitest";
-import {type Service, type There, figures, matters, often, rangeOf, trouble, worstFirst} from "./view";
+import {type Schemas} from "../../ask/api";
+import {type Service, type There, figures, matters, normal, often, rangeOf, trouble, worstFirst} from "./view";
 
 const there = (news: Partial<There>): There => ({environment: "production", holds: 0, policyVersion: "1", trust: "TRUST_AUTO", ...news});
 const latest = (news: object): There["latest"] => ({state: "STATE_SUCCEEDED", health: "HEALTH_HEALTHY", paging: false, waitsForHuman: false, endTime: "2026-01-01T00:00:00Z", ...news}) as There["latest"];
@@ -47,4 +48,16 @@ test("an address with a range that is none shows 30 days", () => {
   expect(rangeOf("7").days).toBe(7);
   expect(rangeOf("12").days).toBe(30);
   expect(rangeOf(null).days).toBe(30);
+});
+
+test.each([
+  [{values: [0.0529]}, "s", "52.9 ms"],
+  [{values: [1, 5_862_144], total: 1200}, "bytes", "5.59 MiB, of 1,200 events"],
+  [{bad: 1, total: 9, values: [0.2]}, "share", "11.1 % bad of 9 events"],
+  [{total: 9, values: [0]}, "share", "0 %, of 9 events"],
+  [{values: []}, "s", "no values"],
+  [{error: "401", values: [3]}, "", "nothing is known: 401"],
+])("of the baseline %j in %j it says %j", (some, unit, says) => {
+  const baseline = {check: "c", bad: 0, total: 0, replicas: {}, error: "", ...some} as NonNullable<Schemas["adg.v1.ServiceBaseline"]["baseline"]>;
+  expect(normal({environment: "production", deployment: "d1", baseline, unit})).toBe(says);
 });

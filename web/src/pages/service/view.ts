@@ -1,7 +1,7 @@
 // What the pages of services show, without how.
 import {type Schemas} from "../../ask/api";
 import {type Tone} from "../../figures/badge";
-import {count, digits, percent, seconds, span} from "../../figures/words";
+import {count, digits, percent, quantity, seconds, span} from "../../figures/words";
 
 export type Service = Schemas["adg.v1.Service"];
 export type There = Schemas["adg.v1.ServiceEnvironment"];
@@ -110,4 +110,20 @@ export const ranges = [
 
 export function rangeOf(text: string | null) {
   return ranges.find(({days}) => String(days) === text) ?? ranges[1];
+}
+
+/** What a check said before the newest deployment, in its unit. */
+export function normal({baseline, unit}: Schemas["adg.v1.ServiceBaseline"]): string {
+  if (baseline === undefined) {
+    return "nothing is known";
+  }
+  if (baseline.error !== "") {
+    return `nothing is known: ${baseline.error}`;
+  }
+  if (baseline.bad > 0 && baseline.total > 0) {
+    return `${percent(baseline.bad / baseline.total)} bad of ${count(Math.round(baseline.total), "event")}`;
+  }
+  const last = baseline.values.at(-1);
+  const value = last === undefined ? "no values" : quantity(last, unit);
+  return baseline.total > 0 ? `${value}, of ${count(Math.round(baseline.total), "event")}` : value;
 }
