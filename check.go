@@ -16,9 +16,10 @@ const (
 	Events                        // how often something happened in the window: restarts, OOM kills
 	Sequential                    // counts against the baseline's, from the first request on, with a promise about false alarms
 	MannWhitney                   // the window's samples against the baseline's by their ranks
+	Logs                          // the patterns of log lines against the baseline's: new ones, and more frequent ones
 )
 
-var comparisonNames = []string{"threshold", "relative", "probe", "events", "sequential", "mann-whitney"}
+var comparisonNames = []string{"threshold", "relative", "probe", "events", "sequential", "mann-whitney", "logs"}
 
 // String is the comparison's name.
 func (c Comparison) String() string { return enumText(c, comparisonNames) }
@@ -114,6 +115,7 @@ type Check struct {
 
 	Sequential SequentialTest `json:"sequential,omitzero"`
 	Ranks      RankTest       `json:"ranks,omitzero"`
+	Logs       LogTest        `json:"logs,omitzero"`
 
 	Weight           float64 `json:"weight"` // share in the score; zero: 1
 	Critical         bool    `json:"critical,omitempty"`
@@ -161,7 +163,20 @@ func (p Policy) CountedIn(check string) string {
 // Counts tells whether the check is made of two counters.
 func (c Check) Counts() bool { return c.Bad != "" || c.Total != "" }
 
-// SequentialTest is what a sequential check promises. A ratio is the candidate's rate of bad requests divided by the
+// Promises tells whether the check promises how often it calls a release worse that is not: a sequential one, and one of
+// logs, which is a sequential test of each pattern.
+func (c Check) Promises() bool { return c.Compare == Sequential || c.Compare == Logs }
+
+// Unproven tells whether the check promises something and has not shown what has to be shown before the release goes on.
+// That there are no more patterns nobody can prove: of logs, baked is all there is.
+func (c Check) Unproven(last Judgement, promote Proof) bool {
+	if c.Compare == Logs {
+		promote = min(promote, Baked)
+	}
+	return c.Promises() && last.Proof < promote
+}
+
+// SequentialTest is what a sequential check promises, and one of logs. A ratio is the candidate's rate of bad requests divided by the
 // baseline's.
 type SequentialTest struct {
 	Alpha  float64 `json:"alpha,omitempty"`  // probability, at most, of a false alarm during the whole deployment; the policy's is shared out over its checks

@@ -111,6 +111,8 @@ type Judgement struct {
 	Final    bool     `json:"final,omitempty"` // a Fail that no later observation can take back: it has lasted long enough by itself
 	Weak     bool     `json:"weak,omitempty"`  // the promise about false alarms holds for independent requests only, which nobody has shown them to be
 
+	Patterns []LogFinding `json:"patterns,omitempty"` // of logs: those that differ, what says the most first
+
 	At time.Time `json:"at"`
 }
 

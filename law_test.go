@@ -153,7 +153,7 @@ var rules = []rule{
 
 // pure are the packages that decide: no clock, no context, no I/O.
 var pure = []string{"internal/judge", "internal/judge/sequential", "internal/judge/bounds", "internal/judge/traffic", "internal/judge/histogram",
-	"internal/judge/ranks", "internal/verdict", "internal/rollout", "internal/predict", "internal/api/wire"}
+	"internal/judge/ranks", "internal/judge/pattern", "internal/verdict", "internal/rollout", "internal/predict", "internal/api/wire"}
 
 var impure = []string{"context", "net", "os", "io/fs", "database/sql", "log", "syscall", "math/rand", "time.Now", "time.Since", "time.Until",
 	"time.After", "time.Tick", "time.NewTimer", "time.NewTicker", "time.AfterFunc", "time.Sleep"}

@@ -68,6 +68,8 @@ type Measurement struct {
 	Total  []Series `json:"total,omitempty"`  // raw counters
 	Slow   []Series `json:"slow,omitempty"`   // raw buckets of a histogram
 
+	Log *LogCount `json:"log,omitempty"` // the lines of a log, as patterns
+
 	Warnings []string `json:"warnings,omitempty"` // what the source said about its answer
 	Err      string   `json:"err,omitempty"`
 }

@@ -102,6 +102,8 @@ func (c Check) Validate() error {
 		wrong("compare: sequential needs counters, bad and total, or a histogram: what a query answers has lost the number of requests")
 	case c.Compare == MannWhitney && c.Query == "":
 		wrong("compare: mann-whitney needs a query: for counters, compare: sequential knows more")
+	case c.Compare == Logs && c.Query == "":
+		wrong("compare: logs needs a query: which lines are looked at")
 	case c.Histogram != "" && c.Compare != Sequential:
 		wrong("a histogram needs compare: sequential")
 	case c.Fail.IsZero() && c.Warn.IsZero() && c.needsLimit():
@@ -113,11 +115,14 @@ func (c Check) Validate() error {
 	if err := c.Ranks.validate(); err != nil {
 		wrong("%w", err)
 	}
+	if err := c.Logs.validate(); err != nil {
+		wrong("%w", err)
+	}
 	for _, limit := range []Condition{c.Warn, c.Fail} {
 		if limit.Relative && c.Compare != Relative {
 			wrong("%q needs compare: relative", limit)
 		}
-		if !limit.IsZero() && (c.Compare == MannWhitney || c.Histogram != "") {
+		if !limit.IsZero() && (c.Compare == MannWhitney || c.Compare == Logs || c.Histogram != "") {
 			wrong("%q has nothing to limit: %s asks whether the two releases differ", limit, c.Compare)
 		}
 		if !limit.IsZero() && !limit.Relative && c.Compare == Relative {
@@ -202,16 +207,19 @@ const (
 
 // shareAlpha shares the policy's alpha out over its sequential checks, by their weights, and the mean of all of them.
 func (p *Policy) shareAlpha() {
-	n, weights := 0, 0.0
+	n, promises, weights := 0, 0, 0.0
 	for _, c := range p.Checks {
 		if c.Compare == Sequential {
 			n++
+		}
+		if c.Promises() {
+			promises++
 			weights += c.Weight
 		}
 	}
 	setDefault(&p.Alpha, usualAlpha)
 	setDefault(&p.Promote, Baked)
-	if n == 0 {
+	if promises == 0 {
 		return
 	}
 	left := p.Alpha
@@ -220,7 +228,7 @@ func (p *Policy) shareAlpha() {
 		left -= p.Scoring.Alpha
 	}
 	for i, c := range p.Checks {
-		if c.Compare == Sequential {
+		if c.Promises() {
 			setDefault(&p.Checks[i].Sequential.Alpha, left*c.Weight/weights)
 		}
 	}
@@ -261,7 +269,7 @@ func (c Check) asks() int {
 // needsLimit tells whether the check could not be bad without a limit.
 func (c Check) needsLimit() bool {
 	switch c.Compare {
-	case Probe, Sequential, MannWhitney:
+	case Probe, Sequential, MannWhitney, Logs:
 		return false
 	case Threshold, Relative, Events:
 	}

@@ -118,7 +118,7 @@ func latest(c adg.Check) bool {
 		return true
 	case adg.Threshold, adg.Relative:
 		return !c.Counts() && c.Aggregate == adg.Latest
-	case adg.Events, adg.Sequential, adg.MannWhitney:
+	case adg.Events, adg.Sequential, adg.MannWhitney, adg.Logs:
 	}
 	return false
 }

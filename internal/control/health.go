@@ -93,6 +93,13 @@ func (s watchedSource) Query(ctx context.Context, q adg.Query) (adg.Answer, erro
 	return answer, err
 }
 
+func (s watchedSource) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, error) {
+	begin := asked()
+	answer, err := adg.AskLines(ctx, s.Source, q)
+	s.history.called(begin, err)
+	return answer, err
+}
+
 func (s watchedSource) Close() error { return closeIt(s.Source) }
 
 type watchedTarget struct {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -188,8 +189,8 @@ func (w *weakened) check(old, c adg.Check) {
 	w.say(c.Source != old.Source || c.Query != old.Query || c.Bad != old.Bad || c.Total != old.Total || c.Histogram != old.Histogram || c.Replica != old.Replica || c.Aggregate != old.Aggregate,
 		of(key+".source", key+".query", key+".bad", key+".total", key+".histogram", key+".replica", key+".aggregate"), "check %s asks something else", c.Name)
 	c.Sequential.Alpha = old.Sequential.Alpha // it is the policy's, shared out over its checks
-	w.say(c.Compare != old.Compare || c.Baseline != old.Baseline || c.Fail != old.Fail || c.Warn != old.Warn || c.Sequential != old.Sequential || c.Ranks != old.Ranks,
-		of(key+".compare", key+".baseline", key+".fail", key+".warn", key+".sequential", key+".ranks"), "check %s fails at something else", c.Name)
+	w.say(c.Compare != old.Compare || c.Baseline != old.Baseline || c.Fail != old.Fail || c.Warn != old.Warn || c.Sequential != old.Sequential || c.Ranks != old.Ranks || !reflect.DeepEqual(c.Logs, old.Logs),
+		of(key+".compare", key+".baseline", key+".fail", key+".warn", key+".sequential", key+".ranks", key+".logs"), "check %s fails at something else", c.Name)
 	w.say(c.Window != old.Window, of(key+".window"), "check %s looks back over %s instead of %s", c.Name, c.Window, old.Window)
 	w.longer(key+".interval", "time between measurements of check "+c.Name, old.Interval, c.Interval)
 	w.longer(key+".max_age", "age up to which samples of check "+c.Name+" count", old.MaxAge, c.MaxAge)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/judge"
 )
 
 const (
@@ -86,6 +87,9 @@ func (g *Guard) ask(ctx context.Context, d adg.Deployment, q question, now time.
 
 // fill puts the source's answers into the measurement.
 func fill(ctx context.Context, source adg.Source, q question, m *adg.Measurement) error {
+	if q.check.Compare == adg.Logs {
+		return intoLog(ctx, source, q, m)
+	}
 	if q.check.Histogram != "" {
 		return into(ctx, source, q, m, adg.Counters, q.check.Histogram, &m.Slow)
 	}
@@ -120,6 +124,18 @@ func into(ctx context.Context, source adg.Source, q question, m *adg.Measurement
 	return nil
 }
 
+// intoLog asks for lines and keeps their patterns: the lines are not kept.
+func intoLog(ctx context.Context, source adg.Source, q question, m *adg.Measurement) error {
+	span := max(q.check.Window, q.span)
+	answer, err := adg.AskLines(ctx, source, adg.LinesQuery{Text: q.check.Query, Vars: q.vars, At: m.At, Window: span, Replica: q.check.Replica})
+	if err != nil {
+		return err
+	}
+	log := judge.ReadLines(q.check, answer, m.At.Add(-span), m.At)
+	m.Log, m.Sent, m.Warnings = &log, append(m.Sent, answer.Sent), append(m.Warnings, answer.Warnings...)
+	return nil
+}
+
 // kindOf is the shape of answer that a check's comparison and aggregate need.
 func kindOf(c adg.Check) adg.QueryKind {
 	switch c.Compare {
@@ -129,7 +145,7 @@ func kindOf(c adg.Check) adg.QueryKind {
 		return adg.Instant
 	case adg.MannWhitney:
 		return adg.Range
-	case adg.Threshold, adg.Relative, adg.Sequential:
+	case adg.Threshold, adg.Relative, adg.Sequential, adg.Logs:
 		if c.Aggregate != adg.Latest {
 			return adg.Range
 		}

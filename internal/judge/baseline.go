@@ -27,6 +27,8 @@ func Freeze(c adg.Check, m adg.Measurement, from, to time.Time) adg.Baseline {
 		b.Err = "the source did not answer: " + plain(m.Err)
 	case c.Compare == adg.Probe:
 		b.Err = "a probe has no baseline"
+	case c.Compare == adg.Logs:
+		freezeLogs(&b, c, m)
 	case c.Compare == adg.Events:
 		freezeEvents(&b, c, m)
 	case c.Counts():

@@ -25,6 +25,8 @@ func Judge(o adg.Observation, now time.Time) (adg.Judgement, adg.CheckState) {
 		j, state = sequentially(o, now)
 	case adg.MannWhitney:
 		j = mannWhitney(o, now)
+	case adg.Logs:
+		j, state = logs(o, now)
 	default:
 		j = adg.Judgement{Why: adg.NoData, Text: "there is no comparison " + o.Check.Compare.String()}
 	}

@@ -12,7 +12,7 @@ import (
 // the frozen baseline (Historical).
 func Alone(c adg.Check) adg.Check {
 	switch c.Compare {
-	case adg.Relative, adg.Sequential, adg.MannWhitney:
+	case adg.Relative, adg.Sequential, adg.MannWhitney, adg.Logs:
 		c.Baseline = adg.Historical
 	case adg.Threshold, adg.Probe, adg.Events:
 	}
@@ -31,6 +31,7 @@ func Restored(c adg.Check) adg.Check { return RestoredTo(c, nil) }
 func RestoredTo(c adg.Check, before *adg.Baseline) adg.Check {
 	c = Alone(c)
 	longest := time.Minute
+	c.Logs.Restored = c.Compare == adg.Logs
 	if before != nil {
 		longest = max(longest, scrapesPerBucket*calibrationOf(before).gap())
 	}

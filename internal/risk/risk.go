@@ -99,7 +99,7 @@ func stricter(p *adg.Policy, factor float64) string {
 		rule.For = times(rule.For, 1/factor)
 	}
 	for i := range p.Checks {
-		if p.Checks[i].Compare != adg.Sequential {
+		if p.Checks[i].Compare != adg.Sequential { // of logs, any new pattern counts
 			continue
 		}
 		test := &p.Checks[i].Sequential

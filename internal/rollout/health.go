@@ -163,7 +163,7 @@ func (l *life) early() bool {
 // unproven is a check that has not shown what the policy wants to see before the release goes on; empty: none.
 func (l *life) unproven() string {
 	for _, i := range counted(l.spec, &l.s) {
-		if l.p.Checks[i].Compare == adg.Sequential && l.s.Checks[i].Last.Proof < l.p.Promote {
+		if l.p.Checks[i].Unproven(l.s.Checks[i].Last, l.p.Promote) {
 			return l.p.Checks[i].Name
 		}
 	}

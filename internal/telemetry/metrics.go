@@ -176,6 +176,17 @@ func (s *countedSource) Query(ctx context.Context, q adg.Query) (adg.Answer, err
 	return answer, err
 }
 
+// Lines asks for lines where the source has them.
+func (s *countedSource) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, error) {
+	begin := time.Now() //nolint:forbidigo // how long it takes is real time
+	answer, err := adg.AskLines(ctx, s.Source, q)
+	s.m.queryTime.WithLabelValues(s.name, s.kind).Observe(time.Since(begin).Seconds()) //nolint:forbidigo // see above
+	if err != nil {
+		s.m.queryFails.WithLabelValues(s.name, s.kind, adg.CodeOf(err).String()).Inc()
+	}
+	return answer, err
+}
+
 // Close closes what the source holds open.
 func (s *countedSource) Close() error { return closed(s.Source) }
 

@@ -97,7 +97,7 @@ func Of(d adg.Deployment, need rollout.Need, asked []Question, answers []adg.Mea
 
 func compares(c adg.Check) bool {
 	switch c.Compare {
-	case adg.Relative, adg.Sequential, adg.MannWhitney:
+	case adg.Relative, adg.Sequential, adg.MannWhitney, adg.Logs:
 		return true
 	case adg.Threshold, adg.Probe, adg.Events:
 	}

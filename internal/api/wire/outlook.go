@@ -223,7 +223,7 @@ func (o *outlook) unproven() string {
 		return ""
 	}
 	for i, c := range o.p.Checks {
-		if c.Compare == adg.Sequential && i < len(o.s.Checks) && o.s.Checks[i].Last.Proof < o.p.Promote {
+		if i < len(o.s.Checks) && c.Unproven(o.s.Checks[i].Last, o.p.Promote) {
 			return c.Name
 		}
 	}

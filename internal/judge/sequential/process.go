@@ -36,7 +36,7 @@ type State struct {
 
 	Since    float64                `json:"since"`    // seconds of buckets that counted
 	Restarts int                    `json:"restarts"` // times at which a late fault was taken to begin
-	Ladder   [len(worseBy)]float64  `json:"ladder"`   // logarithm of the evidence for each ratio
+	Ladder   ladder                 `json:"ladder"`   // logarithm of the evidence for each ratio
 	Mirror   [len(betterBy)]float64 `json:"mirror"`   // the same of the mirrored test
 	Likely   [steps]float64         `json:"likely"`   // log-likelihood of each ratio of the interval's grid
 	Reach    [2]float64             `json:"reach"`    // mean and variance that the evidence would have if the canary were worse by Detect
@@ -90,9 +90,7 @@ func (s *State) begin(Design) {
 		return
 	}
 	s.Restarts = 1
-	for i := range s.Ladder {
-		s.Ladder[i] = math.Log((1 - lateShare) / float64(len(s.Ladder)))
-	}
+	s.Ladder.begin()
 	for i := range s.Mirror {
 		s.Mirror[i] = -math.Log(float64(len(s.Mirror)))
 	}
@@ -102,7 +100,7 @@ func (s *State) begin(Design) {
 // tolerated ratio, was fixed by the buckets before.
 func (s *State) weigh(d Design, b *Bucket, seconds float64) {
 	if s.Since >= float64(s.Restarts)*restartEvery {
-		s.restart(1 + int(s.Since/restartEvery))
+		s.Restarts = s.Ladder.restart(s.Restarts, 1+int(s.Since/restartEvery))
 	}
 	s.Since = min(s.Since+seconds, longest)
 	phi, lasting := s.Spread.caution(d, b.Canary.All/(b.Canary.All+b.Control.All))
@@ -117,13 +115,9 @@ func (s *State) weigh(d Design, b *Bucket, seconds float64) {
 	// With x = odds·ratio, a bad request is the canary's with probability x/(1+x), so that the log-likelihood of a ratio
 	// is k·ln(x/(1+x)) + m·ln(1/(1+x)); what is the same for all ratios is left out.
 	k, all := k/phi, (k+m)/phi
-	tolerated := d.Ratio * lasting
-	at := all * math.Log(1+odds*tolerated)
-	for i, by := range worseBy {
-		s.Ladder[i] += k*lnWorseBy[i] - all*math.Log(1+odds*tolerated*by) + at
-	}
+	s.Ladder.climb(k, all, odds*(d.Ratio*lasting))
 	excluded := d.RMax / lasting
-	at = all * math.Log(1+odds*excluded)
+	at := all * math.Log(1+odds*excluded)
 	for i, by := range betterBy {
 		s.Mirror[i] += k*lnBetterBy[i] - all*math.Log(1+odds*excluded*by) + at
 	}
@@ -136,17 +130,6 @@ func (s *State) weigh(d Design, b *Bucket, seconds float64) {
 	if s.NotWorse == 0 && reaches(s.Mirror[:], d.Beta) {
 		s.NotWorse = s.Buckets
 	}
-}
-
-// restart lets a fault begin now. The j-th restart has the weight lateShare/(j(j+1)): all of them together lateShare,
-// however long the bake is, so that no horizon is needed. Those that a long bucket skipped begin now, too: their
-// weights up to the next add up to lateShare·(1/Restarts - 1/next).
-func (s *State) restart(next int) {
-	weight := math.Log(lateShare * (1/float64(s.Restarts) - 1/float64(next)) / float64(len(s.Ladder)))
-	for i := range s.Ladder {
-		s.Ladder[i] = addLogs(s.Ladder[i], weight)
-	}
-	s.Restarts = next
 }
 
 func (s *State) logE() float64         { return sumLogs(s.Ladder[:]) }

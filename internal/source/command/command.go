@@ -1,4 +1,4 @@
-// Package command asks a program of the user's own: for a number, for series of numbers, or for yes and no.
+// Package command asks a program of the user's own: for a number, for series of numbers, for yes and no, or for lines.
 package command
 
 import (
@@ -25,18 +25,21 @@ type Options struct {
 	Dir       string                `yaml:"dir" doc:"Directory to run it in."`
 	Env       map[string]string     `yaml:"env" doc:"Further environment variables. Of its own environment ADG passes on PATH, HOME and LANG only."`
 	SecretEnv map[string]adg.Secret `yaml:"secret_env" doc:"Further environment variables whose values are secrets."`
-	As        string                `yaml:"as" doc:"value: the program prints a number, or {\"value\": 1.5}, or {\"series\": [{\"labels\": {}, \"samples\": [[UNIX, VALUE]]}]}, or nothing where there is no data. probe: exit status 0 is good, everything else is bad, with the last line of stderr as the reason."`
+	As        string                `yaml:"as" doc:"value: the program prints a number, or {\"value\": 1.5}, or {\"series\": [{\"labels\": {}, \"samples\": [[UNIX, VALUE]]}]}, or nothing where there is no data. probe: exit status 0 is good, everything else is bad, with the last line of stderr as the reason. lines: the program prints lines of a log, each after its time (RFC 3339) or as JSON of journald, for compare: logs."`
 	Timeout   time.Duration         `yaml:"timeout" doc:"How long it may run."`
 	Grace     time.Duration         `yaml:"grace" doc:"How long it and its children may go on after SIGTERM, before SIGKILL."`
 }
 
 // Driver opens sources of type command.
-var Driver = adg.NewSourceDriver("command", "Runs a program: its output is the value, or its exit status the result of a probe.",
+var Driver = adg.NewSourceDriver("command", "Runs a program: its output is the value, or lines of a log, or its exit status the result of a probe.",
 	Options{As: "value", Timeout: 15 * time.Second, Grace: 2 * time.Second}, open)
 
 // Private
 
-const maxOutput = 1 << 20
+const (
+	maxOutput = 1 << 20
+	maxLog    = 8 << 20 // of lines
+)
 
 type source struct {
 	o     Options
@@ -53,8 +56,8 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Source, error) {
 	if !strings.Contains(o.Path, "/") {
 		problems = append(problems, adg.Errorf(adg.Invalid, "path %q: write the program with its full path, PATH is not searched", o.Path))
 	}
-	if o.As != "value" && o.As != "probe" {
-		problems = append(problems, adg.Errorf(adg.Invalid, "as %q: choose one of value, probe", o.As))
+	if !slices.Contains([]string{"value", "probe", "lines"}, o.As) {
+		problems = append(problems, adg.Errorf(adg.Invalid, "as %q: choose one of value, probe, lines", o.As))
 	}
 	if o.Timeout <= 0 || o.Grace <= 0 {
 		problems = append(problems, adg.Errorf(adg.Invalid, "timeout and grace must be positive"))
@@ -79,6 +82,9 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Source, error) {
 func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 	if q.Kind > adg.Counters {
 		return adg.Answer{}, adg.Permanent(adg.Errorf(adg.Invalid, "a query of the unknown kind %s", q.Kind))
+	}
+	if s.o.As == "lines" {
+		return adg.Answer{}, adg.Permanent(adg.Errorf(adg.Invalid, "the program prints lines of a log: the check needs compare: logs"))
 	}
 	text, err := s.expand(q)
 	if err != nil {
@@ -124,7 +130,7 @@ func (s *source) expand(q adg.Query) (string, error) {
 func (s *source) run(ctx context.Context, q adg.Query, text string) ([]byte, error) {
 	result, err := process.Run(ctx, process.Spec{
 		Path: s.o.Path, Args: s.o.Args, Dir: s.o.Dir, Env: s.environment(q, text),
-		Timeout: s.o.Timeout, Grace: s.o.Grace, MaxOutput: maxOutput,
+		Timeout: s.o.Timeout, Grace: s.o.Grace, MaxOutput: s.most(),
 	})
 	why := s.scrub(result.Complaint())
 	switch {
@@ -136,10 +142,18 @@ func (s *source) run(ctx context.Context, q adg.Query, text string) ([]byte, err
 		return nil, adg.Errorf(adg.Unavailable, "%s ended with status %d: %s", s.o.Path, result.Exit, why)
 	case result.Exit != 0:
 		return nil, adg.Errorf(adg.Unavailable, "%s ended with status %d and said nothing on stderr", s.o.Path, result.Exit)
-	case s.o.As == "value" && result.Truncated && len(result.Stdout) == maxOutput:
-		return nil, adg.Permanent(adg.Errorf(adg.Invalid, "%s prints more than %d bytes: let it print less", s.o.Path, maxOutput))
+	case s.o.As != "probe" && result.Truncated && len(result.Stdout) == s.most():
+		return nil, adg.Permanent(adg.Errorf(adg.Invalid, "%s prints more than %d bytes: let it print less", s.o.Path, s.most()))
 	}
 	return result.Stdout, nil
+}
+
+// most is how many bytes the program may print.
+func (s *source) most() int {
+	if s.o.As == "lines" {
+		return maxLog
+	}
+	return maxOutput
 }
 
 // environment is all that the program sees; what comes later wins.
