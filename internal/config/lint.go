@@ -42,7 +42,7 @@ func (l linter) checks() {
 		if c.Compare == adg.Probe {
 			continue
 		}
-		if c.Compare == adg.Sequential {
+		if c.Promises() {
 			l.sequential(path, c)
 		} else if c.Fail.IsZero() && c.Compare != adg.MannWhitney {
 			l.doc.Doubt(path, "check %s only warns, it can never fail: add fail", c.Name)
@@ -78,7 +78,7 @@ func (l linter) sequential(path string, c adg.Check) {
 func promise(p adg.Policy) string {
 	var in, out []string
 	for _, c := range p.Checks {
-		if c.Compare == adg.Sequential {
+		if c.Promises() {
 			in = append(in, fmt.Sprintf("%s %.2g %%", c.Name, 100*c.Sequential.Alpha))
 		} else {
 			out = append(out, c.Name)

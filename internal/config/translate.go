@@ -93,10 +93,12 @@ func (t translator) check(i int) adg.Check {
 		c.Sequential = t.sequential(i)
 	case adg.MannWhitney:
 		c.Ranks = w.MannWhitney.ranks()
+	case adg.Logs:
+		c.Sequential, c.Logs = t.sequential(i), t.logs(i)
 	case adg.Threshold, adg.Relative, adg.Events:
 	}
-	for compare, field := range map[adg.Comparison]string{adg.Sequential: "sequential", adg.MannWhitney: "mann_whitney"} {
-		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.Has(path) {
+	for compare, field := range map[adg.Comparison]string{adg.Sequential: "sequential", adg.MannWhitney: "mann_whitney", adg.Logs: "logs"} {
+		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.Has(path) && !(field == "sequential" && c.Promises()) {
 			t.doc.RefuseField(path, "%s belongs to compare: %s, and this check is compared by %s", field, compare, c.Compare)
 		}
 	}
@@ -112,6 +114,24 @@ func (t translator) sequential(i int) adg.SequentialTest {
 		Ratio: w.Tolerate, NotBy: w.NotBy, Beta: float64(w.Beta) / 100, Detect: w.Detect, Power: float64(w.Power) / 100,
 		Bucket: int(w.Bucket / time.Second), Season: w.Season, Independent: w.Independent, NoSplit: !w.Split,
 	}
+}
+
+func (t translator) logs(i int) adg.LogTest {
+	w := t.wire.Checks[i].Logs
+	l := adg.LogTest{Ignore: w.Ignore, Least: w.Least, Often: float64(w.Often) / 100}
+	if w.Level == "any" {
+		l.Level, l.Any = adg.LevelDebug, true
+		return l
+	}
+	if err := l.Level.UnmarshalText([]byte(w.Level)); err != nil {
+		t.doc.RefuseField(fmt.Sprintf("checks[%d].logs.level", i), "%s", err)
+	}
+	for j, text := range w.Ignore {
+		if _, err := regexp.Compile(text); err != nil {
+			t.doc.RefuseField(fmt.Sprintf("checks[%d].logs.ignore[%d]", i, j), "%q is no regular expression: %s", strictyaml.Cut(text), err)
+		}
+	}
+	return l
 }
 
 func (w mannWhitney) ranks() adg.RankTest {

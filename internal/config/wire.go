@@ -51,7 +51,7 @@ type check struct {
 	Replica   string `yaml:"replica" doc:"The label that tells replicas apart."`
 	Histogram string `yaml:"histogram" doc:"Selector of a histogram: the _bucket counters of a classic one, or a native one. The requests that are slower than the 50th to 99th percentiles of the baseline are counted on both sides. For compare: sequential."`
 
-	Compare *adg.Comparison `yaml:"compare" doc:"What the answer is compared with: threshold, fixed limits; relative, the baseline and a limit; sequential, the baseline's counts, request by request, with a promise about false alarms; mann-whitney, the baseline's samples by their ranks; events, how often a counter rose; probe, success alone. Unless set: probe for probes, relative if a limit names the baseline, sequential for counters without limits and for histograms, else threshold."`
+	Compare *adg.Comparison `yaml:"compare" doc:"What the answer is compared with: threshold, fixed limits; relative, the baseline and a limit; sequential, the baseline's counts, request by request, with a promise about false alarms; mann-whitney, the baseline's samples by their ranks; logs, the baseline's patterns of log lines: new ones and more frequent ones, with the same promise; events, how often a counter rose; probe, success alone. Unless set: probe for probes, relative if a limit names the baseline, sequential for counters without limits and for histograms, else threshold."`
 
 	Baseline  adg.BaselineKind `yaml:"baseline" default:"concurrent" doc:"What the baseline is: the release beside it at the same time, or this service before the deployment."`
 	Aggregate adg.Aggregate    `yaml:"aggregate" default:"latest" doc:"What makes one number of the samples of a window."`
@@ -64,8 +64,9 @@ type check struct {
 	Failures   int           `yaml:"failures" default:"3" need:"positive" doc:"How many failures in a row make a probe fail."`
 	MinSamples float64       `yaml:"min_samples" default:"0" doc:"With fewer requests (or samples) the verdict is unknown."`
 
-	Sequential  sequential  `yaml:"sequential" doc:"For compare: sequential. A ratio is the release's rate of bad requests divided by the baseline's."`
+	Sequential  sequential  `yaml:"sequential" doc:"For compare: sequential and logs. A ratio is the release's rate of bad requests divided by the baseline's."`
 	MannWhitney mannWhitney `yaml:"mann_whitney" doc:"For compare: mann-whitney."`
+	Logs        logs        `yaml:"logs" doc:"For compare: logs, which heeds tolerate, power, bucket and independent of sequential, too: bucket is the moment in which a pattern counts once per replica, 10s unless set."`
 
 	Weight           float64 `yaml:"weight" default:"1" need:"positive" doc:"Its share in the score."`
 	Critical         bool    `yaml:"critical" default:"false" doc:"Whether its failure alone makes the deployment unhealthy."`
@@ -83,6 +84,13 @@ type sequential struct {
 	Season      bool          `yaml:"season" default:"false" doc:"Whether the past that a fully live release is compared with is that of the same hour of the days before."`
 	Independent bool          `yaml:"independent" default:"false" doc:"Whether the requests are known to be independent of each other. Without it, and with fewer than three replicas of the baseline that show it, a human is asked before a rollback even with trust: auto."`
 	Split       bool          `yaml:"split" default:"true" doc:"Whether to ask if the release gets its share of the requests, and any at all."`
+}
+
+type logs struct {
+	Level  string   `yaml:"level" default:"warn" choices:"debug,info,warn,error,panic,any" doc:"Lines below it do not count; those without a level count with any only."`
+	Ignore []string `yaml:"ignore" doc:"Regular expressions (RE2); lines that match one do not count."`
+	Least  int      `yaml:"least" default:"3" need:"positive" doc:"In how many moments the release must have had a pattern before it is held against it."`
+	Often  percent  `yaml:"often" default:"25%" need:"positive" doc:"A new pattern in that many of the release's moments has to be found for sure before having found none is good news."`
 }
 
 type mannWhitney struct {

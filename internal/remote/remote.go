@@ -22,6 +22,7 @@ type Client struct {
 	timeout   time.Duration
 	maxBytes  int64
 	scrub     func(string) string
+	redact    func(string) string
 }
 
 // Response is an answer, read to its end or to the limit.
@@ -63,6 +64,7 @@ func New(o Options, additional ...adg.Secret) (*Client, error) {
 		timeout:   o.Timeout,
 		maxBytes:  o.MaxBytes,
 		scrub:     Scrubber(append(o.secrets(), additional...)...),
+		redact:    Redactor(append(o.secrets(), additional...)...),
 	}, nil
 }
 
@@ -148,6 +150,9 @@ func readTail(from io.Reader, keep int) ([]byte, error) {
 // Scrub makes text that came from outside fit for an error: the client's secrets and control characters are taken
 // out, and what is longer than an excerpt should be is cut.
 func (c *Client) Scrub(text string) string { return c.scrub(text) }
+
+// Redact takes the client's secrets out of text that is no error, such as lines of a log, and leaves the rest as it is.
+func (c *Client) Redact(text string) string { return c.redact(text) }
 
 // Close lets go of idle connections.
 func (c *Client) Close() error {

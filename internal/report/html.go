@@ -15,9 +15,10 @@ import (
 var page string
 
 var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"words":  words,
-	"stamp":  func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
-	"value":  value,
+	"words":   words,
+	"stamp":   func(t time.Time) string { return t.UTC().Format("15:04:05.000") },
+	"value":   value,
+	"changed": changed, "moments": moments, "suspected": suspected,
 	"figure": figure,
 	"plot":   plot,
 	"clean":  adg.Printable,

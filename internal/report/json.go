@@ -110,6 +110,8 @@ type toldJudgement struct {
 	Baseline *float64    `json:"baseline"`
 	Limit    *float64    `json:"limit"`
 	Text     string      `json:"text"`
+
+	Patterns []toldPattern `json:"patterns,omitempty"` // of logs
 }
 
 type toldEffect struct {
@@ -166,7 +168,7 @@ func tellDecision(e adg.Entry) toldDecision {
 	if a := e.Input.Assessment; a != nil {
 		told.Health, told.Score = &a.Health, number(a.Score)
 		told.Judgements = each(a.Judgements, func(j adg.Judgement) toldJudgement {
-			return toldJudgement{j.Check, j.Verdict, number(value(j.Value)), number(value(j.Baseline)), number(value(j.Limit)), j.Text}
+			return toldJudgement{j.Check, j.Verdict, number(value(j.Value)), number(value(j.Baseline)), number(value(j.Limit)), j.Text, each(j.Patterns, tellPattern)}
 		})
 	}
 	return told

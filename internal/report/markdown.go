@@ -77,6 +77,7 @@ func writeDecision(out *strings.Builder, p adg.Policy, e adg.Entry) {
 			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", cell(j.Check), j.Verdict,
 				figure(value(j.Value), unit), figure(value(j.Baseline), unit), figure(value(j.Limit), unit), cell(j.Text))
 		}
+		writePatterns(out, *a)
 	}
 }
 

@@ -113,6 +113,7 @@ func writeFound(out *strings.Builder, s Story) {
 			for _, j := range a.Judgements {
 				fmt.Fprintf(out, "| %s | %s | %s |\n", cell(j.Check), j.Verdict, cell(j.Text))
 			}
+			writePatterns(out, *a)
 		}
 	}
 }
@@ -204,6 +205,10 @@ func writeSuspects(out *strings.Builder, s Story) {
 		unit := c.Check.CountedIn()
 		fmt.Fprintf(out, "* The check **%s** failed; at worst %s (limit %s, baseline %s) at %s.\n", plain(c.Check.Name),
 			figure(worst.Value, unit), figure(worst.Limit, unit), figure(worst.Baseline, unit), stamp(worst.At))
+	}
+	for _, f := range s.decisive() {
+		fmt.Fprintf(out, "* The release logs **%s** (%s, %s): %s, against %s of the baseline. One of them: %s\n", plain(f.Text), f.Level, changed(f),
+			moments(f.Lines, f.Candidate), moments(f.BaseLines, f.Baseline), plain(f.Example))
 	}
 	if p := s.Deployment.Spec.Prediction; p != nil {
 		for _, one := range p.Contributions[:min(len(p.Contributions), 5)] {

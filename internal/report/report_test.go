@@ -34,7 +34,10 @@ const hostile = "<script>alert(1)</script>\x1b[2J|`**[x](http://evil.example)\n#
 func rich(foreign string) Story {
 	check := adg.Check{Name: "error-rate", Bad: "bad", Total: "all"}
 	judged := func(v adg.Verdict, value float64, text string) adg.Judgement {
-		return adg.Judgement{Check: "error-rate", Verdict: v, Value: ptr(value), Baseline: ptr(0.02), Limit: ptr(0.1), Text: text, At: at(30)}
+		return adg.Judgement{Check: "error-rate", Verdict: v, Value: ptr(value), Baseline: ptr(0.02), Limit: ptr(0.1), Text: text, At: at(30), Patterns: []adg.LogFinding{
+			{Text: foreign, Level: adg.LevelError, Change: adg.LogNew, Candidate: adg.Counts{Bad: 7, All: 20}, Baseline: adg.Counts{All: 180}, Lines: 21, First: at(11), Example: foreign, LogE: 14, LogLimit: 9},
+			{Text: "cart <n> is full", Level: adg.LevelWarn, Change: adg.LogGone, Baseline: adg.Counts{Bad: 3, All: 180}, BaseLines: 3, First: at(2), Example: "cart 7 is full"},
+		}}
 	}
 	bad := adg.Assessment{At: at(30), Health: adg.Unhealthy, Score: 12, Text: foreign, Judgements: []adg.Judgement{judged(adg.Fail, 0.5, foreign)}}
 	d := adg.Deployment{ID: "shop-v2-x", Spec: adg.Spec{

@@ -8,6 +8,7 @@ import (
 	"github.com/deployguardian/adg/internal/source/grpcprobe"
 	"github.com/deployguardian/adg/internal/source/httpprobe"
 	"github.com/deployguardian/adg/internal/source/kubernetes"
+	"github.com/deployguardian/adg/internal/source/loki"
 	"github.com/deployguardian/adg/internal/source/prometheus"
 	"github.com/deployguardian/adg/internal/source/tcpprobe"
 )
@@ -19,6 +20,7 @@ var All = []adg.SourceDriver{
 	grpcprobe.Driver,
 	httpprobe.Driver,
 	kubernetes.Driver,
+	loki.Driver,
 	prometheus.Driver,
 	tcpprobe.Driver,
 }

@@ -214,6 +214,15 @@ var (
 		adg.Threshold: adgv1.Comparison_COMPARISON_THRESHOLD, adg.Relative: adgv1.Comparison_COMPARISON_RELATIVE,
 		adg.Probe: adgv1.Comparison_COMPARISON_PROBE, adg.Events: adgv1.Comparison_COMPARISON_EVENTS,
 		adg.Sequential: adgv1.Comparison_COMPARISON_SEQUENTIAL, adg.MannWhitney: adgv1.Comparison_COMPARISON_MANN_WHITNEY,
+		adg.Logs: adgv1.Comparison_COMPARISON_LOGS,
+	}
+	logLevels = enum[adg.LogLevel, adgv1.LogLevel]{
+		adg.LevelUnknown: adgv1.LogLevel_LOG_LEVEL_UNSPECIFIED, adg.LevelDebug: adgv1.LogLevel_LOG_LEVEL_DEBUG, adg.LevelInfo: adgv1.LogLevel_LOG_LEVEL_INFO,
+		adg.LevelWarn: adgv1.LogLevel_LOG_LEVEL_WARN, adg.LevelError: adgv1.LogLevel_LOG_LEVEL_ERROR, adg.LevelPanic: adgv1.LogLevel_LOG_LEVEL_PANIC,
+	}
+	logChanges = enum[adg.LogChange, adgv1.LogChange]{
+		adg.LogSame: adgv1.LogChange_LOG_CHANGE_UNSPECIFIED, adg.LogNew: adgv1.LogChange_LOG_CHANGE_NEW, adg.LogMore: adgv1.LogChange_LOG_CHANGE_MORE,
+		adg.LogGone: adgv1.LogChange_LOG_CHANGE_GONE,
 	}
 	baselineKinds = enum[adg.BaselineKind, adgv1.BaselineKind]{
 		adg.Concurrent: adgv1.BaselineKind_BASELINE_KIND_CONCURRENT, adg.Historical: adgv1.BaselineKind_BASELINE_KIND_HISTORICAL,

@@ -11,7 +11,7 @@ func Judgement(p adg.Policy, j adg.Judgement) *adgv1.Judgement {
 		Check: text(j.Check), Verdict: verdicts.to(j.Verdict), Why: whys.to(j.Why), Text: text(j.Text),
 		Value: j.Value, Baseline: j.Baseline, Limit: j.Limit, Samples: j.N, BaselineSamples: j.BaseN,
 		Estimate: j.Estimate, Low: j.Low, High: j.High, LogE: j.LogE, LogLimit: j.LogLimit,
-		Proof: proofs.to(j.Proof), Final: j.Final, Weak: j.Weak, Time: Timestamp(j.At), Unit: text(p.CountedIn(j.Check)),
+		Proof: proofs.to(j.Proof), Final: j.Final, Weak: j.Weak, Time: Timestamp(j.At), Unit: text(p.CountedIn(j.Check)), Patterns: each(j.Patterns, LogFinding),
 	}
 }
 

@@ -12,7 +12,7 @@ func Measurement(m adg.Measurement) *adgv1.Measurement {
 	return &adgv1.Measurement{
 		Check: text(m.Check), Arm: arms.to(m.Arm), Time: Timestamp(m.At), Took: Duration(m.Took), Sent: texts(m.Sent),
 		Values: each(m.Values, Series), Bad: each(m.Bad, Series), Total: each(m.Total, Series), Slow: each(m.Slow, Series),
-		Warnings: texts(m.Warnings), Error: text(m.Err),
+		Warnings: texts(m.Warnings), Error: text(m.Err), Log: optional(m.Log, logCount),
 	}
 }
 

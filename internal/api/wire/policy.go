@@ -31,7 +31,7 @@ func Check(c adg.Check) *adgv1.Check {
 		Aggregate: aggregates.to(c.Aggregate), Warn: text(c.Warn.String()), Fail: text(c.Fail.String()), Window: Duration(c.Window),
 		Interval: Duration(c.Interval), MaxAge: Duration(c.MaxAge), Failures: count(c.Failures), MinSamples: c.MinSamples,
 		Sequential: sequentialTest(c.Sequential), Ranks: rankTest(c.Ranks), Weight: c.Weight, Critical: c.Critical,
-		BlamePreexisting: c.BlamePreexisting, Unit: text(c.CountedIn()),
+		BlamePreexisting: c.BlamePreexisting, Unit: text(c.CountedIn()), Logs: logTest(c.Logs),
 	}
 }
 

@@ -140,6 +140,7 @@ var unset = map[string]string{
 	"Delivery.error":             "the store's outbox does not give it back",
 	"Delivery.time":              "the store's outbox does not give it back",
 	"Identity.display_name":      "identity has none",
+	"LogFinding.decides":         "is made of two others",
 	"PolicyProblem.fatal":        "what is fatal is never stored",
 	"ReleaseRecord.hold":         "is another record",
 	"ReleaseRecord.last_good":    "depends on other records",
@@ -153,6 +154,9 @@ var unset = map[string]string{
 
 // unread are the fields of ours that no message tells, and why.
 var unread = map[string]string{
+	"adg.LogCell.Moment":        "is summed up",
+	"adg.LogCell.Replica":       "is summed up",
+	"adg.LogTest.Restored":      "is the judge's own, for the checks after a rollback",
 	"strictyaml.Problem.Caret":  "is for a terminal",
 	"strictyaml.Problem.File":   "there is one text",
 	"strictyaml.Problem.Source": "whoever asks has the text",

@@ -42,8 +42,8 @@ const (
 )
 
 type source struct {
-	o     Options
-	scrub func(string) string
+	o             Options
+	scrub, redact func(string) string
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -75,7 +75,8 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Source, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, adg.Permanent(fmt.Errorf("source %s: %w", host.Name, err))
 	}
-	return &source{o, remote.Scrubber(slices.Collect(maps.Values(o.SecretEnv))...)}, nil
+	secrets := slices.Collect(maps.Values(o.SecretEnv))
+	return &source{o, remote.Scrubber(secrets...), remote.Redactor(secrets...)}, nil
 }
 
 // Query runs the program once.

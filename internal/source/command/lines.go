@@ -28,7 +28,7 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 	if err != nil {
 		return adg.LinesAnswer{}, err
 	}
-	answer := readLines(output, q, s.scrub)
+	answer := readLines(output, q, s.redact)
 	answer.Sent = strings.TrimSpace(strings.Join(append([]string{s.o.Path}, s.o.Args...), " ") + " " + text)
 	if len(answer.Lines) == 0 && len(bytes.TrimSpace(output)) > 0 && answer.Since.IsZero() && len(answer.Warnings) > 0 {
 		return adg.LinesAnswer{}, adg.Permanent(fmt.Errorf("%s: %w", s.o.Path, adg.Errorf(adg.Invalid, "%s", answer.Warnings[0])))
@@ -39,7 +39,7 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 // Private
 
 // readLines reads what a program printed. Where a line has no time it goes on the one before, as those of a stack trace do.
-func readLines(output []byte, q adg.LinesQuery, scrub func(string) string) adg.LinesAnswer {
+func readLines(output []byte, q adg.LinesQuery, redact func(string) string) adg.LinesAnswer {
 	var answer adg.LinesAnswer
 	from := q.At.Add(-q.Window)
 	var before adg.LogLine
@@ -61,7 +61,8 @@ func readLines(output []byte, q adg.LinesQuery, scrub func(string) string) adg.L
 		if line.At.Before(from) || !line.At.Before(q.At) {
 			continue
 		}
-		line.Text = scrub(line.Text[:min(len(line.Text), adg.MaxLine)])
+		line.Text = redact(line.Text)
+		line.Text = line.Text[:min(len(line.Text), adg.MaxLine)]
 		answer.Lines = append(answer.Lines, line)
 	}
 	if timeless > 0 {

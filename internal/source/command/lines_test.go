@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/source/sourcetest"
 )
 
 func asLines(o *Options) { o.As = "lines" }
@@ -46,7 +47,7 @@ func TestOfTooManyLinesTheLatestAreThereAndSinceWhenTheyAreComplete(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(answer.Lines) != 2 || answer.Lines[0].Text != "ERROR 3" || !answer.Since.After(now.Add(-28 * time.Second)) || answer.Since.After(answer.Lines[0].At) {
+	if len(answer.Lines) != 2 || answer.Lines[0].Text != "ERROR 3" || !answer.Since.After(now.Add(-28*time.Second)) || answer.Since.After(answer.Lines[0].At) {
 		t.Errorf("%+v", answer)
 	}
 }
@@ -64,5 +65,15 @@ func TestLinesAndValuesAreNotAskedOfEachOther(t *testing.T) {
 	}
 	if _, err := opened(t, running(t, "echo 1", asLines)).Query(t.Context(), adg.Query{Text: "x", At: now, Window: time.Minute}); !adg.IsPermanent(err) {
 		t.Error(err)
+	}
+}
+
+func TestNoSecretOfTheProgramStaysInALine(t *testing.T) {
+	o := running(t, `echo "2026-11-20T09:59:30Z ERROR token $OWN"`, func(o *Options) {
+		o.As, o.SecretEnv = "lines", map[string]adg.Secret{"OWN": adg.NewSecret(sourcetest.Canary)}
+	})
+	answer, err := adg.AskLines(t.Context(), opened(t, o), adg.LinesQuery{At: now, Window: time.Minute})
+	if err != nil || len(answer.Lines) != 1 || strings.Contains(answer.Lines[0].Text, sourcetest.Canary) {
+		t.Errorf("%+v, %v", answer, err)
 	}
 }

@@ -359,7 +359,9 @@ type Judgement struct {
 	// When the judgement was made.
 	Time *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=time,proto3" json:"time,omitempty"`
 	// What value, baseline and limit are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said.
-	Unit          string `protobuf:"bytes,19,opt,name=unit,proto3" json:"unit,omitempty"`
+	Unit string `protobuf:"bytes,19,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Of a check of logs: the patterns, what says the most first.
+	Patterns      []*LogFinding `protobuf:"bytes,20,rep,name=patterns,proto3" json:"patterns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -527,6 +529,13 @@ func (x *Judgement) GetUnit() string {
 	return ""
 }
 
+func (x *Judgement) GetPatterns() []*LogFinding {
+	if x != nil {
+		return x.Patterns
+	}
+	return nil
+}
+
 // Assessment is the health of a deployment at one time and the judgements that it is made of.
 type Assessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -622,7 +631,7 @@ var File_adg_v1_health_proto protoreflect.FileDescriptor
 
 const file_adg_v1_health_proto_rawDesc = "" +
 	"\n" +
-	"\x13adg/v1/health.proto\x12\x06adg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x05\n" +
+	"\x13adg/v1/health.proto\x12\x06adg.v1\x1a\x10adg/v1/log.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x05\n" +
 	"\tJudgement\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\tR\x05check\x12)\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x0f.adg.v1.VerdictR\averdict\x12\x1d\n" +
@@ -643,7 +652,8 @@ const file_adg_v1_health_proto_rawDesc = "" +
 	"\x05final\x18\x10 \x01(\bR\x05final\x12\x12\n" +
 	"\x04weak\x18\x11 \x01(\bR\x04weak\x12.\n" +
 	"\x04time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04unit\x18\x13 \x01(\tR\x04unitB\b\n" +
+	"\x04unit\x18\x13 \x01(\tR\x04unit\x12.\n" +
+	"\bpatterns\x18\x14 \x03(\v2\x12.adg.v1.LogFindingR\bpatternsB\b\n" +
 	"\x06_valueB\v\n" +
 	"\t_baselineB\b\n" +
 	"\x06_limitB\v\n" +
@@ -727,20 +737,22 @@ var file_adg_v1_health_proto_goTypes = []any{
 	(*Judgement)(nil),             // 4: adg.v1.Judgement
 	(*Assessment)(nil),            // 5: adg.v1.Assessment
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*LogFinding)(nil),            // 7: adg.v1.LogFinding
 }
 var file_adg_v1_health_proto_depIdxs = []int32{
 	0, // 0: adg.v1.Judgement.verdict:type_name -> adg.v1.Verdict
 	1, // 1: adg.v1.Judgement.why:type_name -> adg.v1.Why
 	2, // 2: adg.v1.Judgement.proof:type_name -> adg.v1.Proof
 	6, // 3: adg.v1.Judgement.time:type_name -> google.protobuf.Timestamp
-	6, // 4: adg.v1.Assessment.time:type_name -> google.protobuf.Timestamp
-	3, // 5: adg.v1.Assessment.health:type_name -> adg.v1.Health
-	4, // 6: adg.v1.Assessment.judgements:type_name -> adg.v1.Judgement
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7, // 4: adg.v1.Judgement.patterns:type_name -> adg.v1.LogFinding
+	6, // 5: adg.v1.Assessment.time:type_name -> google.protobuf.Timestamp
+	3, // 6: adg.v1.Assessment.health:type_name -> adg.v1.Health
+	4, // 7: adg.v1.Assessment.judgements:type_name -> adg.v1.Judgement
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_health_proto_init() }
@@ -748,6 +760,7 @@ func file_adg_v1_health_proto_init() {
 	if File_adg_v1_health_proto != nil {
 		return
 	}
+	file_adg_v1_log_proto_init()
 	file_adg_v1_health_proto_msgTypes[0].OneofWrappers = []any{}
 	file_adg_v1_health_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}

@@ -100,7 +100,9 @@ type Measurement struct {
 	// What the source said about its answer.
 	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Why there is no answer; empty where there is one. Free of secrets.
-	Error         string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
+	// The lines of a log, as patterns.
+	Log           *LogCount `protobuf:"bytes,12,opt,name=log,proto3" json:"log,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +212,13 @@ func (x *Measurement) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *Measurement) GetLog() *LogCount {
+	if x != nil {
+		return x.Log
+	}
+	return nil
 }
 
 // Series is samples with the labels that tell them from others, oldest first.
@@ -627,7 +636,7 @@ var File_adg_v1_measurement_proto protoreflect.FileDescriptor
 
 const file_adg_v1_measurement_proto_rawDesc = "" +
 	"\n" +
-	"\x18adg/v1/measurement.proto\x12\x06adg.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n" +
+	"\x18adg/v1/measurement.proto\x12\x06adg.v1\x1a\x10adg/v1/log.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x03\n" +
 	"\vMeasurement\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\tR\x05check\x12\x1d\n" +
 	"\x03arm\x18\x02 \x01(\x0e2\v.adg.v1.ArmR\x03arm\x12.\n" +
@@ -640,7 +649,8 @@ const file_adg_v1_measurement_proto_rawDesc = "" +
 	"\x04slow\x18\t \x03(\v2\x0e.adg.v1.SeriesR\x04slow\x12\x1a\n" +
 	"\bwarnings\x18\n" +
 	" \x03(\tR\bwarnings\x12\x14\n" +
-	"\x05error\x18\v \x01(\tR\x05error\"\xda\x01\n" +
+	"\x05error\x18\v \x01(\tR\x05error\x12\"\n" +
+	"\x03log\x18\f \x01(\v2\x10.adg.v1.LogCountR\x03log\"\xda\x01\n" +
 	"\x06Series\x122\n" +
 	"\x06labels\x18\x01 \x03(\v2\x1a.adg.v1.Series.LabelsEntryR\x06labels\x12(\n" +
 	"\asamples\x18\x02 \x03(\v2\x0e.adg.v1.SampleR\asamples\x127\n" +
@@ -708,6 +718,7 @@ var file_adg_v1_measurement_proto_goTypes = []any{
 	nil,                           // 9: adg.v1.Baseline.ReplicasEntry
 	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*LogCount)(nil),              // 12: adg.v1.LogCount
 }
 var file_adg_v1_measurement_proto_depIdxs = []int32{
 	0,  // 0: adg.v1.Measurement.arm:type_name -> adg.v1.Arm
@@ -717,21 +728,22 @@ var file_adg_v1_measurement_proto_depIdxs = []int32{
 	2,  // 4: adg.v1.Measurement.bad:type_name -> adg.v1.Series
 	2,  // 5: adg.v1.Measurement.total:type_name -> adg.v1.Series
 	2,  // 6: adg.v1.Measurement.slow:type_name -> adg.v1.Series
-	8,  // 7: adg.v1.Series.labels:type_name -> adg.v1.Series.LabelsEntry
-	3,  // 8: adg.v1.Series.samples:type_name -> adg.v1.Sample
-	4,  // 9: adg.v1.Series.histograms:type_name -> adg.v1.HistogramSample
-	10, // 10: adg.v1.Sample.time:type_name -> google.protobuf.Timestamp
-	10, // 11: adg.v1.HistogramSample.time:type_name -> google.protobuf.Timestamp
-	5,  // 12: adg.v1.HistogramSample.buckets:type_name -> adg.v1.HistogramBucket
-	10, // 13: adg.v1.Baseline.from_time:type_name -> google.protobuf.Timestamp
-	10, // 14: adg.v1.Baseline.to_time:type_name -> google.protobuf.Timestamp
-	9,  // 15: adg.v1.Baseline.replicas:type_name -> adg.v1.Baseline.ReplicasEntry
-	7,  // 16: adg.v1.Baseline.ReplicasEntry.value:type_name -> adg.v1.BaselineCounts
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	12, // 7: adg.v1.Measurement.log:type_name -> adg.v1.LogCount
+	8,  // 8: adg.v1.Series.labels:type_name -> adg.v1.Series.LabelsEntry
+	3,  // 9: adg.v1.Series.samples:type_name -> adg.v1.Sample
+	4,  // 10: adg.v1.Series.histograms:type_name -> adg.v1.HistogramSample
+	10, // 11: adg.v1.Sample.time:type_name -> google.protobuf.Timestamp
+	10, // 12: adg.v1.HistogramSample.time:type_name -> google.protobuf.Timestamp
+	5,  // 13: adg.v1.HistogramSample.buckets:type_name -> adg.v1.HistogramBucket
+	10, // 14: adg.v1.Baseline.from_time:type_name -> google.protobuf.Timestamp
+	10, // 15: adg.v1.Baseline.to_time:type_name -> google.protobuf.Timestamp
+	9,  // 16: adg.v1.Baseline.replicas:type_name -> adg.v1.Baseline.ReplicasEntry
+	7,  // 17: adg.v1.Baseline.ReplicasEntry.value:type_name -> adg.v1.BaselineCounts
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_measurement_proto_init() }
@@ -739,6 +751,7 @@ func file_adg_v1_measurement_proto_init() {
 	if File_adg_v1_measurement_proto != nil {
 		return
 	}
+	file_adg_v1_log_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

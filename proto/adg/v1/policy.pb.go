@@ -42,6 +42,8 @@ const (
 	Comparison_COMPARISON_SEQUENTIAL Comparison = 5
 	// The window's samples against the baseline's by their ranks.
 	Comparison_COMPARISON_MANN_WHITNEY Comparison = 6
+	// The patterns of log lines against the baseline's: new ones, and more frequent ones.
+	Comparison_COMPARISON_LOGS Comparison = 7
 )
 
 // Enum value maps for Comparison.
@@ -54,6 +56,7 @@ var (
 		4: "COMPARISON_EVENTS",
 		5: "COMPARISON_SEQUENTIAL",
 		6: "COMPARISON_MANN_WHITNEY",
+		7: "COMPARISON_LOGS",
 	}
 	Comparison_value = map[string]int32{
 		"COMPARISON_UNSPECIFIED":  0,
@@ -63,6 +66,7 @@ var (
 		"COMPARISON_EVENTS":       4,
 		"COMPARISON_SEQUENTIAL":   5,
 		"COMPARISON_MANN_WHITNEY": 6,
+		"COMPARISON_LOGS":         7,
 	}
 )
 
@@ -804,7 +808,9 @@ type Check struct {
 	// Whether a fault that was there before the deployment counts, too.
 	BlamePreexisting bool `protobuf:"varint,22,opt,name=blame_preexisting,json=blamePreexisting,proto3" json:"blame_preexisting,omitempty"`
 	// What its values are counted in: share is a part of all, from 0 to 1; otherwise as the policy says; empty: nobody said.
-	Unit          string `protobuf:"bytes,23,opt,name=unit,proto3" json:"unit,omitempty"`
+	Unit string `protobuf:"bytes,23,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Settings of a check of logs.
+	Logs          *LogTest `protobuf:"bytes,24,opt,name=logs,proto3" json:"logs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1006,95 @@ func (x *Check) GetUnit() string {
 	return ""
 }
 
+func (x *Check) GetLogs() *LogTest {
+	if x != nil {
+		return x.Logs
+	}
+	return nil
+}
+
+// LogTest is which lines a check of logs counts.
+type LogTest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Lines below it do not count.
+	Level LogLevel `protobuf:"varint,1,opt,name=level,proto3,enum=adg.v1.LogLevel" json:"level,omitempty"`
+	// Whether lines without a level count, too.
+	Any bool `protobuf:"varint,2,opt,name=any,proto3" json:"any,omitempty"`
+	// Regular expressions; lines that match one do not count.
+	Ignore []string `protobuf:"bytes,3,rep,name=ignore,proto3" json:"ignore,omitempty"`
+	// In how many moments the candidate must have had a pattern before it is held against it.
+	Least int32 `protobuf:"varint,4,opt,name=least,proto3" json:"least,omitempty"`
+	// Share of the moments that a new pattern must have to be found for sure.
+	Often         float64 `protobuf:"fixed64,5,opt,name=often,proto3" json:"often,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogTest) Reset() {
+	*x = LogTest{}
+	mi := &file_adg_v1_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogTest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogTest) ProtoMessage() {}
+
+func (x *LogTest) ProtoReflect() protoreflect.Message {
+	mi := &file_adg_v1_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogTest.ProtoReflect.Descriptor instead.
+func (*LogTest) Descriptor() ([]byte, []int) {
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LogTest) GetLevel() LogLevel {
+	if x != nil {
+		return x.Level
+	}
+	return LogLevel_LOG_LEVEL_UNSPECIFIED
+}
+
+func (x *LogTest) GetAny() bool {
+	if x != nil {
+		return x.Any
+	}
+	return false
+}
+
+func (x *LogTest) GetIgnore() []string {
+	if x != nil {
+		return x.Ignore
+	}
+	return nil
+}
+
+func (x *LogTest) GetLeast() int32 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
+func (x *LogTest) GetOften() float64 {
+	if x != nil {
+		return x.Often
+	}
+	return 0
+}
+
 // SequentialTest is how a sequential check is tuned.
 type SequentialTest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1029,7 +1124,7 @@ type SequentialTest struct {
 
 func (x *SequentialTest) Reset() {
 	*x = SequentialTest{}
-	mi := &file_adg_v1_policy_proto_msgTypes[2]
+	mi := &file_adg_v1_policy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1136,7 @@ func (x *SequentialTest) String() string {
 func (*SequentialTest) ProtoMessage() {}
 
 func (x *SequentialTest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[2]
+	mi := &file_adg_v1_policy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1149,7 @@ func (x *SequentialTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SequentialTest.ProtoReflect.Descriptor instead.
 func (*SequentialTest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{2}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SequentialTest) GetAlpha() float64 {
@@ -1152,7 +1247,7 @@ type RankTest struct {
 
 func (x *RankTest) Reset() {
 	*x = RankTest{}
-	mi := &file_adg_v1_policy_proto_msgTypes[3]
+	mi := &file_adg_v1_policy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1259,7 @@ func (x *RankTest) String() string {
 func (*RankTest) ProtoMessage() {}
 
 func (x *RankTest) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[3]
+	mi := &file_adg_v1_policy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1272,7 @@ func (x *RankTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RankTest.ProtoReflect.Descriptor instead.
 func (*RankTest) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{3}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RankTest) GetDirection() Direction {
@@ -1251,7 +1346,7 @@ type Strategy struct {
 
 func (x *Strategy) Reset() {
 	*x = Strategy{}
-	mi := &file_adg_v1_policy_proto_msgTypes[4]
+	mi := &file_adg_v1_policy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1358,7 @@ func (x *Strategy) String() string {
 func (*Strategy) ProtoMessage() {}
 
 func (x *Strategy) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[4]
+	mi := &file_adg_v1_policy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1371,7 @@ func (x *Strategy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Strategy.ProtoReflect.Descriptor instead.
 func (*Strategy) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{4}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Strategy) GetKind() StrategyKind {
@@ -1315,7 +1410,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_adg_v1_policy_proto_msgTypes[5]
+	mi := &file_adg_v1_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1422,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[5]
+	mi := &file_adg_v1_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1435,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{5}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Step) GetShare() float64 {
@@ -1381,7 +1476,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_adg_v1_policy_proto_msgTypes[6]
+	mi := &file_adg_v1_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1488,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[6]
+	mi := &file_adg_v1_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1501,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{6}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Phase) GetName() string {
@@ -1474,7 +1569,7 @@ type RollbackPolicy struct {
 
 func (x *RollbackPolicy) Reset() {
 	*x = RollbackPolicy{}
-	mi := &file_adg_v1_policy_proto_msgTypes[7]
+	mi := &file_adg_v1_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1581,7 @@ func (x *RollbackPolicy) String() string {
 func (*RollbackPolicy) ProtoMessage() {}
 
 func (x *RollbackPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[7]
+	mi := &file_adg_v1_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1594,7 @@ func (x *RollbackPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackPolicy.ProtoReflect.Descriptor instead.
 func (*RollbackPolicy) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RollbackPolicy) GetTrust() Trust {
@@ -1615,7 +1710,7 @@ type RollbackRule struct {
 
 func (x *RollbackRule) Reset() {
 	*x = RollbackRule{}
-	mi := &file_adg_v1_policy_proto_msgTypes[8]
+	mi := &file_adg_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1722,7 @@ func (x *RollbackRule) String() string {
 func (*RollbackRule) ProtoMessage() {}
 
 func (x *RollbackRule) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[8]
+	mi := &file_adg_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1735,7 @@ func (x *RollbackRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRule.ProtoReflect.Descriptor instead.
 func (*RollbackRule) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RollbackRule) GetWhen() Health {
@@ -1685,7 +1780,7 @@ type RiskPolicy struct {
 
 func (x *RiskPolicy) Reset() {
 	*x = RiskPolicy{}
-	mi := &file_adg_v1_policy_proto_msgTypes[9]
+	mi := &file_adg_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1792,7 @@ func (x *RiskPolicy) String() string {
 func (*RiskPolicy) ProtoMessage() {}
 
 func (x *RiskPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[9]
+	mi := &file_adg_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1805,7 @@ func (x *RiskPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RiskPolicy.ProtoReflect.Descriptor instead.
 func (*RiskPolicy) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RiskPolicy) GetWarn() string {
@@ -1770,7 +1865,7 @@ type Scoring struct {
 
 func (x *Scoring) Reset() {
 	*x = Scoring{}
-	mi := &file_adg_v1_policy_proto_msgTypes[10]
+	mi := &file_adg_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1877,7 @@ func (x *Scoring) String() string {
 func (*Scoring) ProtoMessage() {}
 
 func (x *Scoring) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[10]
+	mi := &file_adg_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1890,7 @@ func (x *Scoring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scoring.ProtoReflect.Descriptor instead.
 func (*Scoring) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Scoring) GetHealthy() float64 {
@@ -1860,7 +1955,7 @@ type PolicyVersion struct {
 
 func (x *PolicyVersion) Reset() {
 	*x = PolicyVersion{}
-	mi := &file_adg_v1_policy_proto_msgTypes[11]
+	mi := &file_adg_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +1967,7 @@ func (x *PolicyVersion) String() string {
 func (*PolicyVersion) ProtoMessage() {}
 
 func (x *PolicyVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[11]
+	mi := &file_adg_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +1980,7 @@ func (x *PolicyVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyVersion.ProtoReflect.Descriptor instead.
 func (*PolicyVersion) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PolicyVersion) GetService() string {
@@ -2021,7 +2116,7 @@ type PolicyProblem struct {
 
 func (x *PolicyProblem) Reset() {
 	*x = PolicyProblem{}
-	mi := &file_adg_v1_policy_proto_msgTypes[12]
+	mi := &file_adg_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2128,7 @@ func (x *PolicyProblem) String() string {
 func (*PolicyProblem) ProtoMessage() {}
 
 func (x *PolicyProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_adg_v1_policy_proto_msgTypes[12]
+	mi := &file_adg_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2141,7 @@ func (x *PolicyProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyProblem.ProtoReflect.Descriptor instead.
 func (*PolicyProblem) Descriptor() ([]byte, []int) {
-	return file_adg_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_adg_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PolicyProblem) GetFatal() bool {
@@ -2095,7 +2190,7 @@ var File_adg_v1_policy_proto protoreflect.FileDescriptor
 
 const file_adg_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x13adg/v1/policy.proto\x12\x06adg.v1\x1a\x13adg/v1/health.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\b\n" +
+	"\x13adg/v1/policy.proto\x12\x06adg.v1\x1a\x13adg/v1/health.proto\x1a\x10adg/v1/log.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\b\n" +
 	"\x06Policy\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12;\n" +
@@ -2124,7 +2219,7 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x06digest\x18\x17 \x01(\tR\x06digest\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x92\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x06\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -2152,7 +2247,14 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x06weight\x18\x14 \x01(\x01R\x06weight\x12\x1a\n" +
 	"\bcritical\x18\x15 \x01(\bR\bcritical\x12+\n" +
 	"\x11blame_preexisting\x18\x16 \x01(\bR\x10blamePreexisting\x12\x12\n" +
-	"\x04unit\x18\x17 \x01(\tR\x04unit\"\x9d\x02\n" +
+	"\x04unit\x18\x17 \x01(\tR\x04unit\x12#\n" +
+	"\x04logs\x18\x18 \x01(\v2\x0f.adg.v1.LogTestR\x04logs\"\x87\x01\n" +
+	"\aLogTest\x12&\n" +
+	"\x05level\x18\x01 \x01(\x0e2\x10.adg.v1.LogLevelR\x05level\x12\x10\n" +
+	"\x03any\x18\x02 \x01(\bR\x03any\x12\x16\n" +
+	"\x06ignore\x18\x03 \x03(\tR\x06ignore\x12\x14\n" +
+	"\x05least\x18\x04 \x01(\x05R\x05least\x12\x14\n" +
+	"\x05often\x18\x05 \x01(\x01R\x05often\"\x9d\x02\n" +
 	"\x0eSequentialTest\x12\x14\n" +
 	"\x05alpha\x18\x01 \x01(\x01R\x05alpha\x12\x14\n" +
 	"\x05ratio\x18\x02 \x01(\x01R\x05ratio\x12\x15\n" +
@@ -2255,7 +2357,7 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tR\x04text\x12\x1e\n" +
 	"\n" +
 	"suggestion\x18\x06 \x01(\tR\n" +
-	"suggestion*\xc0\x01\n" +
+	"suggestion*\xd5\x01\n" +
 	"\n" +
 	"Comparison\x12\x1a\n" +
 	"\x16COMPARISON_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -2264,7 +2366,8 @@ const file_adg_v1_policy_proto_rawDesc = "" +
 	"\x10COMPARISON_PROBE\x10\x03\x12\x15\n" +
 	"\x11COMPARISON_EVENTS\x10\x04\x12\x19\n" +
 	"\x15COMPARISON_SEQUENTIAL\x10\x05\x12\x1b\n" +
-	"\x17COMPARISON_MANN_WHITNEY\x10\x06*i\n" +
+	"\x17COMPARISON_MANN_WHITNEY\x10\x06\x12\x13\n" +
+	"\x0fCOMPARISON_LOGS\x10\a*i\n" +
 	"\fBaselineKind\x12\x1d\n" +
 	"\x19BASELINE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18BASELINE_KIND_CONCURRENT\x10\x01\x12\x1c\n" +
@@ -2321,7 +2424,7 @@ func file_adg_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_adg_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_adg_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_adg_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_adg_v1_policy_proto_goTypes = []any{
 	(Comparison)(0),               // 0: adg.v1.Comparison
 	(BaselineKind)(0),             // 1: adg.v1.BaselineKind
@@ -2333,77 +2436,81 @@ var file_adg_v1_policy_proto_goTypes = []any{
 	(AskThen)(0),                  // 7: adg.v1.AskThen
 	(*Policy)(nil),                // 8: adg.v1.Policy
 	(*Check)(nil),                 // 9: adg.v1.Check
-	(*SequentialTest)(nil),        // 10: adg.v1.SequentialTest
-	(*RankTest)(nil),              // 11: adg.v1.RankTest
-	(*Strategy)(nil),              // 12: adg.v1.Strategy
-	(*Step)(nil),                  // 13: adg.v1.Step
-	(*Phase)(nil),                 // 14: adg.v1.Phase
-	(*RollbackPolicy)(nil),        // 15: adg.v1.RollbackPolicy
-	(*RollbackRule)(nil),          // 16: adg.v1.RollbackRule
-	(*RiskPolicy)(nil),            // 17: adg.v1.RiskPolicy
-	(*Scoring)(nil),               // 18: adg.v1.Scoring
-	(*PolicyVersion)(nil),         // 19: adg.v1.PolicyVersion
-	(*PolicyProblem)(nil),         // 20: adg.v1.PolicyProblem
-	nil,                           // 21: adg.v1.Policy.VariablesEntry
-	(Proof)(0),                    // 22: adg.v1.Proof
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(Health)(0),                   // 24: adg.v1.Health
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*LogTest)(nil),               // 10: adg.v1.LogTest
+	(*SequentialTest)(nil),        // 11: adg.v1.SequentialTest
+	(*RankTest)(nil),              // 12: adg.v1.RankTest
+	(*Strategy)(nil),              // 13: adg.v1.Strategy
+	(*Step)(nil),                  // 14: adg.v1.Step
+	(*Phase)(nil),                 // 15: adg.v1.Phase
+	(*RollbackPolicy)(nil),        // 16: adg.v1.RollbackPolicy
+	(*RollbackRule)(nil),          // 17: adg.v1.RollbackRule
+	(*RiskPolicy)(nil),            // 18: adg.v1.RiskPolicy
+	(*Scoring)(nil),               // 19: adg.v1.Scoring
+	(*PolicyVersion)(nil),         // 20: adg.v1.PolicyVersion
+	(*PolicyProblem)(nil),         // 21: adg.v1.PolicyProblem
+	nil,                           // 22: adg.v1.Policy.VariablesEntry
+	(Proof)(0),                    // 23: adg.v1.Proof
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(LogLevel)(0),                 // 25: adg.v1.LogLevel
+	(Health)(0),                   // 26: adg.v1.Health
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
 }
 var file_adg_v1_policy_proto_depIdxs = []int32{
-	21, // 0: adg.v1.Policy.variables:type_name -> adg.v1.Policy.VariablesEntry
+	22, // 0: adg.v1.Policy.variables:type_name -> adg.v1.Policy.VariablesEntry
 	9,  // 1: adg.v1.Policy.checks:type_name -> adg.v1.Check
-	12, // 2: adg.v1.Policy.strategy:type_name -> adg.v1.Strategy
-	14, // 3: adg.v1.Policy.verify:type_name -> adg.v1.Phase
-	15, // 4: adg.v1.Policy.rollback:type_name -> adg.v1.RollbackPolicy
-	17, // 5: adg.v1.Policy.risk:type_name -> adg.v1.RiskPolicy
-	18, // 6: adg.v1.Policy.scoring:type_name -> adg.v1.Scoring
-	22, // 7: adg.v1.Policy.promote:type_name -> adg.v1.Proof
-	23, // 8: adg.v1.Policy.interval:type_name -> google.protobuf.Duration
-	23, // 9: adg.v1.Policy.warm_up:type_name -> google.protobuf.Duration
-	23, // 10: adg.v1.Policy.settle:type_name -> google.protobuf.Duration
-	23, // 11: adg.v1.Policy.history:type_name -> google.protobuf.Duration
-	23, // 12: adg.v1.Policy.deadline:type_name -> google.protobuf.Duration
+	13, // 2: adg.v1.Policy.strategy:type_name -> adg.v1.Strategy
+	15, // 3: adg.v1.Policy.verify:type_name -> adg.v1.Phase
+	16, // 4: adg.v1.Policy.rollback:type_name -> adg.v1.RollbackPolicy
+	18, // 5: adg.v1.Policy.risk:type_name -> adg.v1.RiskPolicy
+	19, // 6: adg.v1.Policy.scoring:type_name -> adg.v1.Scoring
+	23, // 7: adg.v1.Policy.promote:type_name -> adg.v1.Proof
+	24, // 8: adg.v1.Policy.interval:type_name -> google.protobuf.Duration
+	24, // 9: adg.v1.Policy.warm_up:type_name -> google.protobuf.Duration
+	24, // 10: adg.v1.Policy.settle:type_name -> google.protobuf.Duration
+	24, // 11: adg.v1.Policy.history:type_name -> google.protobuf.Duration
+	24, // 12: adg.v1.Policy.deadline:type_name -> google.protobuf.Duration
 	6,  // 13: adg.v1.Policy.at_deadline:type_name -> adg.v1.AtDeadline
-	23, // 14: adg.v1.Policy.unknown_hold:type_name -> google.protobuf.Duration
-	23, // 15: adg.v1.Policy.gate_timeout:type_name -> google.protobuf.Duration
+	24, // 14: adg.v1.Policy.unknown_hold:type_name -> google.protobuf.Duration
+	24, // 15: adg.v1.Policy.gate_timeout:type_name -> google.protobuf.Duration
 	0,  // 16: adg.v1.Check.compare:type_name -> adg.v1.Comparison
 	1,  // 17: adg.v1.Check.baseline:type_name -> adg.v1.BaselineKind
 	2,  // 18: adg.v1.Check.aggregate:type_name -> adg.v1.Aggregate
-	23, // 19: adg.v1.Check.window:type_name -> google.protobuf.Duration
-	23, // 20: adg.v1.Check.interval:type_name -> google.protobuf.Duration
-	23, // 21: adg.v1.Check.max_age:type_name -> google.protobuf.Duration
-	10, // 22: adg.v1.Check.sequential:type_name -> adg.v1.SequentialTest
-	11, // 23: adg.v1.Check.ranks:type_name -> adg.v1.RankTest
-	23, // 24: adg.v1.SequentialTest.bucket:type_name -> google.protobuf.Duration
-	3,  // 25: adg.v1.RankTest.direction:type_name -> adg.v1.Direction
-	4,  // 26: adg.v1.Strategy.kind:type_name -> adg.v1.StrategyKind
-	13, // 27: adg.v1.Strategy.steps:type_name -> adg.v1.Step
-	23, // 28: adg.v1.Strategy.keep:type_name -> google.protobuf.Duration
-	23, // 29: adg.v1.Step.bake:type_name -> google.protobuf.Duration
-	23, // 30: adg.v1.Phase.duration:type_name -> google.protobuf.Duration
-	23, // 31: adg.v1.Phase.interval:type_name -> google.protobuf.Duration
-	5,  // 32: adg.v1.RollbackPolicy.trust:type_name -> adg.v1.Trust
-	16, // 33: adg.v1.RollbackPolicy.rules:type_name -> adg.v1.RollbackRule
-	23, // 34: adg.v1.RollbackPolicy.recover:type_name -> google.protobuf.Duration
-	23, // 35: adg.v1.RollbackPolicy.ask_timeout:type_name -> google.protobuf.Duration
-	7,  // 36: adg.v1.RollbackPolicy.ask_then:type_name -> adg.v1.AskThen
-	23, // 37: adg.v1.RollbackPolicy.timeout:type_name -> google.protobuf.Duration
-	23, // 38: adg.v1.RollbackPolicy.verify_for:type_name -> google.protobuf.Duration
-	23, // 39: adg.v1.RollbackPolicy.verify_max:type_name -> google.protobuf.Duration
-	23, // 40: adg.v1.RollbackPolicy.hold_for:type_name -> google.protobuf.Duration
-	23, // 41: adg.v1.RollbackPolicy.over:type_name -> google.protobuf.Duration
-	24, // 42: adg.v1.RollbackRule.when:type_name -> adg.v1.Health
-	23, // 43: adg.v1.RollbackRule.lasting:type_name -> google.protobuf.Duration
-	23, // 44: adg.v1.RollbackRule.after:type_name -> google.protobuf.Duration
-	8,  // 45: adg.v1.PolicyVersion.policy:type_name -> adg.v1.Policy
-	25, // 46: adg.v1.PolicyVersion.create_time:type_name -> google.protobuf.Timestamp
-	20, // 47: adg.v1.PolicyVersion.warnings:type_name -> adg.v1.PolicyProblem
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	24, // 19: adg.v1.Check.window:type_name -> google.protobuf.Duration
+	24, // 20: adg.v1.Check.interval:type_name -> google.protobuf.Duration
+	24, // 21: adg.v1.Check.max_age:type_name -> google.protobuf.Duration
+	11, // 22: adg.v1.Check.sequential:type_name -> adg.v1.SequentialTest
+	12, // 23: adg.v1.Check.ranks:type_name -> adg.v1.RankTest
+	10, // 24: adg.v1.Check.logs:type_name -> adg.v1.LogTest
+	25, // 25: adg.v1.LogTest.level:type_name -> adg.v1.LogLevel
+	24, // 26: adg.v1.SequentialTest.bucket:type_name -> google.protobuf.Duration
+	3,  // 27: adg.v1.RankTest.direction:type_name -> adg.v1.Direction
+	4,  // 28: adg.v1.Strategy.kind:type_name -> adg.v1.StrategyKind
+	14, // 29: adg.v1.Strategy.steps:type_name -> adg.v1.Step
+	24, // 30: adg.v1.Strategy.keep:type_name -> google.protobuf.Duration
+	24, // 31: adg.v1.Step.bake:type_name -> google.protobuf.Duration
+	24, // 32: adg.v1.Phase.duration:type_name -> google.protobuf.Duration
+	24, // 33: adg.v1.Phase.interval:type_name -> google.protobuf.Duration
+	5,  // 34: adg.v1.RollbackPolicy.trust:type_name -> adg.v1.Trust
+	17, // 35: adg.v1.RollbackPolicy.rules:type_name -> adg.v1.RollbackRule
+	24, // 36: adg.v1.RollbackPolicy.recover:type_name -> google.protobuf.Duration
+	24, // 37: adg.v1.RollbackPolicy.ask_timeout:type_name -> google.protobuf.Duration
+	7,  // 38: adg.v1.RollbackPolicy.ask_then:type_name -> adg.v1.AskThen
+	24, // 39: adg.v1.RollbackPolicy.timeout:type_name -> google.protobuf.Duration
+	24, // 40: adg.v1.RollbackPolicy.verify_for:type_name -> google.protobuf.Duration
+	24, // 41: adg.v1.RollbackPolicy.verify_max:type_name -> google.protobuf.Duration
+	24, // 42: adg.v1.RollbackPolicy.hold_for:type_name -> google.protobuf.Duration
+	24, // 43: adg.v1.RollbackPolicy.over:type_name -> google.protobuf.Duration
+	26, // 44: adg.v1.RollbackRule.when:type_name -> adg.v1.Health
+	24, // 45: adg.v1.RollbackRule.lasting:type_name -> google.protobuf.Duration
+	24, // 46: adg.v1.RollbackRule.after:type_name -> google.protobuf.Duration
+	8,  // 47: adg.v1.PolicyVersion.policy:type_name -> adg.v1.Policy
+	27, // 48: adg.v1.PolicyVersion.create_time:type_name -> google.protobuf.Timestamp
+	21, // 49: adg.v1.PolicyVersion.warnings:type_name -> adg.v1.PolicyProblem
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_policy_proto_init() }
@@ -2412,13 +2519,14 @@ func file_adg_v1_policy_proto_init() {
 		return
 	}
 	file_adg_v1_health_proto_init()
+	file_adg_v1_log_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adg_v1_policy_proto_rawDesc), len(file_adg_v1_policy_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

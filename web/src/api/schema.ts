@@ -2019,6 +2019,8 @@ export interface components {
             histogram: string;
             /** @description Between measurements; not set: the phase's. */
             interval?: string;
+            /** @description Settings of a check of logs. */
+            logs?: components["schemas"]["adg.v1.LogTest"];
             /** @description An older latest sample is stale. */
             maxAge?: string;
             /**
@@ -2096,9 +2098,10 @@ export interface components {
          *     * `COMPARISON_EVENTS`: How often something happened in the window: restarts, out-of-memory kills.
          *     * `COMPARISON_SEQUENTIAL`: Counts against the baseline's, from the first request on, with a promise about false alarms.
          *     * `COMPARISON_MANN_WHITNEY`: The window's samples against the baseline's by their ranks.
+         *     * `COMPARISON_LOGS`: The patterns of log lines against the baseline's: new ones, and more frequent ones.
          * @enum {string}
          */
-        "adg.v1.Comparison": "COMPARISON_UNSPECIFIED" | "COMPARISON_THRESHOLD" | "COMPARISON_RELATIVE" | "COMPARISON_PROBE" | "COMPARISON_EVENTS" | "COMPARISON_SEQUENTIAL" | "COMPARISON_MANN_WHITNEY";
+        "adg.v1.Comparison": "COMPARISON_UNSPECIFIED" | "COMPARISON_THRESHOLD" | "COMPARISON_RELATIVE" | "COMPARISON_PROBE" | "COMPARISON_EVENTS" | "COMPARISON_SEQUENTIAL" | "COMPARISON_MANN_WHITNEY" | "COMPARISON_LOGS";
         /** @description Connection is a source, a target or a notifier with its credentials and its scope. */
         "adg.v1.Connection": {
             /** @description Who changed it last. Set by the server. */
@@ -2990,6 +2993,8 @@ export interface components {
              * @description Lower end of the estimate's confidence interval.
              */
             low?: number;
+            /** @description Of a check of logs: the patterns, what says the most first. */
+            patterns: components["schemas"]["adg.v1.LogFinding"][];
             /** @description How good the good news is. */
             proof: components["schemas"]["adg.v1.Proof"];
             /**
@@ -3279,6 +3284,98 @@ export interface components {
             /** @description The users. */
             users: components["schemas"]["adg.v1.User"][];
         };
+        /**
+         * @description LogChange is how a pattern differs from the baseline's.
+         *
+         *     * `LOG_CHANGE_UNSPECIFIED`: No difference could be told.
+         *     * `LOG_CHANGE_NEW`: The candidate has it and the baseline has not.
+         *     * `LOG_CHANGE_MORE`: The candidate has it more often.
+         *     * `LOG_CHANGE_GONE`: The baseline has it and the candidate has not.
+         * @enum {string}
+         */
+        "adg.v1.LogChange": "LOG_CHANGE_UNSPECIFIED" | "LOG_CHANGE_NEW" | "LOG_CHANGE_MORE" | "LOG_CHANGE_GONE";
+        /** @description LogCount is what one arm logged in a window, as patterns. */
+        "adg.v1.LogCount": {
+            /**
+             * Format: date-time
+             * @description From then on no line is missing.
+             */
+            fromTime?: string;
+            /**
+             * Format: int32
+             * @description Lines of more patterns than are kept.
+             */
+            leftOut: number;
+            /**
+             * Format: int32
+             * @description Lines of whatever level.
+             */
+            lines: number;
+            /** @description The stretch of time in which a pattern counts once for each replica. */
+            moment?: string;
+            /** @description The patterns of the levels that count. */
+            patterns: components["schemas"]["adg.v1.LogPattern"][];
+            /** @description The replicas that wrote a line. */
+            replicas: string[];
+        };
+        /** @description LogFinding is what a judgement says of one pattern. A moment is a stretch of time of one replica. */
+        "adg.v1.LogFinding": {
+            /**
+             * Format: double
+             * @description All moments of the candidate.
+             */
+            allMoments: number;
+            /**
+             * Format: double
+             * @description All moments of the baseline.
+             */
+            baselineAllMoments: number;
+            /**
+             * Format: double
+             * @description Lines of the baseline.
+             */
+            baselineLines: number;
+            /**
+             * Format: double
+             * @description Moments in which the baseline had it more than is usual.
+             */
+            baselineMoments: number;
+            /** @description How it differs from the baseline's. */
+            change: components["schemas"]["adg.v1.LogChange"];
+            /** @description Whether the candidate is worse by it. */
+            decides: boolean;
+            /** @description A line of it; what looks like a secret is masked. */
+            example: string;
+            /**
+             * Format: date-time
+             * @description When either of them had it first.
+             */
+            firstTime?: string;
+            /** @description How bad its lines say that they are. */
+            level: components["schemas"]["adg.v1.LogLevel"];
+            /**
+             * Format: double
+             * @description Lines of the candidate.
+             */
+            lines: number;
+            /**
+             * Format: double
+             * @description Evidence that the candidate has it more often: the natural logarithm of the e-value.
+             */
+            logE: number;
+            /**
+             * Format: double
+             * @description The evidence from which on it is decisive, as a natural logarithm.
+             */
+            logLimit: number;
+            /**
+             * Format: double
+             * @description Moments in which the candidate had it more than is usual.
+             */
+            moments: number;
+            /** @description The pattern: the words of its lines, with a mark in angle brackets where they differ. */
+            text: string;
+        };
         /** @description LoginProvider is a way to log in. */
         "adg.v1.LoginProvider": {
             /** @description Name for people. */
@@ -3298,8 +3395,63 @@ export interface components {
             /** @description Path of the dashboard to go on at. */
             returnTo: string;
         };
+        /**
+         * @description LogLevel is how bad a line of a log says that it is.
+         *
+         *     * `LOG_LEVEL_UNSPECIFIED`: It does not say.
+         *     * `LOG_LEVEL_DEBUG`: For whoever looks for a fault.
+         *     * `LOG_LEVEL_INFO`: Nothing is wrong.
+         *     * `LOG_LEVEL_WARN`: Something may be wrong.
+         *     * `LOG_LEVEL_ERROR`: Something failed.
+         *     * `LOG_LEVEL_PANIC`: The process, or a part of it, ended by it.
+         * @enum {string}
+         */
+        "adg.v1.LogLevel": "LOG_LEVEL_UNSPECIFIED" | "LOG_LEVEL_DEBUG" | "LOG_LEVEL_INFO" | "LOG_LEVEL_WARN" | "LOG_LEVEL_ERROR" | "LOG_LEVEL_PANIC";
         /** @description LogOutResponse says that the session has ended. */
         "adg.v1.LogOutResponse": Record<string, never>;
+        /** @description LogPattern is one pattern of a measurement. */
+        "adg.v1.LogPattern": {
+            /** @description A line of it; what looks like a secret is masked. */
+            example: string;
+            /**
+             * Format: date-time
+             * @description The first of the window.
+             */
+            firstTime?: string;
+            /** @description How bad its lines say that they are. */
+            level: components["schemas"]["adg.v1.LogLevel"];
+            /**
+             * Format: int32
+             * @description Lines in the window.
+             */
+            lines: number;
+            /**
+             * Format: int32
+             * @description Moments of replicas that had it.
+             */
+            moments: number;
+            /** @description The pattern. */
+            text: string;
+        };
+        /** @description LogTest is which lines a check of logs counts. */
+        "adg.v1.LogTest": {
+            /** @description Whether lines without a level count, too. */
+            any: boolean;
+            /** @description Regular expressions; lines that match one do not count. */
+            ignore: string[];
+            /**
+             * Format: int32
+             * @description In how many moments the candidate must have had a pattern before it is held against it.
+             */
+            least: number;
+            /** @description Lines below it do not count. */
+            level: components["schemas"]["adg.v1.LogLevel"];
+            /**
+             * Format: double
+             * @description Share of the moments that a new pattern must have to be found for sure.
+             */
+            often: number;
+        };
         /** @description Measurement is one observation of one arm of a check, as the source answered. */
         "adg.v1.Measurement": {
             /** @description Which version it is of. */
@@ -3310,6 +3462,8 @@ export interface components {
             check: string;
             /** @description Why there is no answer; empty where there is one. Free of secrets. */
             error: string;
+            /** @description The lines of a log, as patterns. */
+            log?: components["schemas"]["adg.v1.LogCount"];
             /** @description The queries as they were sent. */
             sent: string[];
             /** @description Raw buckets of a histogram. */
