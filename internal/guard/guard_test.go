@@ -275,6 +275,7 @@ type stage struct {
 	target *target
 	value  func(version string, share float64) float64
 	answer func(adg.Query) (adg.Answer, error)
+	lines  func(version string, second int64) []string // of each of three replicas; nil: the source gives none
 	hook   func(context.Context, adg.Fact) error
 
 	mu     sync.Mutex

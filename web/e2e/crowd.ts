@@ -111,7 +111,7 @@ function row(i: number, tick: number): object {
     headline: {
       judgement: {
         check: "errors", verdict: bad ? "VERDICT_FAIL" : "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "1.43 % of 70 requests were bad, 2.18 % of the baseline's 1,329, 0.65 times as many (0 to 8.6)",
-        value, limit: 0.05, samples: 70, baselineSamples: 1329, proof: "PROOF_UNSPECIFIED", final: false, weak: false, time: now,
+        value, limit: 0.05, samples: 70, baselineSamples: 1329, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [], time: now,
       },
       recent: [],
     },

@@ -11,6 +11,7 @@ import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
 import {to} from "../../places";
 import {type CheckView, backSince, chartsOf, checksOf, marksOf, rangeOf, unitOf} from "./checks";
+import {Patterns} from "./patterns";
 import {type Assessment, type Decision, type Deployment, usePart} from "./watched";
 import {sentence} from "./words";
 import classes from "./deployment.module.css";
@@ -109,7 +110,9 @@ function One({view, course, deployment, marks, backAt, zoom, frozen, first}: One
       {backAt !== undefined && condemning !== undefined && (
         <Said title={`${version}, before the rollback`} judgement={condemning} badge />
       )}
+      {backAt !== undefined && condemning !== undefined && <Patterns check={name} version={version} found={condemning.patterns} />}
       {(check !== undefined || last !== undefined) && <Said title={backAt === undefined ? "" : restored} judgement={last} />}
+      {backAt === undefined && last !== undefined && <Patterns check={name} version={version} found={last.patterns} />}
       {last?.weak === true && (
         <Text size="sm" className="wrap">
           What is promised about false alarms holds for independent requests only, which these may not be.

@@ -4,7 +4,7 @@ import {type ReactNode} from "react";
 import {State} from "../../ask/state";
 import {api, type Schemas} from "../../ask/api";
 import {HealthBadge, VerdictBadge} from "../../figures/badge";
-import {digits, distinct, seconds, span} from "../../figures/words";
+import {count, digits, distinct, seconds, span} from "../../figures/words";
 import {Time} from "../../frame/time";
 import {placed} from "./story";
 import {usePart} from "./watched";
@@ -32,6 +32,9 @@ export function answered(m: Schemas["adg.v1.Measurement"]): string {
   }
   if (m.slow.length > 0) {
     return `${m.slow.length} buckets of a histogram`;
+  }
+  if (m.log !== undefined) {
+    return `${count(m.log.lines, "line")} of ${count(m.log.replicas.length, "replica")}, ${count(m.log.patterns.length, "pattern")} of the levels that count`;
   }
   const values = m.values.flatMap((s) => s.samples.slice(-1).map((one) => digits(one.value)));
   return values.length === 0 ? "nothing" : `${values.slice(0, 8).join(", ")}${values.length > 8 ? " …" : ""}`;

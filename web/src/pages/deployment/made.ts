@@ -10,7 +10,7 @@ export function at(seconds: number): string {
 }
 
 export function judgement(check: string, more: Partial<Schemas["adg.v1.Judgement"]> = {}): Schemas["adg.v1.Judgement"] {
-  return {check, verdict: "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "fine", unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, ...more};
+  return {check, verdict: "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "fine", unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [], ...more};
 }
 
 export function assessment(seconds: number, judgements: Schemas["adg.v1.Judgement"][]): Assessment {
