@@ -301,6 +301,11 @@ func weight(m adg.Measurement) int {
 			}
 		}
 	}
+	if m.Log != nil {
+		for _, p := range m.Log.Patterns {
+			bytes += 64 + len(p.Text) + len(p.Example)
+		}
+	}
 	return bytes
 }
 

@@ -18,6 +18,9 @@
 //	           baseline, by their ranks: beyond the tolerance in a direction that counts is Fail; too few samples for the
 //	           confidence are Unknown, too_few; what cannot be compared, as infinity, is Unknown, not_a_number
 //
+//	logs       patterns of log lines, the candidate's against those of the stable version or, weaker, the frozen baseline: each is
+//	           tested as a sequential check is, by moments and replicas, and one that is worse decides
+//
 // A check of two counters has the value bad / total, increase by increase, and total is its sample size. A query has
 // the value that its aggregate makes of the samples, and their number is its sample size.
 //
@@ -80,6 +83,17 @@
 // In the state of a test everything is a number of a bounded list: usually 2 kB, for a histogram 10.
 //
 // After a rollback a sequential check is a relative one (see [Restored]).
+//
+// # Logs
+//
+//	no line of the candidate              Unknown, no_data: that a log is silent says nothing good
+//	no line of either baseline            Unknown, no_baseline
+//	a pattern that is decisive            Fail, worse: for ever, with at least so many moments as the check says
+//	nothing found that had to be          Pass, nothing_found, baked: a new pattern in so many of the moments would have been
+//	else                                  Unknown, too_early, and how many moments it takes
+//	a moment not all of whose lines came  counts for nothing, which is said
+//	lines of too many patterns            count for nothing, which is said
+//	after a rollback                      the window's patterns against the frozen baseline's, by chance alone
 //
 // # Faults that were there before
 //

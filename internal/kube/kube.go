@@ -142,6 +142,23 @@ func (c *Client) Delete(ctx context.Context, r Resource, name, uid string) error
 	return err
 }
 
+// Log reads the latest lines of a pod's container, each after its time: since a time, of the container that runs or of the
+// one before it.
+func (c *Client) Log(ctx context.Context, pod, container string, since time.Time, lines int, previous bool) ([]byte, error) {
+	query := url.Values{
+		"container": {container}, "timestamps": {"true"}, "sinceTime": {since.UTC().Format(time.RFC3339)}, "tailLines": {strconv.Itoa(lines)},
+	}
+	if previous {
+		query.Set("previous", "true")
+	}
+	var text []byte
+	err := c.do(ctx, call{method: http.MethodGet, resource: Resource{Version: "v1", Plural: "pods"}, name: pod, part: "log", query: query}, nil, &text)
+	return text, err
+}
+
+// Redact takes the credentials out of text that is no error, such as lines of a log, and leaves the rest as it is.
+func (c *Client) Redact(text string) string { return c.sender.redact(text) }
+
 // Selection is which objects List lists.
 type Selection struct {
 	Labels string // a label selector; empty: all
@@ -196,6 +213,7 @@ type call struct {
 	method   string
 	resource Resource
 	name     string
+	part     string // of the object, such as its log
 	query    url.Values
 }
 
@@ -220,6 +238,9 @@ func (c *Client) address(to call) string {
 	if to.name != "" {
 		path = append(path, to.name)
 	}
+	if to.part != "" {
+		path = append(path, to.part)
+	}
 	address := c.base.JoinPath(path...)
 	address.RawQuery = to.query.Encode()
 	return address.String()
@@ -243,7 +264,9 @@ func (c *Client) do(ctx context.Context, to call, in, out any) error {
 	if err != nil {
 		return adg.Permanent(adg.Errorf(adg.Invalid, "%s: the address of the server is not valid", to))
 	}
-	req.Header.Set("Accept", "application/json")
+	if _, plain := out.(*[]byte); !plain {
+		req.Header.Set("Accept", "application/json")
+	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -266,6 +289,10 @@ func (c *Client) do(ctx context.Context, to call, in, out any) error {
 		return err
 	}
 	if out == nil {
+		return nil
+	}
+	if plain, is := out.(*[]byte); is {
+		*plain = text
 		return nil
 	}
 	if err := json.Unmarshal(text, out); err != nil {

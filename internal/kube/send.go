@@ -62,12 +62,14 @@ func (s *sender) CloseIdleConnections() { utilnet.CloseIdleConnectionsFor(s.next
 // WrappedRoundTripper lets client-go see what is beneath.
 func (s *sender) WrappedRoundTripper() http.RoundTripper { return s.next }
 
-func (s *sender) scrub(text string) string {
+func (s *sender) scrub(text string) string { return remote.Scrubber()(s.redact(text)) }
+
+func (s *sender) redact(text string) string {
 	var secrets []adg.Secret
 	if latest := s.latest.Load(); latest != nil {
 		secrets = append(secrets, adg.NewSecret(*latest))
 	}
-	return remote.Scrubber(secrets...)(s.fixed(text))
+	return remote.Redactor(secrets...)(s.fixed(text))
 }
 
 // failure says why there is no complete answer.

@@ -64,6 +64,15 @@ func TestTheConformanceSuite(t *testing.T) {
 		Empty: adg.Query{Text: "nothing", At: now},
 		Bad:   adg.Query{Text: "zero\x00byte", At: now},
 	})
+	t.Run("as lines", func(t *testing.T) {
+		text := `echo "2026-11-20T09:59:30Z ERROR $ADG_QUERY"; echo "2026-11-20T09:59:40Z ERROR again"; echo "2026-11-20T09:58:00Z too old"`
+		sourcetest.Run(t, sourcetest.Case{
+			Open:       func(t *testing.T) adg.Source { return opened(t, running(t, `echo 7`, nil)) },
+			Good:       adg.Query{Text: "errors of $version", Vars: map[string]string{"version": "1.2.3"}, At: now},
+			Lines:      adg.LinesQuery{Text: "log of $version", Vars: map[string]string{"version": "1.2.3"}, At: now, Window: time.Minute},
+			LineServer: func(t *testing.T) adg.Source { return opened(t, running(t, text, asLines)) },
+		})
+	})
 	t.Run("as a probe", func(t *testing.T) {
 		sourcetest.Run(t, sourcetest.Case{
 			Open:  func(t *testing.T) adg.Source { return opened(t, running(t, text, func(o *Options) { o.As = "probe" })) },

@@ -1,5 +1,5 @@
 // Package kubernetes counts what happens to the pods of a workload: restarts, kills for memory, crash loops, images that
-// cannot be pulled, evictions.
+// cannot be pulled, evictions; and reads their logs.
 package kubernetes
 
 import (
@@ -29,7 +29,7 @@ type Options struct {
 
 // Driver opens sources that count what happens to pods. A query is a signal and, unless all pods are meant, a version:
 // "oom_killed version=$version".
-var Driver = adg.NewSourceDriver("kubernetes", "Counts restarts, crash loops, kills for memory and evictions of a workload's pods.",
+var Driver = adg.NewSourceDriver("kubernetes", "Counts restarts, crash loops, kills for memory and evictions of a workload's pods, and reads their logs.",
 	Options{Options: kube.Defaults(), Kind: "deployment"}, open)
 
 // Private

@@ -88,6 +88,7 @@ func TestTheConformanceSuite(t *testing.T) {
 		Good:  adg.Query{Text: count, Vars: vars, At: now, Window: time.Minute},
 		Empty: adg.Query{Text: `count_over_time({app="nobody"}[5m])`, At: now, Window: time.Minute},
 		Bad:   adg.Query{Text: "nonsense", At: now, Window: time.Minute},
+		Lines: adg.LinesQuery{Text: `{app="$service", version="$version"}`, Vars: vars, At: now, Window: time.Minute},
 		Faulty: func(t *testing.T, address string, canary adg.Secret) adg.Source {
 			o := at("http://" + address)
 			o.BearerToken = canary

@@ -28,6 +28,10 @@ type Case struct {
 	Empty adg.Query
 	// Bad can never be answered; without Text: every text is good.
 	Bad adg.Query
+	// Lines is answered with lines of a log, of which there are more than one, and has variables as Good has; without Text:
+	// the source gives none. LineServer gives a source for it; nil: Open's.
+	Lines      adg.LinesQuery
+	LineServer func(t *testing.T) adg.Source
 	// Probe tells that a server that misbehaves is an answer (one series, one sample: 0 or 1) and not an error.
 	Probe bool
 
@@ -48,6 +52,9 @@ func Run(t *testing.T, c Case) {
 	t.Run("the lent query is not written to", func(t *testing.T) { lent(t, c) })
 	t.Run("concurrent questions are all answered", func(t *testing.T) { concurrent(t, c) })
 	t.Run("a context cancelled before ends the call", func(t *testing.T) { cancelledBefore(t, c) })
+	if c.Lines.Text != "" {
+		runLines(t, c)
+	}
 	if c.Faulty == nil {
 		return
 	}

@@ -8,7 +8,7 @@ let listed: Row[];
 let lists: number;
 
 function measured(check: string, value: number, time: string, recent: number[] = []): Row {
-  return running({headline: {judgement: {check, verdict: "VERDICT_FAIL", why: "WHY_WITHIN_LIMITS", text: "", value, unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [], time}, recent}});
+  return running({headline: {judgement: {check, verdict: "VERDICT_FAIL", why: "WHY_WITHIN_LIMITS", text: "", value, unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [] as never[], time}, recent}});
 }
 
 beforeEach(() => {

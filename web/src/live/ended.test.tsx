@@ -13,7 +13,7 @@ vi.mock("./follow", () => ({
   },
 }));
 
-const judgement = {check: "errors", verdict: "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "", value: 4, unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [], time: "2026-01-02T03:04:05Z"} as const;
+const judgement = {check: "errors", verdict: "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "", value: 4, unit: "", samples: 1, baselineSamples: 1, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [] as never[], time: "2026-01-02T03:04:05Z"} as const;
 
 beforeEach(() => {
   vi.useFakeTimers();
