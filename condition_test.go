@@ -3,6 +3,7 @@ package adg_test
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -159,7 +160,7 @@ func TestConditionsAreStoredAsTheyAreWritten(t *testing.T) {
 		t.Fatalf("%s, %v", text, err)
 	}
 	var back adg.Check
-	if err := json.Unmarshal(text, &back); err != nil || back != check {
+	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, check) {
 		t.Errorf("%+v, %v", back, err)
 	}
 	if err := json.Unmarshal([]byte(`{"fail":"much"}`), &back); err == nil {
