@@ -97,7 +97,9 @@ func Headline(d adg.Deployment, assessments []adg.Assessment) *adgv1.Headline {
 	if len(line) == 0 && best.Value != nil {
 		line = []float64{*best.Value}
 	}
-	return &adgv1.Headline{Judgement: Judgement(d.Spec.Policy, *best), Recent: line}
+	short := *best
+	short.Patterns = nil // a row says that there are some; the deployment's own page says which
+	return &adgv1.Headline{Judgement: Judgement(d.Spec.Policy, short), Recent: line}
 }
 
 // WaitsForHuman tells whether a deployment wants an approval or another human word. One that has ended takes none.
