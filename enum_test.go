@@ -37,6 +37,8 @@ var enums = []enum{
 	written[adg.FactKind]("FactKind"),
 	written[adg.GateState]("GateState"),
 	written[adg.Health]("Health"),
+	written[adg.LogChange]("LogChange"),
+	written[adg.LogLevel]("LogLevel"),
 	written[adg.OnInterrupt]("OnInterrupt"),
 	written[adg.Operator]("Operator"),
 	written[adg.Proof]("Proof"),

@@ -55,7 +55,12 @@ func (r *record) add(m adg.Measurement) error {
 		}
 	}
 	if len(m.Bad)+len(m.Total)+len(m.Slow) == 0 {
-		r.answers[at] = append(r.answers[at], adg.Measurement{At: m.At, Values: m.Values, Warnings: m.Warnings, Err: m.Err})
+		r.answers[at] = append(r.answers[at], adg.Measurement{At: m.At, Values: m.Values, Warnings: m.Warnings, Err: m.Err, Log: m.Log})
+	}
+	if m.Log != nil {
+		for _, pattern := range m.Log.Patterns {
+			r.samples += len(pattern.Cells)
+		}
 	}
 	if r.samples > maxSamples {
 		return adg.Errorf(adg.Invalid, "more than %d samples are on record, which is more than one backtest holds", maxSamples)
@@ -78,6 +83,13 @@ func (r *record) answer(q verdict.Question, at time.Time) adg.Measurement {
 		return m
 	}
 	from := at.Add(-q.Check.Window)
+	if q.Check.Compare == adg.Logs {
+		// Its patterns were counted then: another level or other lines to ignore cannot be tried.
+		if last := r.lastAnswer(where, at); last != nil && !last.At.Before(from) {
+			m.Log, m.Warnings, m.Err = last.Log, last.Warnings, last.Err
+		}
+		return m
+	}
 	m.Values, m.Bad, m.Total, m.Slow = t.values.cut(from, at), t.bad.cut(from, at), t.total.cut(from, at), t.slow.cut(from, at)
 	return m
 }

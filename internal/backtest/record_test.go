@@ -102,6 +102,25 @@ func TestValueStandsUntilTheNextOneOnRecord(t *testing.T) {
 	}
 }
 
+func TestPatternsOfLogsStandAsTheyWereCountedForAsLongAsTheCheckLooksBack(t *testing.T) {
+	r := newRecord()
+	if err := r.add(adg.Measurement{Check: "log", At: at(10), Log: &adg.LogCount{Lines: 7, Patterns: []adg.LogPattern{{Text: "x", Cells: make([]adg.LogCell, 3)}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if r.samples != 3 {
+		t.Errorf("%d samples, want one for each cell", r.samples)
+	}
+	ask := verdict.Question{Check: adg.Check{Name: "log", Query: "q", Compare: adg.Logs, Window: 20 * time.Second}}
+	if m := r.answer(ask, at(25)); m.Log == nil || m.Log.Lines != 7 {
+		t.Errorf("%+v", m)
+	}
+	for _, second := range []int{5, 31} {
+		if m := r.answer(ask, at(second)); m.Log != nil {
+			t.Errorf("at %d s: %+v", second, m)
+		}
+	}
+}
+
 func TestLooksAreMadeWhenTheRecordLookedIfItDidSoSoon(t *testing.T) {
 	s := script{looks: []time.Time{at(10), at(21), at(36)}}
 	s.spec.Policy.Interval = 10 * time.Second

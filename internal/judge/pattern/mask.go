@@ -1,7 +1,6 @@
 package pattern
 
 import (
-	"net/netip"
 	"regexp"
 	"strings"
 	"unicode"
@@ -115,12 +114,15 @@ func isPath(v string) bool {
 		strings.Count(v, "/") > 1
 }
 
+var (
+	ipv4 = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2}|:[0-9]{1,5})?$`)
+	ipv6 = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+(%[a-z0-9]+)?\](:[0-9]{1,5})?|[0-9a-fA-F:.]+(%[a-z0-9]+)?(/[0-9]{1,3})?)$`)
+)
+
+// isAddress tells whether a word is an address of the internet, with its port or not; a time has colons, too, but neither two in
+// a row nor seven.
 func isAddress(v string) bool {
-	if _, err := netip.ParseAddr(v); err == nil {
-		return true
-	}
-	_, err := netip.ParseAddrPort(v)
-	return err == nil
+	return ipv4.MatchString(v) || (strings.Contains(v, "::") || strings.Count(v, ":") >= 7) && len(v) > 2 && ipv6.MatchString(v)
 }
 
 // isIdentifier tells whether a word of letters and digits is nobody's word.
