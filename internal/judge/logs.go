@@ -128,7 +128,7 @@ func (r *reader) count() {
 			b.Begun = at
 		}
 		if b.Closed > 0 && at > b.Closed+1 {
-			r.notes = append(r.notes, duration(time.Duration(at-b.Closed-1)*length)+" of which not all lines were given count for nothing")
+			r.notes = append(r.notes, adg.Span(time.Duration(at-b.Closed-1)*length)+" of which not all lines were given count for nothing")
 		}
 		b.Closed = at
 		r.moment(at, arms, places)
@@ -304,7 +304,7 @@ func (r *reader) needs(sure float64) string {
 	if !(sure > 0) {
 		return "as many again and more"
 	}
-	return number(math.Ceil(r.book.Cells[0]/sure), 2)
+	return adg.Number(math.Ceil(r.book.Cells[0]/sure), 2)
 }
 
 func ordinal(n float64) string {
@@ -316,7 +316,7 @@ func ordinal(n float64) string {
 	case 3:
 		return "third moment"
 	default:
-		return number(whole, 3) + "th moment"
+		return adg.Number(whole, 3) + "th moment"
 	}
 }
 
@@ -374,15 +374,15 @@ func partOf(n adg.Counts) float64 {
 
 // accuse says what is wrong with the release.
 func (r *reader) accuse(f adg.LogFinding) string {
-	what, than := "a new pattern", "in none of the baseline's "+number(f.Baseline.All, 4)
+	what, than := "a new pattern", "in none of the baseline's "+adg.Number(f.Baseline.All, 4)
 	if f.Change == adg.LogMore || f.Baseline.Bad > 0 {
-		what, than = "a more frequent pattern", fmt.Sprintf("in %s of the baseline's %s", number(f.Baseline.Bad, 4), number(f.Baseline.All, 4))
+		what, than = "a more frequent pattern", fmt.Sprintf("in %s of the baseline's %s", adg.Number(f.Baseline.Bad, 4), adg.Number(f.Baseline.All, 4))
 	}
 	if r.Stable == nil {
 		than += " before the deployment, which is weaker than side by side"
 	}
 	return fmt.Sprintf("worse by %s of level %s: %q is in %s of the candidate's %s moments (%s) and %s; the evidence against it is %s, and %s decides",
-		what, f.Level, plain(f.Text), number(f.Candidate.Bad, 4), number(f.Candidate.All, 4), plural(f.Lines, "line"), than, odds(f.LogE), odds(f.LogLimit))
+		what, f.Level, plain(f.Text), adg.Number(f.Candidate.Bad, 4), adg.Number(f.Candidate.All, 4), plural(f.Lines, "line"), than, odds(f.LogE), odds(f.LogLimit))
 }
 
 // restored judges the window of a release that was rolled back to: whether it has patterns that the frozen baseline had
