@@ -50,8 +50,12 @@ func showDeployment(s session, d *adgv1.Deployment) error {
 	if last := d.GetLastGood(); last != nil {
 		back = last.GetVersion()
 	}
+	because, condemned := strings.Join(status.GetReasons(), "\n"), status.GetCondemnedFor()
+	if strings.Contains(because, condemned) {
+		condemned = "" // it was just said
+	}
 	err := facts(s.t, "deployment", d.GetId(), "release", title(d), "state", where(deploymentOf(d))+", since "+when(s.now, status.GetSinceTime()),
-		"because", strings.Join(status.GetReasons(), "\n"), "health", health, "expected", expected, "next", status.GetOutlook().GetText(),
+		"because", because, "condemned for", condemned, "health", health, "expected", expected, "next", status.GetOutlook().GetText(),
 		"waits for", status.GetOutlook().GetWaitsFor(), "rolls back to", back, "asked for", asked, "policy", fmt.Sprintf("version %d", d.GetPolicyVersion()))
 	if err != nil {
 		return err

@@ -58,7 +58,8 @@ func someVerbs(dir string) map[string][]verb {
 			{args: "-s checkout -e production --version 1.4.2 --plan", answer: &adgv1.Plan{Release: release, Gates: []*adgv1.Gate{{Name: "freeze", State: adgv1.GateState_GATE_STATE_SHUT, Text: "it is Friday"}}},
 				asks: &adgv1.PlanDeploymentRequest{Environment: "production", Release: release}, shows: "it is Friday"},
 		},
-		"deploy status": {{args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "errors ·[31mare up"}, {args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "you may: hold\n"}},
+		"deploy status": {{args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "errors ·[31mare up"}, {args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "you may: hold\n"},
+			{args: "d2", answer: &adgv1.Deployment{Id: "d2", Status: &adgv1.Status{Reasons: []string{"v1 is live"}, CondemnedFor: "errors fails"}}, asks: &adgv1.GetDeploymentRequest{Id: "d2"}, shows: "condemned for  errors fails\n"}},
 		"deploy report": {{args: "d1", answer: &httpbody.HttpBody{Data: []byte(`{"title": "checkout"}`)},
 			asks: &adgv1.GetReportRequest{Deployment: "d1", Format: adgv1.ReportFormat_REPORT_FORMAT_MARKDOWN}, shows: `"checkout"`}},
 		"deploy replay": {

@@ -1,6 +1,6 @@
 import {expect, test} from "vitest";
 import {decision, deployment} from "./made";
-import {leftTo, sentence, whyBack, wouldFail} from "./words";
+import {decided, leftTo, sentence, whyBack, wouldFail} from "./words";
 
 test("a text becomes a sentence, and a version stays as it is written", () => {
   expect(["nothing is known", "v2 is live: good.", "1.4.2 goes on", "web-api is stopped", "tried: v1", "http://x is gone", ""].map(sentence)).toEqual(["Nothing is known.", "v2 is live: good.", "1.4.2 goes on.", "web-api is stopped.", "Tried: v1.", "http://x is gone.", ""]);
@@ -24,4 +24,8 @@ test("only what would make a rollback fail for sure is told at once", () => {
   const obstacles = [{name: "disk", text: "it is nearly full", final: false}, {name: "access", text: "the token was refused", final: true}];
   expect(wouldFail(deployment({status: {obstacles}}))).toEqual(["A rollback would fail (access): the token was refused."]);
   expect(wouldFail(deployment())).toEqual([]);
+});
+
+test("a release that is back is not said to be verified before it is", () => {
+  expect(decided(decision(41, {from: "STATE_ROLLING_BACK", to: "STATE_VERIFYING_ROLLBACK"}), [])).toBe("The last good release is back: now it has to prove itself");
 });

@@ -47,7 +47,7 @@ export function decided(d: Schemas["adg.v1.Decision"], phases: readonly {name: s
     case "STATE_ROLLING_BACK":
       return d.from === d.to ? asked(d) : "The rollback began";
     case "STATE_VERIFYING_ROLLBACK":
-      return d.from === d.to ? asked(d) : "The last good release is back, and is verified";
+      return d.from === d.to ? asked(d) : "The last good release is back: now it has to prove itself";
     case "STATE_UNSPECIFIED":
     case "STATE_PENDING":
     case "STATE_BLOCKED":
