@@ -86,11 +86,13 @@ type LogLine struct {
 // LogCount is what one arm logged in a window, as patterns: lines without what changes from one to the next.
 type LogCount struct {
 	From     time.Time     `json:"from"`               // from then on nothing is missing
+	Last     time.Time     `json:"last,omitzero"`      // the time of the latest line, of whatever level
 	Moment   time.Duration `json:"moment"`             // a stretch of time in which a pattern counts once per replica
 	Replicas []string      `json:"replicas,omitempty"` // that wrote a line of whatever level; at most MaxLogReplicas
 	Lines    int           `json:"lines"`              // of whatever level
 	Patterns []LogPattern  `json:"patterns,omitempty"` // of the levels that the check watches; at most MaxLogPatterns
 	Left     int           `json:"left,omitempty"`     // lines that belong to more patterns than that
+	Mute     int           `json:"mute,omitempty"`     // lines that do not count because they do not say their level
 }
 
 const (
@@ -169,6 +171,18 @@ type LogTest struct {
 	// Restored is set by the judge after a rollback: the window is compared with the frozen baseline, without a test.
 	Restored bool `json:"restored,omitempty"`
 }
+
+// Moment is how long the moments are in which a pattern counts once.
+func (c Check) Moment() time.Duration {
+	if c.Sequential.Bucket > 0 {
+		return time.Duration(c.Sequential.Bucket) * time.Second
+	}
+	return 10 * time.Second
+}
+
+// Moments is how many of them a window of a check of logs holds at least: one that lies in it as a whole, wherever it
+// begins, and the time in which its last lines arrive.
+const Moments = 3
 
 // Private
 

@@ -23,6 +23,7 @@ func TestCheckOfLogsIsRefusedWithEverythingThatIsWrong(t *testing.T) {
 		{"what is no expression", func(c *adg.Check) { c.Logs.Ignore = []string{"("} }, "no regular expression"},
 		{"an expression that is too long", func(c *adg.Check) { c.Logs.Ignore = []string{strings.Repeat("x", 1000)} }, "1 to 512 bytes"},
 		{"too many expressions", func(c *adg.Check) { c.Logs.Ignore = make([]string, 100) }, "at most 64"},
+		{"a window that holds no whole moment", func(c *adg.Check) { c.Sequential.Bucket = 30 }, "holds no whole moment"},
 		{"more than all moments", func(c *adg.Check) { c.Logs.Often = 2 }, "often"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

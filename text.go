@@ -22,6 +22,14 @@ func Printable(text string) string {
 	}, text)
 }
 
+// Uncoloured is text without the sequences by which programs colour and move on a terminal.
+func Uncoloured(text string) string {
+	if !strings.ContainsRune(text, '\x1b') {
+		return text
+	}
+	return terminal.ReplaceAllString(text, "")
+}
+
 // LogTail is the end of a log that a terminal, a log or a page can show: at most MaxLog bytes, as whole lines where it can
 // be, without colours and what a progress bar has overwritten. Take secrets out before: half of one could not be told.
 func LogTail(text string) string {

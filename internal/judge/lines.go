@@ -12,7 +12,7 @@ import (
 // one of the expressions to ignore matches, and an expression that is none, are left out: a policy with such a one is
 // refused when it is read.
 func ReadLines(c adg.Check, answer adg.LinesAnswer, from, to time.Time) adg.LogCount {
-	w := pattern.Watch{Level: c.Logs.Level, Any: c.Logs.Any, From: from, To: to, Moment: MomentOf(c)}
+	w := pattern.Watch{Level: c.Logs.Level, Any: c.Logs.Any, From: from, To: to, Moment: c.Moment()}
 	if w.Level == adg.LevelUnknown {
 		w.Level = adg.LevelWarn
 	}

@@ -17,12 +17,17 @@ const (
 	// maxLogged bounds the patterns that are remembered from one look to the next: those with the least evidence make
 	// place for others.
 	maxLogged = 64
-	// usualMoment is how long the moments are in which a pattern counts once.
-	usualMoment = 10 * time.Second
-	usualLeast  = 3
-	usualOften  = 0.25
-	// lag is how much longer than a moment is waited for its lines.
-	lag = 5 * time.Second
+	// maxKnown of them are those that the baseline had before, which stay: forgotten, they would come back as new ones.
+	maxKnown   = maxLogged / 2
+	usualLeast = 3
+	usualOften = 0.25
+	// lag is how much longer than a moment is waited for its lines, and patience for how long, at most, where none has
+	// come that is later than the moment.
+	lag      = 5 * time.Second
+	patience = time.Minute
+	// grown is how many times as much traffic as before the deployment is nothing to blame a release for, where no stable
+	// version beside it shows how much there is.
+	grown = 2
 	// usually is the quantile of the baseline's lines per moment up to which they are nothing special.
 	usually = 0.95
 )
@@ -35,6 +40,7 @@ type logbook struct {
 	Cells    [2]float64             `json:"cells"`           // moments of all replicas, by arm
 	Alone    float64                `json:"alone,omitempty"` // of those of the candidate, the ones without a baseline beside it
 	Lines    [2]float64             `json:"lines"`           // of whatever level, in those moments or near them
+	Writers  float64                `json:"writers"`         // replicas of the candidate, the most that a window showed
 	Replicas []uint32               `json:"replicas,omitempty"`
 	Spread   sequential.Calibration `json:"spread"`
 	Made     int                    `json:"made"` // patterns that were new, so far
@@ -65,14 +71,7 @@ type pastLogs struct {
 	Spread   sequential.Calibration `json:"spread"`
 	Replicas []uint32               `json:"replicas,omitempty"`
 	Patterns []logged               `json:"patterns,omitempty"`
-}
-
-// MomentOf is how long the moments are in which a pattern counts once.
-func MomentOf(c adg.Check) time.Duration {
-	if c.Sequential.Bucket > 0 {
-		return time.Duration(c.Sequential.Bucket) * time.Second
-	}
-	return usualMoment
+	Rest     float64                `json:"rest,omitempty"` // in how many moments a pattern that found no place there may have been
 }
 
 // Private
@@ -89,12 +88,13 @@ func freezeLogs(b *adg.Baseline, c adg.Check, m adg.Measurement) {
 	for _, at := range moments {
 		_, groups := past.replicas(m.Log, at)
 		past.Cells += float64(len(m.Log.Replicas))
-		past.Spread.Learn(groups, MomentOf(c).Seconds())
+		past.Spread.Learn(groups, c.Moment().Seconds())
 	}
 	if past.Cells == 0 {
 		b.Err = "the lines cover no whole moment " + between(b)
 		return
 	}
+	seen := map[string]int{} // moments with a line of the pattern
 	for _, p := range m.Log.Patterns {
 		one := logged{Text: p.Text, Level: p.Level, Example: p.Example, First: p.First}
 		var counts []int
@@ -112,10 +112,17 @@ func freezeLogs(b *adg.Baseline, c adg.Check, m adg.Measurement) {
 				one.Before++
 			}
 		}
+		seen[key(p)] = len(counts)
 		past.Patterns = append(past.Patterns, one)
 	}
-	slices.SortStableFunc(past.Patterns, func(a, b logged) int { return cmp.Compare(b.Before, a.Before) })
-	past.Patterns = past.Patterns[:min(len(past.Patterns), maxLogged/2)]
+	often := func(p logged) int { return seen[p.key()] }
+	slices.SortStableFunc(past.Patterns, func(a, b logged) int { return cmp.Compare(often(b), often(a)) })
+	past.Rest = float64(m.Log.Left)
+	if len(past.Patterns) > maxKnown {
+		past.Rest = max(past.Rest, float64(often(past.Patterns[maxKnown])))
+		past.Patterns = past.Patterns[:maxKnown]
+	}
+	past.Rest = min(past.Rest, past.Cells)
 	text, err := json.Marshal(past)
 	if err != nil { // a number that JSON has no word for, which counts never are
 		b.Err = "what was learned cannot be kept"
@@ -231,13 +238,15 @@ func (l *logbook) find(arms []*adg.LogCount) map[string]int {
 
 func key(p adg.LogPattern) string { return p.Level.String() + " " + p.Text }
 
-// forget keeps the book within its bounds: what says the least goes first.
+func (p logged) key() string { return p.Level.String() + " " + p.Text }
+
+// forget keeps the book within its bounds: of the new patterns, what says the least goes first.
 func (l *logbook) forget() {
 	if len(l.Patterns) <= maxLogged {
 		return
 	}
 	slices.SortStableFunc(l.Patterns, func(a, b logged) int {
-		return cmp.Or(cmp.Compare(b.Test.LogE(), a.Test.LogE()), cmp.Compare(b.Bad[0], a.Bad[0]))
+		return cmp.Or(cmp.Compare(min(a.Place, 1), min(b.Place, 1)), cmp.Compare(b.Test.LogE(), a.Test.LogE()), cmp.Compare(b.Bad[0], a.Bad[0]))
 	})
 	l.Patterns = l.Patterns[:maxLogged]
 }
@@ -248,7 +257,7 @@ func (l *logbook) sound() bool {
 		return l.Worse.Verdict == adg.Fail && l.Worse.Final && l.Worse.Text != ""
 	}
 	good := l.Moment > 0 && l.Moment <= time.Hour.Milliseconds() && l.Closed >= 0 && l.Closed < latestBucket && len(l.Patterns) <= maxLogged && l.Made >= 0
-	for _, n := range [...]float64{l.Cells[0], l.Cells[1], l.Lines[0], l.Lines[1]} {
+	for _, n := range [...]float64{l.Cells[0], l.Cells[1], l.Lines[0], l.Lines[1], l.Writers} {
 		good = good && n >= 0 && isFinite(n)
 	}
 	return good
@@ -265,7 +274,7 @@ func (l *logbook) limit(p logged, alpha float64) float64 {
 				known++
 			}
 		}
-		return -math.Log(alpha / 2 / float64(max(known, maxLogged/2)))
+		return -math.Log(alpha / 2 / float64(max(known, maxKnown)))
 	}
 	return -math.Log(alpha / 2 / (float64(p.Place) * float64(p.Place+1)))
 }

@@ -40,6 +40,7 @@ func logs(o adg.Observation, now time.Time) (adg.Judgement, adg.CheckState) {
 	if unknown := r.answers(); !unknown.known() {
 		return unknown.unknown(), o.State
 	}
+	// What was silent counts, too: a test that only looked when the candidate wrote something would be held against it.
 	r.count()
 	j := r.verdict()
 	if j.Final {
@@ -66,10 +67,10 @@ func (r *reader) resume() {
 		}
 		r.notes = append(r.notes, "what was known so far could not be read, so the test begins anew")
 	}
-	r.book.begin(MomentOf(r.Check).Milliseconds(), r.past)
+	r.book.begin(r.Check.Moment().Milliseconds(), r.past)
 }
 
-// answers tells whether there is anything to look at, of either side.
+// answers tells whether both sides could be asked.
 func (r *reader) answers() reading {
 	for _, m := range r.sides() {
 		whose := ""
@@ -83,16 +84,29 @@ func (r *reader) answers() reading {
 			return reading{why: adg.NoData, text: whose + "the source answered, and not with lines of a log"}
 		}
 	}
-	if r.Candidate.Log.Lines == 0 && r.book.Lines[adg.CandidateArm] == 0 {
-		return reading{why: adg.NoData, text: "there was no line of the candidate: that a log is silent says nothing good about it"}
-	}
+	return reading{}
+}
+
+// silence tells whether a side says too little for anything good to follow from it.
+func (r *reader) silence() reading {
+	log := r.Candidate.Log
 	switch {
+	case log.Lines == 0:
+		return reading{why: adg.NoData, text: "there was no line of the candidate " + lately(r.Check) + ": that a log is silent says nothing good about it"}
+	case log.Mute == log.Lines:
+		return reading{why: adg.NoData, text: fmt.Sprintf("none of the candidate's %s says of which level it is, so that none counts: write logs: {level: any}, or ask for lines that do", plural(float64(log.Lines), "line"))}
 	case r.Stable == nil && !r.known:
 		return reading{why: adg.NoBaseline, text: "nothing to compare with: no stable version serves beside the release, and no line was frozen before the deployment"}
-	case r.Stable != nil && r.Stable.Log.Lines == 0 && r.book.Lines[adg.BaselineArm] == 0 && !r.known:
-		return reading{why: adg.NoBaseline, text: "nothing to compare with: there was no line of the stable version, now or before the deployment"}
+	case r.Stable != nil && r.Stable.Log.Lines == 0 && !r.onlyPast():
+		return reading{why: adg.NoBaseline, text: "nothing to compare with: there was no line of the stable version " + lately(r.Check)}
 	}
 	return reading{}
+}
+
+// onlyPast tells whether the candidate is compared with the time before the deployment: no stable version serves beside it, or one
+// that has never written a line.
+func (r *reader) onlyPast() bool {
+	return r.known && (r.Stable == nil || r.book.Lines[adg.BaselineArm] == 0)
 }
 
 func (r *reader) sides() []*adg.Measurement {
@@ -119,10 +133,20 @@ func (r *reader) count() {
 		r.notes = append(r.notes, fmt.Sprintf("%s of too many patterns count for nothing", plural(float64(left), "line")))
 	}
 	length := time.Duration(b.Moment) * time.Millisecond
+	if begin := r.now.Add(-window(r.Check)); from.After(begin) && from.After(r.now.Add(-2*length-lag)) {
+		r.notes = append(r.notes, "all lines were given of the last "+adg.Span(r.now.Sub(from))+" only, in which there may be no whole moment: let the query give fewer lines, or make sequential.bucket shorter")
+	}
+	for arm, log := range arms {
+		b.Lines[arm] = max(b.Lines[arm], float64(log.Lines))
+	}
+	b.Writers = max(1, b.Writers, float64(len(arms[0].Replicas)))
 	places := b.find(arms)
 	for _, at := range momentsOf(*arms[0], from, r.now.Add(-min(lag, length))) {
 		if at <= b.Closed {
 			continue
+		}
+		if late := !covered(arms, (at+1)*b.Moment); late && r.now.UnixMilli()-(at+1)*b.Moment < min(patience, window(r.Check)/2).Milliseconds() {
+			break // its lines may be on the way
 		}
 		if b.Begun == 0 {
 			b.Begun = at
@@ -131,29 +155,38 @@ func (r *reader) count() {
 			r.notes = append(r.notes, adg.Span(time.Duration(at-b.Closed-1)*length)+" of which not all lines were given count for nothing")
 		}
 		b.Closed = at
+		if arms := arms[1:]; !r.onlyPast() && !covered(arms, (at+1)*b.Moment) {
+			continue // a baseline whose lines are late or lost has not behaved any better
+		}
 		r.moment(at, arms, places)
 	}
-	for arm, log := range arms {
-		b.Lines[arm] = max(b.Lines[arm], float64(log.Lines))
+	if r.onlyPast() && r.past.Rest > 0 {
+		r.notes = append(r.notes, "before the deployment there were more patterns than are remembered: a new one has to come more often than those")
 	}
 	b.forget()
+}
+
+// covered tells whether each arm has a line that is not before a time: then those before it are there, too.
+func covered(arms []*adg.LogCount, until int64) bool {
+	return !slices.ContainsFunc(arms, func(log *adg.LogCount) bool { return log.Last.UnixMilli() < until })
 }
 
 // moment gives what both arms did in one moment to the tests.
 func (r *reader) moment(at int64, arms []*adg.LogCount, places map[string]int) {
 	b := &r.book
-	exposure := [2]float64{float64(len(arms[0].Replicas))}
+	exposure := [2]float64{b.Writers}
 	past := pastLogs{Replicas: b.Replicas}
 	var groups []adg.Counts
-	if r.Stable != nil {
+	if r.Stable != nil && !r.onlyPast() {
 		exposure[1], groups = past.replicas(arms[1], at)
 		b.Replicas = past.Replicas
 	}
 	b.Cells[0], b.Cells[1] = b.Cells[0]+exposure[0], b.Cells[1]+exposure[1]
+	load := r.load(exposure)
 	if exposure[1] == 0 {
 		b.Alone += exposure[0]
+		load = grown
 	}
-	load := r.load(exposure)
 	hits := map[int]*[2]float64{}
 	for arm, log := range arms {
 		for _, p := range log.Patterns {
@@ -186,9 +219,12 @@ func (r *reader) moment(at int64, arms []*adg.LogCount, places map[string]int) {
 		one.Bad[0], one.Bad[1] = one.Bad[0]+n[0], one.Bad[1]+n[1]
 		r.weigh(d, one, *n, exposure, load, since)
 	}
-	often := orElse(r.Check.Logs.Often, usualOften) * exposure[0]
-	b.Sure.Bad[0] += often
-	r.weigh(d, &b.Sure, [2]float64{often}, exposure, load, since)
+	// That nothing was found says something where lines are there in which it would have been.
+	if covered(arms[:1], (at+1)*b.Moment) && arms[0].Left == 0 && arms[0].Mute < arms[0].Lines {
+		often := orElse(r.Check.Logs.Often, usualOften) * min(exposure[0], float64(len(arms[0].Replicas)))
+		b.Sure.Bad[0] += often
+		r.weigh(d, &b.Sure, [2]float64{often}, exposure, load, since)
+	}
 	// What the replicas showed by now is for the moments after it.
 	b.Spread.Learn(groups, float64(b.Moment)/1000)
 }
@@ -214,15 +250,22 @@ func (r *reader) weigh(d sequential.Design, p *logged, n, exposure [2]float64, l
 	}, since)
 }
 
-// weighPast compares with the largest rate that the pattern may have had before the deployment. The moments since the last
-// that had it count, too: they had none.
+// weighPast compares with the largest rate that the pattern may have had before the deployment, for as much more traffic
+// as there may be now. The moments since the last that had it count, too: they had none.
 func (r *reader) weighPast(d sequential.Design, p *logged, n, since float64) {
 	if !r.known {
 		return
 	}
 	moments := r.book.Alone - p.Alone
 	p.Alone = r.book.Alone
-	most := min(1, atMost(p.Before, boundShare*d.Alpha/maxLogged)/r.past.Cells)
+	before := p.Before
+	if p.Place > 0 || p == &r.book.Sure {
+		before = r.past.Rest
+	}
+	most := min(1, atMost(before, boundShare*d.Alpha/maxLogged)/r.past.Cells)
+	if before > 0 { // what was never seen has room enough in how rarely it may have been there
+		d.Ratio *= grown
+	}
 	d.Weigh(&p.Test, &r.book.Spread, &sequential.Bucket{
 		Canary:  adg.Counts{Bad: n, All: moments},
 		Control: adg.Counts{Bad: most * certain * moments, All: certain * moments},
@@ -251,13 +294,7 @@ func (r *reader) verdict() adg.Judgement {
 		j.BaseN = r.past.Cells
 	}
 	sure := b.sure(r.alpha(), r.least(), orElse(r.Check.Sequential.Power, usualPower))
-	var worst *adg.LogFinding
-	for i := range j.Patterns {
-		f := &j.Patterns[i]
-		if worst == nil || f.LogE-f.LogLimit > worst.LogE-worst.LogLimit {
-			worst = f
-		}
-	}
+	worst, silent := r.worst(j.Patterns), r.silence()
 	if worst != nil {
 		j.LogE, j.LogLimit = finite(worst.LogE), finite(worst.LogLimit)
 	}
@@ -271,6 +308,8 @@ func (r *reader) verdict() adg.Judgement {
 		if j.Weak {
 			j.Text += "; it holds for lines that come independently of each other only, which fewer than three replicas of the baseline cannot show"
 		}
+	case !silent.known():
+		j.Verdict, j.Why, j.Text = adg.Unknown, silent.why, silent.text
 	case sure >= 1:
 		j.Verdict, j.Why, j.Proof = adg.Pass, adg.NothingFound, adg.Baked
 		j.Text = fmt.Sprintf("no new or more frequent pattern in %s: one in every %s would have been found",
@@ -283,6 +322,21 @@ func (r *reader) verdict() adg.Judgement {
 		j.Text += "; " + note
 	}
 	return j
+}
+
+// worst is the finding that says the most against the candidate, of those that it had often enough where there is one.
+func (r *reader) worst(all []adg.LogFinding) *adg.LogFinding {
+	var worst *adg.LogFinding
+	enough := func(f *adg.LogFinding) bool { return f.Candidate.Bad >= r.least() }
+	for i := range all {
+		switch f := &all[i]; {
+		case worst == nil, enough(f) && !enough(worst):
+			worst = f
+		case enough(f) == enough(worst) && f.LogE-f.LogLimit > worst.LogE-worst.LogLimit:
+			worst = f
+		}
+	}
+	return worst
 }
 
 // sure is which part of the evidence would be there by now against a pattern that only the candidate has, often.
@@ -353,8 +407,11 @@ func (r *reader) findings() []adg.LogFinding {
 	return all[:min(len(all), maxFindings)]
 }
 
-// rank orders findings: what the candidate has beyond the baseline first.
+// rank orders findings: what decides, and then what the candidate has beyond the baseline.
 func rank(f adg.LogFinding) int {
+	if f.Decides() {
+		return 3
+	}
 	switch f.Change {
 	case adg.LogNew, adg.LogMore:
 		return 2
@@ -395,21 +452,38 @@ func (r *reader) restored() adg.Judgement {
 		return reading{why: adg.NoData, text: "there was no line of the restored release: that a log is silent says nothing good about it"}.unknown()
 	case !r.known:
 		return reading{why: adg.NoBaseline, text: "nothing to compare with: no line was frozen before the deployment"}.unknown()
+	case log.Moment != r.Check.Moment():
+		return reading{why: adg.NoData, text: "the source answered, and not with moments of " + adg.Span(r.Check.Moment())}.unknown()
 	}
 	r.Stable = nil
-	r.book.begin(MomentOf(r.Check).Milliseconds(), r.past)
+	r.book.begin(r.Check.Moment().Milliseconds(), r.past)
 	r.count()
 	j := adg.Judgement{Verdict: adg.Pass, Why: adg.WithinLimits, N: r.book.Cells[0], BaseN: r.past.Cells, Patterns: r.findings()}
-	if j.N == 0 {
-		return reading{why: adg.TooEarly, text: "too early to tell: the first moment is not over yet"}.unknown()
-	}
-	j.Text = fmt.Sprintf("no pattern beyond those from before the deployment in %s", plural(j.N, "moment"))
 	for _, f := range j.Patterns {
-		expected := atMost(f.Baseline.Bad, boundShare) / f.Baseline.All * f.Candidate.All
-		if f.Candidate.Bad >= r.least() && chance(f.Candidate.Bad, expected) < r.alpha()/maxFindings {
+		before := f.Baseline.Bad
+		if f.Change == adg.LogNew {
+			before = r.past.Rest
+		}
+		expected := atMost(before, boundShare) / f.Baseline.All * f.Candidate.All
+		if before > 0 {
+			expected *= grown
+		}
+		if f.Candidate.Bad >= r.least() && chance(f.Candidate.Bad, expected) < r.alpha()/max(maxFindings, float64(len(r.book.Patterns))) {
 			j.Verdict, j.Why, j.Text = adg.Fail, adg.BeyondFail, r.accuse(f)
 			return j
 		}
+	}
+	silent := r.silence()
+	switch {
+	case !silent.known():
+		return silent.unknown()
+	case r.book.Sure.Bad[adg.CandidateArm] == 0:
+		j.Verdict, j.Why, j.Text = adg.Unknown, adg.TooEarly, "too early to tell: there is no moment yet of which all lines are there"
+	default:
+		j.Text = fmt.Sprintf("no pattern beyond those from before the deployment in %s", plural(j.N, "moment"))
+	}
+	for _, note := range r.notes {
+		j.Text += "; " + note
 	}
 	return j
 }

@@ -31,7 +31,9 @@ func Restored(c adg.Check) adg.Check { return RestoredTo(c, nil) }
 func RestoredTo(c adg.Check, before *adg.Baseline) adg.Check {
 	c = Alone(c)
 	longest := time.Minute
-	c.Logs.Restored = c.Compare == adg.Logs
+	if c.Logs.Restored = c.Compare == adg.Logs; c.Logs.Restored {
+		longest = max(longest, adg.Moments*c.Moment())
+	}
 	if before != nil {
 		longest = max(longest, scrapesPerBucket*calibrationOf(before).gap())
 	}

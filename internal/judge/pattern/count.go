@@ -49,7 +49,7 @@ func Join(lines []adg.LogLine) []adg.LogLine {
 	var all []adg.LogLine
 	trace, goroutines := false, false
 	for _, line := range lines {
-		text := strings.TrimRight(line.Text, " \t\r\n")
+		text := strings.TrimRight(adg.Uncoloured(line.Text), " \t\r\n")
 		switch {
 		case len(all) == 0:
 		case text == "" || text[0] == ' ' || text[0] == '\t' || goesOn.MatchString(text):
@@ -113,9 +113,16 @@ func (c *counter) add(line adg.LogLine) {
 		return
 	}
 	c.out.Lines++
+	if line.At.After(c.out.Last) {
+		c.out.Last = line.At.UTC()
+	}
 	replica := c.replica(line.Replica)
 	e := Read(line.Text)
-	if e.Level == adg.LevelUnknown && !c.Any || e.Level != adg.LevelUnknown && e.Level < c.Level {
+	switch {
+	case e.Level == adg.LevelUnknown && !c.Any:
+		c.out.Mute++
+		return
+	case e.Level != adg.LevelUnknown && e.Level < c.Level:
 		return
 	}
 	if slices.ContainsFunc(c.Ignore, func(r *regexp.Regexp) bool { return r.MatchString(line.Text) }) {
@@ -131,9 +138,10 @@ func (c *counter) add(line adg.LogLine) {
 		p = &pile{spot: at, cells: map[cell]int{}}
 		c.found[at] = p
 	}
-	example := cut(Example(line.Text), maxExample)
-	if p.first.IsZero() || line.At.Before(p.first) || line.At.Equal(p.first) && example < p.example {
-		p.first, p.example = line.At, example
+	if p.first.IsZero() || !line.At.After(p.first) { // to make an example is the dearest part of counting a line
+		if example := cut(Example(line.Text), maxExample); !line.At.Equal(p.first) || example < p.example {
+			p.first, p.example = line.At, example
+		}
 	}
 	p.cells[cell{line.At.UnixMilli() / c.Moment.Milliseconds(), replica}]++
 }

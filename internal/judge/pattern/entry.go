@@ -20,6 +20,9 @@ func Read(line string) Entry {
 	line = strings.TrimSpace(strings.ToValidUTF8(line, "?"))
 	if strings.HasPrefix(line, "{") {
 		if e, ok := readJSON(line); ok {
+			if inner := Read(e.Message); e.Level == adg.LevelUnknown && inner.Level != adg.LevelUnknown {
+				return inner // a line within a line, as Docker keeps them
+			}
 			return e
 		}
 	}
@@ -33,8 +36,8 @@ func Read(line string) Entry {
 
 // The names that fields go by, the usual first.
 var (
-	levelKeys   = []string{"level", "severity", "lvl", "loglevel", "log.level", "@l", "levelname"}
-	messageKeys = []string{"msg", "message", "event", "log", "@m", "textPayload"}
+	levelKeys   = []string{"level", "severity", "lvl", "loglevel", "log.level", "@l", "@level", "levelname", "severity_text"}
+	messageKeys = []string{"msg", "message", "event", "log", "@m", "@message", "textPayload", "body"}
 	errorKeys   = []string{"error", "err", "exception", "exc_info"}
 )
 
@@ -110,7 +113,7 @@ func entry(level, message, failure string) (Entry, bool) {
 	return e, true
 }
 
-// levels by their names, and by the numbers of bunyan and pino.
+// levels by their names, by the numbers of bunyan and pino, and by those of syslog.
 var levels = map[string]adg.LogLevel{
 	"trace": adg.LevelDebug, "debug": adg.LevelDebug, "dbg": adg.LevelDebug, "10": adg.LevelDebug, "20": adg.LevelDebug,
 	"info": adg.LevelInfo, "information": adg.LevelInfo, "notice": adg.LevelInfo, "30": adg.LevelInfo,
@@ -118,6 +121,8 @@ var levels = map[string]adg.LogLevel{
 	"error": adg.LevelError, "err": adg.LevelError, "severe": adg.LevelError, "50": adg.LevelError,
 	"fatal": adg.LevelPanic, "panic": adg.LevelPanic, "critical": adg.LevelPanic, "crit": adg.LevelPanic,
 	"alert": adg.LevelPanic, "emerg": adg.LevelPanic, "emergency": adg.LevelPanic, "60": adg.LevelPanic,
+	"0": adg.LevelPanic, "1": adg.LevelPanic, "2": adg.LevelPanic, "3": adg.LevelError, "4": adg.LevelWarn,
+	"5": adg.LevelInfo, "6": adg.LevelInfo, "7": adg.LevelDebug,
 }
 
 func levelOf(word string) adg.LogLevel { return levels[strings.ToLower(strings.TrimSpace(word))] }

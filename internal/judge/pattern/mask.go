@@ -35,28 +35,65 @@ func Example(line string) string {
 	for _, s := range secrets {
 		line = s.looks.ReplaceAllString(line, s.becomes)
 	}
-	return line
+	return long.ReplaceAllStringFunc(line, func(run string) string {
+		if isRandom(run) {
+			return "<id>"
+		}
+		return run
+	})
 }
 
 // Private
 
 var quoted = regexp.MustCompile(`(^|[\s=:(\[,])("[^"]*"|'[^']*'|` + "`[^`]*`" + `)`)
 
-// secrets are what looks like one, most telling first.
+// secrets are what looks like one, most telling first. A value in quotes goes up to the quote that ends it, or to the end of a
+// line that was cut before; quotes and what escapes them come as JSON within JSON has them.
 var secrets = []struct {
 	looks   *regexp.Regexp
 	becomes string
 }{
 	{regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----.*`), "<secret>"},
+	{regexp.MustCompile(`(?i)(\bauthorization\\*["']?\s*[=:]\s*\\*["']?)([a-z]+\s+)?[^\s"'\\]+`), "${1}<secret>"},
 	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`), "$1 <secret>"},
+	{regexp.MustCompile(`(?i)(\b(?:set-)?cookie\\*["']?\s*[=:]\s*\\*["']?)[^"'\\]+`), "${1}<secret>"},
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`), "<secret>"},
 	{regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{12,}\b`), "<secret>"},
-	{regexp.MustCompile(`\b(ghp|gho|ghs|ghu|glpat|xox[abprs]|sk|pk|rk)[_-][A-Za-z0-9_-]{10,}`), "<secret>"},
-	{regexp.MustCompile(`(?i)([A-Za-z0-9_.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|authorization|credential|cookie|session)[A-Za-z0-9_.-]*["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&"'}\])]+)`), "${1}<secret>"},
-	{regexp.MustCompile(`(://)[^/\s:@]*:[^/\s@]*@`), "$1<secret>@"},
+	{regexp.MustCompile(`\b(gh[oprsu]|github_pat|glpat|xapp|xox[a-z]|whsec|sk|pk|rk|hv[sb])[_.-][A-Za-z0-9_-]{10,}`), "<secret>"},
+	{regexp.MustCompile(`(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|private|encryption|signing)[_-]?key|signature|credential|session)[A-Za-z0-9_.-]*\\*["']?\s*[=:]>?\s*)` +
+		`(\\+["'].*?(?:\\+["']|$)|"(?:[^"\\]|\\.)*\\?(?:"|$)|'(?:[^'\\]|\\.)*\\?(?:'|$)|[^\s"'&]+)`), "${1}<secret>"},
+	{regexp.MustCompile(`(?i)([?&][a-z0-9_.-]*(?:key|sig|sign|code|auth|jwt|sid|pass)=)[^\s"'&<>]+`), "${1}<secret>"},
+	{regexp.MustCompile(`(://)([^/\s:@"'<>]*:[^\s"'<>]*|[^/\s@"'<>]+)@`), "$1<secret>@"},
 	{regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`), "<email>"},
 	{regexp.MustCompile(`\b[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7}\b`), "<n>"},
-	{regexp.MustCompile(`\b[A-Za-z0-9+/_-]*[0-9][A-Za-z0-9+/_-]{39,}={0,2}`), "<id>"},
+}
+
+// long is what may be a key, and isRandom tells whether it is: a path or the name of a class has not as many digits amid its
+// letters, nor capitals.
+var long = regexp.MustCompile(`[A-Za-z0-9+/_-]{32,}={0,2}`)
+
+func isRandom(run string) bool {
+	digits, capitals, before := 0, 0, 0
+	for i := range len(run) {
+		class := 0
+		switch c := run[i]; {
+		case '0' <= c && c <= '9':
+			class = 1
+		case 'a' <= c && c <= 'z':
+			class = 2
+		case 'A' <= c && c <= 'Z':
+			class = 3
+		}
+		switch {
+		case class == 0 || before == 0 || class == before:
+		case class == 1 || before == 1:
+			digits++
+		default:
+			capitals++
+		}
+		before = class
+	}
+	return digits >= max(4, len(run)/12) || digits > 0 && digits+capitals >= len(run)/4 && strings.ContainsAny(run, "+/")
 }
 
 // maskWord masks one word, and leaves what stands around it.

@@ -33,6 +33,9 @@ func TestALineIsReadForItsLevelAndMessage(t *testing.T) {
 		{"a panic of Go", "panic: runtime error: index out of range [3]", Entry{adg.LevelPanic, "panic: runtime error: index out of range [3]"}},
 		{"an exception of Java", "java.lang.NullPointerException: cart", Entry{adg.LevelError, "java.lang.NullPointerException: cart"}},
 		{"klog", "E0301 12:00:00.000001 1 main.go:3] lost the lease", Entry{adg.LevelError, "E0301 12:00:00.000001 1 main.go:3] lost the lease"}},
+		{"JSON of GELF, whose levels are those of syslog", `{"level":3,"message":"card refused"}`, Entry{adg.LevelError, "card refused"}},
+		{"JSON within JSON, as Docker writes it", `{"log":"{\"level\":\"error\",\"msg\":\"card refused\"}\n","stream":"stderr"}`, Entry{adg.LevelError, "card refused"}},
+		{"logfmt within JSON", `{"log":"level=warn msg=slow\n","stream":"stdout"}`, Entry{adg.LevelWarn, "slow"}},
 		{"a number is no level of text", "50 files were read", Entry{adg.LevelUnknown, "50 files were read"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,6 +79,20 @@ func TestNothingThatLooksLikeASecretStaysInAnExample(t *testing.T) {
 		{"credentials of an address", "dial postgres://app:pa55word@db/shop", "pa55word"},
 		{"a long random text", "cookie jar 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "9f86d081884c"},
 		{"a card's number", "card 4111 1111 1111 1111 refused", "1111"},
+		{"a password in JSON in a line of JSON", `{"level":"error","msg":"login {\"password\":\"hunter2 hunter\"} failed"}`, "hunter"},
+		{"a password with a quote in it", `{"password":"ab\"hunter2","level":"error","msg":"x"}`, "hunter2"},
+		{"a password that is cut off", `{"level":"error","msg":"login","password":"hunter2`, "hunter2"},
+		{"a password with a comma", "password=ab,hunter2", "hunter2"},
+		{"a password as Ruby writes it", `{:password=>"hunter2"}`, "hunter2"},
+		{"a short token", "Authorization: Basic aHU6", "aHU6"},
+		{"all of a cookie", "Cookie: theme=dark; sid=hunter2", "hunter2"},
+		{"a key in an address", "GET https://maps.example/v1?q=1&key=hunter2hunter2 failed", "hunter2"},
+		{"a signature in an address", "PUT https://s3.example/a?X-Amz-Signature=hunter2", "hunter2"},
+		{"a password with a slash and an at in an address", "dial amqp://app:pa@55/word@mq:5672", "word"},
+		{"a token in place of a user", "clone https://hunter2hunter2@git.example/shop", "hunter2"},
+		{"a secret key of AWS", "with wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "K7MDENG"},
+		{"a key without a mark", "with q7Rk2mZx9Lw4Tn8Vb3Yc6Hd1Jf5Gp0Sa", "q7Rk2"},
+		{"a line of a private key", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "MIIEv"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, got := range []string{Example(c.line), Mask(c.line), Mask(Read(c.line).Message)} {
@@ -84,6 +101,33 @@ func TestNothingThatLooksLikeASecretStaysInAnExample(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhatIsNoSecretStaysInAnExample(t *testing.T) {
+	for _, line := range []string{
+		"ERROR GET https://shop.example:8443/api/v1/orders/17/items?page=2 failed",
+		"ERROR com.example.checkout.OrderServiceImplFactoryBeanConfigurationAdapter2 is gone",
+		"ERROR open /srv/app/releases/20260301/src/main/java/com/example/shop.properties: no such file",
+		"ERROR pod checkout-7d9f8b6c5-x2x1z is not ready",
+	} {
+		if got := Example(line); got != line {
+			t.Errorf("%q became %q", line, got)
+		}
+	}
+}
+
+func TestColoursOfATerminalAreNoPartOfALine(t *testing.T) {
+	c := Count(lines(noon, "\x1b[2m12:00:00\x1b[0m \x1b[31mERROR\x1b[0m card \x1b[1mrefused\x1b[0m"), watch())
+	if diff := cmp.Diff([]string{"error <time> ERROR card refused ×1"}, texts(c)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLinesOfNoLevelAreCountedAndSoIsWhenTheLastLineCame(t *testing.T) {
+	c := Count(lines(noon, "something happened", "ERROR x", "it happened again"), watch())
+	if c.Mute != 2 || c.Lines != 3 || !c.Last.Equal(noon.Add(2*time.Millisecond)) {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -102,6 +102,26 @@ func readLine(text, replica string) (adg.LogLine, bool) {
 	return adg.LogLine{At: at.UTC(), Replica: name, Text: after}, true
 }
 
+// said is what journald keeps of a message: text, or a list of its bytes where some are not printable, such as those of
+// colours.
+func said(message any) (string, bool) {
+	switch m := message.(type) {
+	case string:
+		return m, true
+	case []any:
+		text := make([]byte, 0, len(m))
+		for _, one := range m {
+			n, ok := one.(float64)
+			if !ok || n < 0 || n > 255 {
+				return "", false
+			}
+			text = append(text, byte(n))
+		}
+		return string(text), true
+	}
+	return "", false
+}
+
 func readJournal(text, replica string) (adg.LogLine, bool) {
 	var fields map[string]any
 	if json.Unmarshal([]byte(text), &fields) != nil {
@@ -109,8 +129,8 @@ func readJournal(text, replica string) (adg.LogLine, bool) {
 	}
 	stamp, _ := fields["__REALTIME_TIMESTAMP"].(string)
 	micros, err := strconv.ParseInt(stamp, 10, 64)
-	message, said := fields["MESSAGE"].(string)
-	if err != nil || !said || micros < 0 || micros > 253402300799e6 {
+	message, known := said(fields["MESSAGE"])
+	if err != nil || !known || micros < 0 || micros > 253402300799e6 {
 		return adg.LogLine{}, false
 	}
 	name, _ := fields[cmp.Or(replica, "_HOSTNAME")].(string)

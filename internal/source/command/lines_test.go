@@ -24,6 +24,8 @@ func TestLinesComeWithTheirTimesAndReplicas(t *testing.T) {
 		{"as journalctl -o short-iso", "echo '2026-11-20T10:59:30+0100 ERROR x'", []adg.LogLine{{At: at(-30), Text: "ERROR x"}}},
 		{"as journalctl -o json", `echo '{"__REALTIME_TIMESTAMP":"1795168770000000","_HOSTNAME":"a","PRIORITY":"3","MESSAGE":"x"}'`,
 			[]adg.LogLine{{At: at(-30), Replica: "a", Text: "[ERROR] x"}}},
+		{"as journalctl -o json writes what has colours", `echo '{"__REALTIME_TIMESTAMP":"1795168770000000","_HOSTNAME":"a","MESSAGE":[27,91,51,49,109,69,82,82]}'`,
+			[]adg.LogLine{{At: at(-30), Replica: "a", Text: "\x1b[31mERR"}}},
 		{"a line without a time goes on the one before", "printf '2026-11-20T09:59:30Z panic: x\\n\\tat main.go\\n'",
 			[]adg.LogLine{{At: at(-30), Text: "panic: x"}, {At: at(-30), Text: "\tat main.go"}}},
 		{"lines out of the window do not count", "printf '2026-11-20T09:58:59Z a\\n2026-11-20T10:00:00Z b\\n'", nil},

@@ -42,13 +42,12 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 			if err := s.podLines(ctx, q, p, container, limit, &answer); err != nil {
 				return adg.LinesAnswer{}, fmt.Errorf("query %q: %w", text, err)
 			}
+			if len(answer.Lines) > 4*limit { // many pods must not mean much memory
+				answer.latest(limit)
+			}
 		}
 	}
-	slices.SortStableFunc(answer.Lines, func(a, b adg.LogLine) int { return a.At.Compare(b.At) })
-	if over := len(answer.Lines) - limit; over > 0 {
-		answer.since(answer.Lines[over-1].At)
-		answer.Lines = answer.Lines[over:]
-	}
+	answer.latest(limit)
 	return answer.LinesAnswer, nil
 }
 
@@ -88,6 +87,15 @@ type linesOfPods struct{ adg.LinesAnswer }
 func (a *linesOfPods) since(at time.Time) {
 	if at = at.Add(time.Nanosecond); at.After(a.Since) {
 		a.Since = at
+	}
+}
+
+// latest brings the lines in order and keeps so many.
+func (a *linesOfPods) latest(limit int) {
+	slices.SortStableFunc(a.Lines, func(x, y adg.LogLine) int { return x.At.Compare(y.At) })
+	if over := len(a.Lines) - limit; over > 0 {
+		a.since(a.Lines[over-1].At)
+		a.Lines = slices.Clone(a.Lines[over:])
 	}
 }
 

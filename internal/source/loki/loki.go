@@ -112,13 +112,13 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 		return adg.LinesAnswer{}, fmt.Errorf("query %s: %w", excerpt(text), err)
 	}
 	slices.SortStableFunc(answer.Lines, func(a, b adg.LogLine) int { return a.At.Compare(b.At) })
-	if over := len(answer.Lines) - limit; over > 0 {
-		answer.Lines = answer.Lines[over:]
-	}
-	if len(answer.Lines) == limit && limit > 0 {
+	if over := len(answer.Lines) - limit; over >= 0 && limit > 0 {
 		// As many as were asked for: there may be more, some of them at the time of the oldest.
+		answer.Lines = answer.Lines[over:]
 		answer.Since = answer.Lines[0].At.Add(time.Nanosecond)
 	}
+	// Whatever the server thinks of the window.
+	answer.Lines = slices.DeleteFunc(answer.Lines, func(l adg.LogLine) bool { return l.At.Before(q.At.Add(-q.Window)) || !l.At.Before(q.At) })
 	return answer, nil
 }
 

@@ -142,6 +142,17 @@ func TestWhereThereMayBeMoreLinesItIsSaidSinceWhenTheyAreComplete(t *testing.T) 
 	}
 }
 
+func TestLinesFromOutsideTheWindowAreLeftOut(t *testing.T) {
+	s := opened(t, at(server(t, nil)))
+	answer, err := adg.AskLines(t.Context(), s, adg.LinesQuery{Text: `{app="shop"}`, At: now.Add(-15 * time.Second), Window: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(answer.Lines) != 1 || answer.Lines[0].Text != "ERROR second" || !answer.Since.IsZero() {
+		t.Errorf("%+v", answer)
+	}
+}
+
 func TestNumbersAreNoLinesAndLinesAreNoNumbers(t *testing.T) {
 	s := opened(t, at(server(t, nil)))
 	if _, err := adg.AskLines(t.Context(), s, adg.LinesQuery{Text: `count_over_time({app="shop"}[1m])`, At: now, Window: time.Minute}); !adg.IsPermanent(err) || !strings.Contains(err.Error(), "not lines") {
