@@ -52,6 +52,12 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 	return answer.LinesAnswer, nil
 }
 
+// ForLines tells logs from signals.
+func (s *source) ForLines(text string) bool {
+	words := strings.Fields(text)
+	return len(words) > 0 && words[0] == "logs"
+}
+
 // Private
 
 // maxLogs bounds the pods whose logs one question reads.
