@@ -38,8 +38,11 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 // Lines answers like Query: once, without retries, and no lines are an answer. It gives at most Limit lines, the latest
 // ones, in the order of their times; where there were more, Since says from when on they are complete. A line is at most
 // MaxLine bytes long and holds no secret of the source's own.
+//
+// ForLines tells, without asking anybody, whether a text is a question for lines, and not one for numbers.
 type LineSource interface {
 	Lines(ctx context.Context, q LinesQuery) (LinesAnswer, error)
+	ForLines(text string) bool
 }
 
 // AskLines asks a source for lines, and refuses to where it has none to give.
@@ -49,6 +52,12 @@ func AskLines(ctx context.Context, s Source, q LinesQuery) (LinesAnswer, error) 
 		return LinesAnswer{}, Permanent(Errorf(Invalid, "the source gives no lines of logs: compare: logs needs one that does"))
 	}
 	return lines.Lines(ctx, q)
+}
+
+// ForLines tells whether a text is a question for lines to that source.
+func ForLines(s Source, text string) bool {
+	lines, can := s.(LineSource)
+	return can && lines.ForLines(text)
 }
 
 const (

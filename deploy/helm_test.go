@@ -36,7 +36,7 @@ var charts = map[string][]string{
 	"three on PostgreSQL":               {"seal.secret=seal", "tls.secret=tls", "replicas=3", "postgres.secret=db", "baseURL=https://adg.example.com"},
 	"behind a mesh, keys being rotated": {"seal.secret=seal", "insecureHTTP=true", "seal.older={old.key}", "config.trusted_proxies={127.0.0.0/8}"},
 	"everything switched on": {
-		"seal.secret=seal", "tls.secret=tls", "postgres.secret=db", "replicas=2", "rbac.namespaces={shop,pay}", "rbac.statefulSets=true", "rbac.argoRollouts=true",
+		"seal.secret=seal", "tls.secret=tls", "postgres.secret=db", "replicas=2", "rbac.namespaces={shop,pay}", "rbac.statefulSets=true", "rbac.argoRollouts=true", "rbac.logs=true",
 		"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.tokenFrom.name=scrape", "metrics.serviceMonitor.tokenFrom.key=token", "config.log.level=debug", "config.metrics.token.env=TOKEN", "extraEnv[0].name=TOKEN", "extraEnv[0].value=t",
 		"networkPolicy.egress[0].ports[0].port=443", "networkPolicy.from[0].namespaceSelector.matchLabels.team=ops", "drainSeconds=90",
 	},
@@ -124,13 +124,13 @@ func TestRightsFollowTheSwitches(t *testing.T) {
 	if text, err := template(t, charts["everything switched on"]...); err != nil || !bytes.Contains(text, []byte("credentials:\n          key: token\n          name: scrape\n")) {
 		t.Errorf("a scrape does not show the token: %v", err)
 	}
-	for _, want := range []string{"statefulsets", "rollouts", "events", "deployments"} {
+	for _, want := range []string{"statefulsets", "rollouts", "events", "deployments", "pods/log"} {
 		if !strings.Contains(fmt.Sprint(all["Role"][0].Rules), want) {
 			t.Errorf("no right to %s: %v", want, all["Role"][0].Rules)
 		}
 	}
 	less := rendered(t, "seal.secret=s", "tls.secret=t", "rbac.namespaces={shop}", "rbac.deployments=false", "rbac.events=false")
-	if text := fmt.Sprint(less["Role"][0].Rules); !strings.Contains(text, "pods") || strings.Contains(text, "apps") || strings.Contains(text, "events") {
+	if text := fmt.Sprint(less["Role"][0].Rules); !strings.Contains(text, "pods") || strings.Contains(text, "apps") || strings.Contains(text, "events") || strings.Contains(text, "log") {
 		t.Errorf("switched off, and has: %s", text)
 	}
 }

@@ -29,7 +29,7 @@ type outside struct {
 }
 
 // newOutside is a Prometheus below /prom, which refuses queries with "broken" in them and whoever has no token and
-// repeats what it was sent; a platform below /platform; and people below /people.
+// repeats what it was sent; a Loki; a platform below /platform; and people below /people.
 func newOutside(t *testing.T) *outside {
 	t.Helper()
 	o := &outside{}
@@ -46,6 +46,24 @@ func newOutside(t *testing.T) *outside {
 		default:
 			_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%d,"0.25"]}]}}`, time.Now().Unix())
 		}
+	})
+	mux.HandleFunc("POST /loki/api/v1/query", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.PostFormValue("query"), "{") {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, "log queries are not supported as an instant query type, please change your query to a range query type")
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%d,"1"]}]}}`, time.Now().Unix())
+	})
+	mux.HandleFunc("POST /loki/api/v1/query_range", func(w http.ResponseWriter, r *http.Request) {
+		var lines []string
+		for i := range 3 {
+			lines = append(lines, fmt.Sprintf(`["%d","ERROR order %d is lost, password=hunter2"]`, time.Now().Add(time.Duration(-i-1)*time.Second).UnixNano(), i))
+		}
+		if strings.Contains(r.PostFormValue("query"), "nobody") {
+			lines = nil
+		}
+		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"pod":"a"},"values":[%s]}]}}`, strings.Join(lines, ","))
 	})
 	mux.HandleFunc("GET /platform", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"releases":[{"release":{"version":"v1"},"share":100}],"done":true}`)
@@ -77,6 +95,7 @@ func connected(t *testing.T) (*bench, *outside) {
 		`{"name": "prom", "seam": "SEAM_SOURCE", "type": "prometheus", "options": {"url": "` + o.URL + `/prom"}, "secrets": {"bearer_token": "hunter2"}, "services": ["shop"], "environments": ["*"]}`,
 		`{"name": "platform", "seam": "SEAM_TARGET", "type": "webhook", "options": {"url": "` + o.URL + `/platform", "current_url": "` + o.URL + `/platform"}, "services": ["shop"], "environments": ["*"]}`,
 		`{"name": "people", "seam": "SEAM_NOTIFIER", "type": "webhook", "options": {"url": "` + o.URL + `/people"}, "services": ["*"], "environments": ["*"]}`,
+		`{"name": "logs", "seam": "SEAM_SOURCE", "type": "loki", "options": {"url": "` + o.URL + `"}, "services": ["cart"], "environments": ["*"]}`,
 		`{"name": "others", "seam": "SEAM_SOURCE", "type": "prometheus", "options": {"url": "` + o.URL + `/prom"}, "services": ["cart"], "environments": ["*"]}`,
 	} {
 		b.good(b.admin, "POST", "/v1/connections", `{"reason": "r", "connection": `+body+`}`)
@@ -258,6 +277,19 @@ func TestAConnectionIsTriedOutAndSaysHowItAnswers(t *testing.T) {
 	}
 	if answer := test("prom", `{"query": "up", "reason": "is it right?"}`); answer["ok"] != true || answer["text"] != "asked up: 1 series, the first is 0.25" || answer["took"] == nil {
 		t.Errorf("a source: %v", answer)
+	}
+	if answer := test("logs", `{"query": "{app=\"shop\"}"}`); answer["ok"] != true || answer["text"] != `asked {app="shop"}: lines of the last 5m0s: 3, replicas: 1, patterns: 1` ||
+		!strings.Contains(fmt.Sprint(answer["measurement"]), "order <n> is lost") || !strings.Contains(fmt.Sprint(answer["measurement"]), "example:ERROR order") {
+		t.Errorf("a source of lines: %v", answer)
+	}
+	if answer := test("logs", `{"query": "{app=\"nobody\"}"}`); answer["ok"] != true || answer["text"] != `asked {app="nobody"}: no line in the last 5m0s` {
+		t.Errorf("a source that has no line: %v", answer)
+	}
+	if answer := test("logs", `{}`); answer["ok"] != true || answer["text"] != "asked vector(1): 1 series, the first is 1" {
+		t.Errorf("whether a source of lines answers: %v", answer)
+	}
+	if health := b.good(b.admin, "GET", "/v1/connections/logs", "")["health"].(map[string]any); health["failureTime"] != nil {
+		t.Errorf("lines were asked for as numbers: %v", health)
 	}
 	if answer := test("platform", `{}`); answer["ok"] != true || !strings.Contains(fmt.Sprint(answer["text"]), "v1 with 100 %") || !strings.Contains(fmt.Sprint(answer["observed"]), "v1") {
 		t.Errorf("a target: %v", answer)

@@ -3,8 +3,10 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -238,9 +240,11 @@ func testConnectionCommand(t Terminal, connect Connect) *cobra.Command {
 	var query string
 	cmd := &cobra.Command{
 		Use: "test NAME", Short: "Try a connection out: ask a source, read a target, send a test message", Args: cobra.ExactArgs(1),
-		Long: "Try a connection out: a source is asked, a target is read, a notifier sends a test message. The exit code is 1 if it does not work.",
+		Long: "Try a connection out: a source is asked, a target is read, a notifier sends a test message. A query for the lines of a log is\n" +
+			"answered with how many there are and the patterns that most of them have, secrets masked. The exit code is 1 if it does not work.",
 		Example: `  adg connection test prom
-  adg connection test prom --query 'up'`,
+  adg connection test prom --query 'up'
+  adg connection test loki --query '{app="shop"}'`,
 		ValidArgsFunction: completeConnections(t, connect),
 	}
 	cmd.Flags().StringVar(&query, "query", "", "what to ask a source (default: whether it answers at all)")
@@ -253,13 +257,29 @@ func testConnectionCommand(t Terminal, connect Connect) *cobra.Command {
 			if !answer.GetOk() {
 				return nil
 			}
-			return s.line("works: " + answer.GetText() + " (" + answer.GetTook().AsDuration().String() + ")")
+			return errors.Join(s.line("works: "+answer.GetText()+" ("+answer.GetTook().AsDuration().String()+")"), showPatterns(t, answer.GetMeasurement().GetLog()))
 		})
 		if err == nil && !answer.GetOk() {
 			err = adg.Errorf(adg.Unavailable, "%s does not work: %s", clean(args[0]), clean(strings.TrimSuffix(answer.GetText()+": "+answer.GetWayOut(), ": ")))
 		}
 		return err
 	})
+}
+
+// showPatterns writes what the lines of a log have in common, with a line of each.
+func showPatterns(t Terminal, log *adgv1.LogCount) error {
+	if len(log.GetPatterns()) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, p := range log.GetPatterns() {
+		level := "no level"
+		if p.GetLevel() != adgv1.LogLevel_LOG_LEVEL_UNSPECIFIED {
+			level = wordOf(p.GetLevel())
+		}
+		rows = append(rows, []string{strconv.Itoa(int(p.GetLines())), level, p.GetText(), p.GetExample()})
+	}
+	return table(t, []string{"LINES", "LEVEL", "PATTERN", "EXAMPLE"}, rows)
 }
 
 // completeConnections offers the names of connections.

@@ -123,7 +123,10 @@ func someVerbs(dir string) map[string][]verb {
 			" --secret auth.password=file:" + write(dir, "secret", "pl4nted\n") + " --reason why", answer: &adgv1.Connection{Name: "prom", Etag: "e1"},
 			asks: &adgv1.UpdateConnectionRequest{Connection: full, Etag: "e1", Reason: "why"}, shows: "registered: prom"}},
 		"connection drop": {{args: "prom", answer: &adgv1.DeleteConnectionResponse{}, asks: &adgv1.DeleteConnectionRequest{Name: "prom"}, shows: "dropped: prom"}},
-		"connection test": {{args: "prom --query up", answer: &adgv1.TestConnectionResponse{Ok: true, Text: "1 series", Took: durationpb.New(time.Millisecond)}, asks: &adgv1.TestConnectionRequest{Name: "prom", Query: "up"}, shows: "works: 1 series (1ms)"}},
+		"connection test": {{args: "prom --query up", answer: &adgv1.TestConnectionResponse{Ok: true, Text: "1 series", Took: durationpb.New(time.Millisecond)}, asks: &adgv1.TestConnectionRequest{Name: "prom", Query: "up"}, shows: "works: 1 series (1ms)"},
+			{args: `loki --query {app="shop"}`, answer: &adgv1.TestConnectionResponse{Ok: true, Text: "asked", Measurement: &adgv1.Measurement{Log: &adgv1.LogCount{Lines: 3, Patterns: []*adgv1.LogPattern{
+				{Text: "order <n> is lost", Example: "order 7 is lost\x1b[31m", Level: adgv1.LogLevel_LOG_LEVEL_ERROR, Lines: 2}, {Text: "hello", Example: "hello", Lines: 1}}}}},
+				asks: &adgv1.TestConnectionRequest{Name: "loki", Query: `{app="shop"}`}, shows: "LINES  LEVEL     PATTERN            EXAMPLE\n2      error     order <n> is lost  order 7 is lost·[31m\n1      no level  hello              hello\n"}},
 		"token create": {{args: "ci --role deployer -s checkout -e * --lifetime 24h --reason why", answer: &adgv1.CreateTokenResponse{Token: &adgv1.Token{Id: "k1"}, Secret: "adg_s3cret"},
 			asks: &adgv1.CreateTokenRequest{Name: "ci", Role: "deployer", Service: "checkout", Environment: "*", Lifetime: durationpb.New(24 * time.Hour), Reason: "why"}, shows: "adg_s3cret\n"}},
 		"token list":   {{args: "--creator bob --revoked", answer: &adgv1.ListTokensResponse{Tokens: []*adgv1.Token{{Id: "k1", Name: "ci", Revoked: true}}}, asks: &adgv1.ListTokensRequest{Creator: "bob", Revoked: true, PageSize: 100}, shows: "revoked"}},

@@ -100,6 +100,8 @@ func (s watchedSource) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAn
 	return answer, err
 }
 
+func (s watchedSource) ForLines(text string) bool { return adg.ForLines(s.Source, text) }
+
 func (s watchedSource) Close() error { return closeIt(s.Source) }
 
 type watchedTarget struct {

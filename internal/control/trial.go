@@ -13,6 +13,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/config"
+	"github.com/deployguardian/adg/internal/guard"
 	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/strictyaml"
 )
@@ -80,7 +81,10 @@ func (w *World) TestConnection(ctx context.Context, who identity.Caller, name st
 
 // Private
 
-const trialLimit = 15 * time.Second
+const (
+	trialLimit = 15 * time.Second
+	trialLines = 5 * time.Minute // of a log
+)
 
 // instead is a connection that is not stored, as it would be: what it keeps is sealed in the stored one.
 func (c *Control) instead(ctx context.Context, stored Connection, version int64, k Connection) (Connection, error) {
@@ -155,12 +159,15 @@ func firstExact(patterns []string) string {
 }
 
 // harmless is what sources are asked to see whether they answer; those of other types take no query for that.
-var harmless = map[string]string{"prometheus": "vector(1)", "embedded": "vector(1)"}
+var harmless = map[string]string{"prometheus": "vector(1)", "embedded": "vector(1)", "loki": "vector(1)", "kubernetes": "restarts"}
 
 func trySource(ctx context.Context, s adg.Source, k Connection, whose adg.Policy, query string, trial *Trial) error {
 	text := cmp.Or(query, harmless[k.Type])
 	begin := asked()
 	vars := map[string]string{"service": whose.Service, "environment": whose.Environment, "version": "", "baseline": ""}
+	if adg.ForLines(s, text) {
+		return tryLines(ctx, s, text, vars, trial)
+	}
 	answer, err := s.Query(ctx, adg.Query{Kind: adg.Instant, Text: text, Vars: vars, At: begin.UTC(), Window: time.Minute})
 	m := &adg.Measurement{At: begin.UTC(), Took: asked().Sub(begin), Values: answer.Series, Warnings: answer.Warnings}
 	if answer.Sent != "" {
@@ -178,6 +185,20 @@ func trySource(ctx context.Context, s adg.Source, k Connection, whose adg.Policy
 	trial.Text = fmt.Sprintf("asked %s: no series", answer.Sent)
 	if found {
 		trial.Text = fmt.Sprintf("asked %s: %d series, the first is %s", answer.Sent, len(answer.Series), strconv.FormatFloat(value, 'g', 6, 64))
+	}
+	return nil
+}
+
+// tryLines asks for lines of whatever level, and tells how many there are; their patterns are the measurement's.
+func tryLines(ctx context.Context, s adg.Source, text string, vars map[string]string, trial *Trial) error {
+	m, err := guard.TryLines(ctx, s, text, vars, trialLines)
+	trial.Measurement = &m
+	if err != nil {
+		return err
+	}
+	trial.Text = fmt.Sprintf("asked %s: no line in the last %s", strings.Join(m.Sent, ""), trialLines)
+	if log := m.Log; log.Lines > 0 {
+		trial.Text = fmt.Sprintf("asked %s: lines of the last %s: %d, replicas: %d, patterns: %d", strings.Join(m.Sent, ""), trialLines, log.Lines, len(log.Replicas), len(log.Patterns))
 	}
 	return nil
 }

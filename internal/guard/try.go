@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -46,3 +48,34 @@ func Try(ctx context.Context, world World, spec adg.Spec) []Tried {
 	}
 	return tried
 }
+
+// TryLines asks a source once for the lines of a log in the last span of time, of whatever level, and keeps the patterns
+// that most of them have.
+func TryLines(ctx context.Context, source adg.Source, text string, vars map[string]string, span time.Duration) (adg.Measurement, error) {
+	now := time.Now() //nolint:forbidigo // there is no store whose clock could be asked
+	q := question{check: adg.Check{Compare: adg.Logs, Query: text, Window: span, Logs: adg.LogTest{Level: adg.LevelDebug, Any: true}}, vars: vars}
+	m := adg.Measurement{At: now.UTC()}
+	err := intoLog(ctx, source, q, &m)
+	m.Took = time.Since(now) //nolint:forbidigo // how long a source takes is real time, and decides nothing
+	if err != nil {
+		m.Err = err.Error()
+		return m, err
+	}
+	lines := func(p adg.LogPattern) (n int) {
+		for _, c := range p.Cells {
+			n += c.Lines
+		}
+		return n
+	}
+	slices.SortStableFunc(m.Log.Patterns, func(a, b adg.LogPattern) int { return cmp.Compare(lines(b), lines(a)) })
+	for _, p := range m.Log.Patterns[min(len(m.Log.Patterns), shownPatterns):] {
+		m.Log.Left += lines(p)
+	}
+	m.Log.Patterns = m.Log.Patterns[:min(len(m.Log.Patterns), shownPatterns)]
+	return m, nil
+}
+
+// Private
+
+// shownPatterns is how many of them somebody who tries a source out is shown.
+const shownPatterns = 20

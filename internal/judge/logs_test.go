@@ -203,6 +203,62 @@ func TestALogThatSaysNothingIsNoGoodNews(t *testing.T) {
 	}
 }
 
+func TestASilentLogNeverBecomesGoodNews(t *testing.T) {
+	r := source(7)
+	g := guarded{check: logCheck, share: 50, stable: writers{9, map[string]float64{"retry <n>": 0.2}}}
+	g.freeze(r, g.stable)
+	beside := g.stable.log(r, day, day.Add(time.Hour), "old")
+	for name, spoke := range map[string]int{"from the start": 0, "after the first minutes": 3} {
+		var state adg.CheckState
+		written := writers{1, nil}.log(r, day, day.Add(time.Hour), "new")
+		written.Lines = 1
+		for i := 1; i < 60; i++ {
+			now := day.Add(time.Duration(i) * time.Minute)
+			log := within60(written, now)
+			if i > spoke {
+				log.Lines, log.Replicas = 0, nil
+			}
+			var j adg.Judgement
+			j, state = Judge(adg.Observation{Check: g.check, Before: g.before, State: state, Share: g.share, Candidate: adg.Measurement{Log: log}, Stable: &adg.Measurement{Log: within60(beside, now)}}, now)
+			if j.Verdict != adg.Unknown || i > spoke && spoke == 0 && j.Why != adg.NoData {
+				t.Fatalf("silent %s: after %d minutes %+v", name, i, j)
+			}
+		}
+	}
+}
+
+func TestMomentsOfWhichNotAllLinesWereGivenCountForNothing(t *testing.T) {
+	r := source(8)
+	always := map[string]float64{"retry <n>": 1}
+	old, young := writers{3, always}, writers{3, always}
+	oldLog, youngLog := old.log(r, day, day.Add(time.Hour), "old"), young.log(r, day, day.Add(time.Hour), "new")
+	// cut is a log of which only the last seconds were given.
+	cut := func(c *adg.LogCount, now time.Time) *adg.LogCount {
+		part := *within60(c, now)
+		part.From, part.Patterns = now.Add(-8*time.Second), nil
+		return &part
+	}
+	for _, c := range []struct {
+		name              string
+		candidate, stable func(*adg.LogCount, time.Time) *adg.LogCount
+	}{
+		{"of the baseline", within60, cut},
+		{"of the candidate", cut, within60},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var state adg.CheckState
+			for i := 1; i < 60; i++ {
+				now := day.Add(time.Duration(i) * time.Minute)
+				var j adg.Judgement
+				j, state = Judge(adg.Observation{Check: logCheck, State: state, Share: 50, Candidate: adg.Measurement{Log: c.candidate(youngLog, now)}, Stable: &adg.Measurement{Log: c.stable(oldLog, now)}}, now)
+				if j.Verdict != adg.Unknown || j.N != 0 {
+					t.Fatalf("after %d minutes: %+v", i, j)
+				}
+			}
+		})
+	}
+}
+
 func TestOnceWorseStaysWorse(t *testing.T) {
 	r := source(5)
 	g := guarded{check: logCheck, share: 50, stable: writers{3, nil}, candidate: writers{3, map[string]float64{"nil map": 1}}}

@@ -247,7 +247,7 @@ func (c *Cluster) connect() error {
 }
 
 func (c *Cluster) boot(programs map[string]string) error {
-	ports, err := freePorts(5)
+	ports, err := freePorts(4)
 	if err != nil {
 		return err
 	}
@@ -262,6 +262,7 @@ func (c *Cluster) boot(programs map[string]string) error {
 	}
 	if err := c.start(programs["kube-apiserver"], "--etcd-servers="+storage, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port="+ports[2], "--cert-dir="+c.path("cert"),
 		"--authorization-mode=RBAC", "--token-auth-file="+c.path("tokens.csv"), "--service-account-issuer=https://kubernetes.default.svc",
+		"--kubelet-preferred-address-types=InternalIP", // the nodes have no names that resolve
 		"--service-account-signing-key-file="+c.path("key.pem"), "--service-account-key-file="+c.path("key.pem"),
 		// Pods of the tests need no service account of their own, and new nodes no controller that takes their taint away.
 		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
@@ -290,7 +291,10 @@ func (c *Cluster) boot(programs map[string]string) error {
 	if err := os.WriteFile(c.path("stages.yaml"), []byte(stages), 0o600); err != nil {
 		return err
 	}
-	if err := c.start(programs["kwok"], kubeconfig, "--manage-all-nodes=true", "--config="+c.path("stages.yaml"), "--server-address=127.0.0.1:"+ports[3], "--node-port="+ports[4],
+	if err := c.Define(podLogsDefinition, podLogs); err != nil {
+		return err
+	}
+	if err := c.start(programs["kwok"], kubeconfig, "--manage-all-nodes=true", "--config="+c.path("stages.yaml"), "--enable-crds=Logs", "--server-address=127.0.0.1:"+ports[3], "--node-port="+ports[3],
 		"--cidr=10.0.0.0/16", "--node-ip=127.0.0.1", "--node-lease-duration-seconds=0"); err != nil {
 		return err
 	}

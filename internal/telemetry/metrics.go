@@ -187,6 +187,9 @@ func (s *countedSource) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesA
 	return answer, err
 }
 
+// ForLines is for the source to say.
+func (s *countedSource) ForLines(text string) bool { return adg.ForLines(s.Source, text) }
+
 // Close closes what the source holds open.
 func (s *countedSource) Close() error { return closed(s.Source) }
 

@@ -1,7 +1,8 @@
-// Command mutants breaks the decisions of a rollout on purpose, one law at a time, and demands that the tests notice.
+// Command mutants breaks the decisions of a rollout, and the judgements they rest on, on purpose, one law at a time, and
+// demands that the tests notice.
 //
-// It reads internal/rollout/testdata/mutants.txt, and for each line runs the package's tests with that one change laid
-// over the source (go test -overlay): nothing in the working tree is touched. A mutant that the tests do not kill is a
+// It reads internal/rollout/testdata/mutants.txt, and for each line runs the tests of the file's package with that one change
+// laid over the source (go test -overlay): nothing in the working tree is touched. A mutant that the tests do not kill is a
 // law that nobody guards; it makes the command fail.
 package main
 
@@ -155,7 +156,8 @@ func parse(text string) ([]mutant, error) {
 // try runs the tests with the mutant in place of the real file. Tests that fail kill it; a mutant that does not
 // compile, or whose snippet is not there exactly once, is a mistake in the list.
 func try(root, dir string, m mutant) (killed bool, err error) {
-	path := filepath.Join(root, folder, filepath.Base(m.file))
+	path := filepath.Join(root, folder, filepath.FromSlash(m.file))
+	home := filepath.Dir(path)
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return false, err
@@ -176,15 +178,19 @@ func try(root, dir string, m mutant) (killed bool, err error) {
 		return false, err
 	}
 	binary := filepath.Join(dir, "mutant.test")
-	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-overlay", layer, "-o", binary, "./"+folder) //nolint:gosec // our own tests
+	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-overlay", layer, "-o", binary, home) //nolint:gosec // our own tests
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, fmt.Errorf("the tests did not compile: %w\n%s", err, out)
 	}
 	// What the tables do not notice, random lives may: they take a hundred times as long.
-	for _, which := range []string{"-test.skip=" + lives, "-test.run=" + lives} {
+	rounds := []string{"-test.skip=" + lives, "-test.run=" + lives}
+	if home != filepath.Join(root, folder) {
+		rounds = rounds[:1] // the others have none
+	}
+	for _, which := range rounds {
 		test := exec.Command(binary, which, "-test.failfast", "-rapid.nofailfile", "-rapid.shrinktime=0s") //nolint:gosec // see above
-		test.Dir = filepath.Join(root, folder)
+		test.Dir = home
 		out, err := test.CombinedOutput()
 		if err == nil {
 			continue

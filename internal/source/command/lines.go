@@ -36,6 +36,9 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 	return answer, nil
 }
 
+// ForLines tells what the program prints, whatever it is asked.
+func (s *source) ForLines(string) bool { return s.o.As == "lines" }
+
 // Private
 
 // readLines reads what a program printed. Where a line has no time it goes on the one before, as those of a stack trace do.

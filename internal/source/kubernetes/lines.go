@@ -39,7 +39,7 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 			if read++; read > maxLogs {
 				return adg.LinesAnswer{}, adg.Permanent(adg.Errorf(adg.Invalid, "query %q: the logs of more than %d pods would have to be read: take them from where they are collected, such as Loki", text, maxLogs))
 			}
-			if err := s.podLines(ctx, q, p, container, limit, &answer); err != nil {
+			if err := s.podLines(ctx, q, p, container, &answer); err != nil {
 				return adg.LinesAnswer{}, fmt.Errorf("query %q: %w", text, err)
 			}
 			if len(answer.Lines) > 4*limit { // many pods must not mean much memory
@@ -49,6 +49,12 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 	}
 	answer.latest(limit)
 	return answer.LinesAnswer, nil
+}
+
+// ForLines tells logs from signals.
+func (s *source) ForLines(text string) bool {
+	words := strings.Fields(text)
+	return len(words) > 0 && words[0] == "logs"
 }
 
 // Private
@@ -100,7 +106,7 @@ func (a *linesOfPods) latest(limit int) {
 }
 
 // podLines adds the lines of one pod.
-func (s *source) podLines(ctx context.Context, q adg.LinesQuery, p corev1.Pod, name string, limit int, answer *linesOfPods) error {
+func (s *source) podLines(ctx context.Context, q adg.LinesQuery, p corev1.Pod, name string, answer *linesOfPods) error {
 	at, found := kube.ContainerOf(p.Spec, name)
 	if !found {
 		return nil
@@ -120,31 +126,34 @@ func (s *source) podLines(ctx context.Context, q adg.LinesQuery, p corev1.Pod, n
 		if previous && !restarted {
 			continue
 		}
-		text, err := s.client.Log(ctx, p.Name, container, from, limit, previous)
+		// The cluster counts from the end of the log, which may be long after the window's: what was asked for is cut later.
+		text, err := s.client.Log(ctx, p.Name, container, from, adg.MaxLines, previous)
 		switch code := adg.CodeOf(err); {
 		case err != nil && (code == adg.NotFound || code == adg.Invalid && previous):
 			continue // it is gone, or the one before it left nothing
 		case err != nil:
 			return err
 		}
-		lines := bytes.Count(text, []byte("\n"))
-		before := len(answer.Lines)
-		s.readLog(text, p.Name, from, q.At, answer)
-		if lines >= limit && len(answer.Lines) > before {
-			answer.since(answer.Lines[before].At)
+		if first := s.readLog(text, p.Name, from, q.At, answer); bytes.Count(text, []byte("\n")) >= adg.MaxLines && !first.Before(from) {
+			answer.since(first)
 		}
 	}
 	return nil
 }
 
-func (s *source) readLog(text []byte, pod string, from, to time.Time, answer *linesOfPods) {
+// readLog adds the lines of a window, and gives the time of the first line whenever it was.
+func (s *source) readLog(text []byte, pod string, from, to time.Time, answer *linesOfPods) (first time.Time) {
 	for raw := range bytes.Lines(text) {
 		stamp, rest, _ := strings.Cut(strings.TrimRight(string(raw), "\r\n"), " ")
 		at, err := time.Parse(time.RFC3339Nano, stamp)
+		if err == nil && first.IsZero() {
+			first = at.UTC()
+		}
 		if err != nil || at.Before(from) || !at.Before(to) {
 			continue
 		}
 		rest = s.client.Redact(rest)
 		answer.Lines = append(answer.Lines, adg.LogLine{At: at.UTC(), Replica: pod, Text: rest[:min(len(rest), adg.MaxLine)]})
 	}
+	return first
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +122,11 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 	answer.Lines = slices.DeleteFunc(answer.Lines, func(l adg.LogLine) bool { return l.At.Before(q.At.Add(-q.Window)) || !l.At.Before(q.At) })
 	return answer, nil
 }
+
+// ForLines tells a selector of streams from a query for numbers, which begins with a function.
+func (s *source) ForLines(text string) bool { return selects.MatchString(text) }
+
+var selects = regexp.MustCompile(`^(\s|\(|#[^\n]*\n)*\{`)
 
 // ask sends a form, so that long queries fit.
 func (s *source) ask(ctx context.Context, path string, params url.Values) (found, error) {

@@ -75,20 +75,24 @@ func at(url string) Options {
 }
 
 func TestTheConformanceSuite(t *testing.T) {
-	const count = `count_over_time({app="$service", version="$version"}[$window])`
+	sourcetest.Run(t, suite(func(t *testing.T) adg.Source {
+		s, err := Driver.Open(t.Context(), at(server(t, nil)), adg.Host{Name: "logs"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}, now))
+}
+
+// suite is the case of a server that has lines of the shop in the minute before a time.
+func suite(open func(*testing.T) adg.Source, end time.Time) sourcetest.Case {
 	vars := map[string]string{"service": "shop", "version": "1.2.3"}
-	sourcetest.Run(t, sourcetest.Case{
-		Open: func(t *testing.T) adg.Source {
-			s, err := Driver.Open(t.Context(), at(server(t, nil)), adg.Host{Name: "logs"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		},
-		Good:  adg.Query{Text: count, Vars: vars, At: now, Window: time.Minute},
-		Empty: adg.Query{Text: `count_over_time({app="nobody"}[5m])`, At: now, Window: time.Minute},
-		Bad:   adg.Query{Text: "nonsense", At: now, Window: time.Minute},
-		Lines: adg.LinesQuery{Text: `{app="$service", version="$version"}`, Vars: vars, At: now, Window: time.Minute},
+	return sourcetest.Case{
+		Open:  open,
+		Good:  adg.Query{Text: `count_over_time({app="$service", version="$version"}[$window])`, Vars: vars, At: end, Window: time.Minute},
+		Empty: adg.Query{Text: `count_over_time({app="nobody"}[5m])`, At: end, Window: time.Minute},
+		Bad:   adg.Query{Text: "nonsense", At: end, Window: time.Minute},
+		Lines: adg.LinesQuery{Text: `{app="$service", version="$version"}`, Vars: vars, At: end, Window: time.Minute},
 		Faulty: func(t *testing.T, address string, canary adg.Secret) adg.Source {
 			o := at("http://" + address)
 			o.BearerToken = canary
@@ -102,7 +106,7 @@ func TestTheConformanceSuite(t *testing.T) {
 		ErrorBody: `{"status":"error","error":"too many outstanding requests"}`,
 		TooMany: `{"status":"success","data":{"resultType":"vector","result":[` +
 			strings.TrimSuffix(strings.Repeat(`{"metric":{},"value":[1,"1"]},`, maxSeries+1), ",") + `]}}`,
-	})
+	}
 }
 
 func TestLinesComeInOrderWithTheirReplicas(t *testing.T) {

@@ -39,6 +39,11 @@ func runLines(t *testing.T, c Case) {
 			}
 		}
 	})
+	t.Run("a question for lines is told from one for numbers", func(t *testing.T) {
+		if !adg.ForLines(source(t), c.Lines.Text) || c.LineServer == nil && adg.ForLines(open(t, c.Open(t)), c.Good.Text) {
+			t.Errorf("%q is one for lines, and %q is not", c.Lines.Text, c.Good.Text)
+		}
+	})
 	t.Run("of more lines than the limit the latest come, and since when they are complete", func(t *testing.T) {
 		q := c.Lines
 		q.Limit = 1

@@ -737,7 +737,7 @@ type TestConnectionRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Tried in place of the stored one; secrets that are not named are the stored ones. Not set: the stored one.
 	Connection *Connection `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
-	// For a source: a query to ask; empty: whether it answers at all.
+	// For a source: a query to ask, for numbers or for the lines of a log; empty: whether it answers at all.
 	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
 	// Up to 128 characters of the caller's choice; the same again within 24 h does nothing twice.
 	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
@@ -823,7 +823,7 @@ type TestConnectionResponse struct {
 	WayOut string `protobuf:"bytes,3,opt,name=way_out,json=wayOut,proto3" json:"way_out,omitempty"`
 	// How long it took.
 	Took *durationpb.Duration `protobuf:"bytes,4,opt,name=took,proto3" json:"took,omitempty"`
-	// What a source answered; not set for others.
+	// What a source answered, of lines the patterns that most of them have; not set for others.
 	Measurement *Measurement `protobuf:"bytes,5,opt,name=measurement,proto3" json:"measurement,omitempty"`
 	// What a target reported; not set for others.
 	Observed      *Observed `protobuf:"bytes,6,opt,name=observed,proto3" json:"observed,omitempty"`

@@ -4773,7 +4773,7 @@ export interface components {
         };
         /** @description TestConnectionResponse is what came of it. */
         "adg.v1.TestConnectionResponse": {
-            /** @description What a source answered; not set for others. */
+            /** @description What a source answered, of lines the patterns that most of them have; not set for others. */
             measurement?: components["schemas"]["adg.v1.Measurement"];
             /** @description What a target reported; not set for others. */
             observed?: components["schemas"]["adg.v1.Observed"];
@@ -5406,7 +5406,7 @@ export interface operations {
                     connection?: components["schemas"]["adg.v1.Connection"];
                     /** @description Up to 128 characters of the caller's choice; the same again within 24 h does nothing twice. */
                     idempotencyKey?: string;
-                    /** @description For a source: a query to ask; empty: whether it answers at all. */
+                    /** @description For a source: a query to ask, for numbers or for the lines of a log; empty: whether it answers at all. */
                     query?: string;
                     /** @description Why, for the record. */
                     reason?: string;

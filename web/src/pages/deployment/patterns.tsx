@@ -1,7 +1,8 @@
 // What a check of logs found: patterns that are new, more frequent or gone, with the counts of both releases.
-import {ScrollArea, Table, Text} from "@mantine/core";
+import {ScrollArea, Table} from "@mantine/core";
 import {type Schemas} from "../../ask/api";
 import {Badge, type Tone} from "../../figures/badge";
+import {Example} from "../../figures/example";
 import {count, whole} from "../../figures/words";
 import {Time} from "../../frame/time";
 
@@ -37,9 +38,7 @@ export function Patterns({check, version, found}: PatternsProps) {
             <Table.Tr key={`${one.level} ${one.text}`}>
               <Table.Td className="wrap">
                 <code>{one.text}</code>
-                <Text size="sm" className="quiet wrap">
-                  {levels[one.level]}: {one.example}
-                </Text>
+                <Example of={one} />
               </Table.Td>
               <Table.Td>
                 <Badge {...told(one)} />
@@ -71,12 +70,3 @@ export function told({change, decides}: Pick<Finding, "change" | "decides">): {t
 function counted(lines: number, moments: number, all: number): string {
   return `${count(lines, "line")}, ${whole(moments)} of ${count(all, "moment")}`;
 }
-
-const levels: Record<Schemas["adg.v1.LogLevel"], string> = {
-  LOG_LEVEL_UNSPECIFIED: "No level",
-  LOG_LEVEL_DEBUG: "Debug",
-  LOG_LEVEL_INFO: "Info",
-  LOG_LEVEL_WARN: "Warning",
-  LOG_LEVEL_ERROR: "Error",
-  LOG_LEVEL_PANIC: "Panic",
-};

@@ -90,7 +90,7 @@ function Answers({connection: {health}}: {connection: Connection}) {
 
 const tests: Record<Schemas["adg.v1.Seam"], string> = {
   SEAM_UNSPECIFIED: "It is tried out.",
-  SEAM_SOURCE: "It is asked whether it answers, or the query that you write. Nothing is changed there.",
+  SEAM_SOURCE: "It is asked whether it answers, or the query that you write, for numbers or for lines of a log. Nothing is changed there.",
   SEAM_TARGET: "It is asked which releases are live. Nothing is deployed.",
   SEAM_NOTIFIER: "A test message is sent: whoever reads there sees it.",
 };

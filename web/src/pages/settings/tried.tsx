@@ -1,11 +1,13 @@
-import {Stack, Text} from "@mantine/core";
+import {ScrollArea, Stack, Table, Text} from "@mantine/core";
 import {type Schemas} from "../../ask/api";
 import {Badge} from "../../figures/badge";
-import {digits, seconds, span} from "../../figures/words";
+import {Example} from "../../figures/example";
+import {digits, seconds, span, whole} from "../../figures/words";
 
 /** What came of trying a connection out. */
 export function Tried({trial}: {trial: Schemas["adg.v1.TestConnectionResponse"]}) {
   const took = seconds(trial.took);
+  const patterns = trial.measurement?.log?.patterns ?? [];
   const series = trial.measurement?.values ?? [];
   return (
     <Stack gap="xs" role="status">
@@ -26,6 +28,29 @@ export function Tried({trial}: {trial: Schemas["adg.v1.TestConnectionResponse"]}
           {Object.entries(one.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ") || "value"}: {one.samples.length === 0 ? "no values" : digits(one.samples.at(-1)!.value)}
         </Text>
       ))}
+      {patterns.length > 0 && (
+        <ScrollArea type="auto" viewportProps={{tabIndex: 0, role: "region", "aria-label": "Log patterns"}}>
+          <Table striped>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Log pattern</Table.Th>
+                <Table.Th>Lines</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {patterns.map((one) => (
+                <Table.Tr key={`${one.level} ${one.text}`}>
+                  <Table.Td className="wrap">
+                    <code>{one.text}</code>
+                    <Example of={one} />
+                  </Table.Td>
+                  <Table.Td>{whole(one.lines)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </ScrollArea>
+      )}
       {(trial.observed?.releases ?? []).map((placed, i) => (
         <Text key={i} size="sm" className="wrap">
           {placed.release?.version}: {digits(placed.share)} %
