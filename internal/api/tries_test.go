@@ -380,7 +380,7 @@ func TestDriversAreListedWithASchemaThatTakesWhatIsRegistered(t *testing.T) {
 			t.Errorf("its secrets: %v", d.GetSecrets())
 		}
 	}
-	if judged != 4 || len(drivers) < 15 {
+	if judged != 5 || len(drivers) < 15 {
 		t.Errorf("%d of %d drivers were judged", judged, len(drivers))
 	}
 	b.refused(b.viewer, "GET", "/v1/drivers", "", 403, "connection.read")

@@ -15,6 +15,8 @@ import (
 type writers struct {
 	replicas int
 	rates    map[string]float64 // pattern → probability of a line in a moment of one replica
+	episodes float64            // probability that in a moment an episode of a pattern begins on one replica: until it ends each moment has it
+	lasting  int                // moments of an episode, on average
 }
 
 const moment = 10 * time.Second
@@ -32,10 +34,16 @@ func (w writers) log(r *rand.Rand, from, to time.Time, name string) *adg.LogCoun
 	slices.Sort(texts)
 	for _, text := range texts {
 		p := adg.LogPattern{Text: text, Level: adg.LevelError, Example: text + " for example"}
+		ill := make([]bool, w.replicas)
 		for at := from.Unix() / 10; at < to.Unix()/10; at++ {
 			for i := range w.replicas {
 				c.Lines++
-				if r.Float64() < w.rates[text] {
+				if ill[i] {
+					ill[i] = r.Float64() >= 1/float64(w.lasting)
+				} else {
+					ill[i] = w.episodes > 0 && r.Float64() < w.episodes
+				}
+				if ill[i] || r.Float64() < w.rates[text] {
 					if p.First.IsZero() {
 						p.First = time.Unix(at*10, 0).UTC()
 					}
@@ -123,8 +131,8 @@ func last(all []adg.Judgement) adg.Judgement { return all[len(all)-1] }
 func TestANewPatternOfTheCandidateIsFound(t *testing.T) {
 	r := source(1)
 	g := guarded{check: logCheck, share: 10,
-		stable:    writers{9, map[string]float64{"retry <n>": 0.2}},
-		candidate: writers{1, map[string]float64{"retry <n>": 0.2, "nil map": 0.8}}}
+		stable:    writers{replicas: 9, rates: map[string]float64{"retry <n>": 0.2}},
+		candidate: writers{replicas: 1, rates: map[string]float64{"retry <n>": 0.2, "nil map": 0.8}}}
 	g.freeze(r, g.stable)
 	all := g.run(t, r, 20*time.Minute)
 	j := last(all)
@@ -146,8 +154,8 @@ func TestANewPatternOfTheCandidateIsFound(t *testing.T) {
 func TestAMoreFrequentPatternIsFound(t *testing.T) {
 	r := source(2)
 	g := guarded{check: logCheck, share: 10,
-		stable:    writers{9, map[string]float64{"card refused": 0.03}},
-		candidate: writers{1, map[string]float64{"card refused": 0.9}}}
+		stable:    writers{replicas: 9, rates: map[string]float64{"card refused": 0.03}},
+		candidate: writers{replicas: 1, rates: map[string]float64{"card refused": 0.9}}}
 	g.freeze(r, g.stable)
 	j := last(g.run(t, r, 30*time.Minute))
 	if j.Verdict != adg.Fail || j.Patterns[0].Change != adg.LogMore || !strings.Contains(j.Text, "more frequent") {
@@ -157,8 +165,8 @@ func TestAMoreFrequentPatternIsFound(t *testing.T) {
 
 func TestWithoutAStableVersionTheFrozenBaselineDecides(t *testing.T) {
 	r := source(3)
-	g := guarded{check: logCheck, alone: true, stable: writers{3, map[string]float64{"retry <n>": 0.2}},
-		candidate: writers{3, map[string]float64{"retry <n>": 0.2, "nil map": 0.8}}}
+	g := guarded{check: logCheck, alone: true, stable: writers{replicas: 3, rates: map[string]float64{"retry <n>": 0.2}},
+		candidate: writers{replicas: 3, rates: map[string]float64{"retry <n>": 0.2, "nil map": 0.8}}}
 	g.freeze(r, g.stable)
 	j := last(g.run(t, r, 20*time.Minute))
 	if j.Verdict != adg.Fail || !j.Weak || !strings.Contains(j.Text, "before the deployment") {
@@ -168,7 +176,7 @@ func TestWithoutAStableVersionTheFrozenBaselineDecides(t *testing.T) {
 
 func TestNothingFoundIsGoodNewsOnlyOnceItWouldHaveBeenFound(t *testing.T) {
 	r := source(4)
-	g := guarded{check: logCheck, share: 10, stable: writers{9, nil}, candidate: writers{1, nil}}
+	g := guarded{check: logCheck, share: 10, stable: writers{replicas: 9}, candidate: writers{replicas: 1}}
 	g.freeze(r, g.stable)
 	all := g.run(t, r, 30*time.Minute)
 	if first := all[0]; first.Verdict != adg.Unknown || first.Why != adg.TooEarly {
@@ -205,12 +213,12 @@ func TestALogThatSaysNothingIsNoGoodNews(t *testing.T) {
 
 func TestASilentLogNeverBecomesGoodNews(t *testing.T) {
 	r := source(7)
-	g := guarded{check: logCheck, share: 50, stable: writers{9, map[string]float64{"retry <n>": 0.2}}}
+	g := guarded{check: logCheck, share: 50, stable: writers{replicas: 9, rates: map[string]float64{"retry <n>": 0.2}}}
 	g.freeze(r, g.stable)
 	beside := g.stable.log(r, day, day.Add(time.Hour), "old")
 	for name, spoke := range map[string]int{"from the start": 0, "after the first minutes": 3} {
 		var state adg.CheckState
-		written := writers{1, nil}.log(r, day, day.Add(time.Hour), "new")
+		written := writers{replicas: 1}.log(r, day, day.Add(time.Hour), "new")
 		written.Lines = 1
 		for i := 1; i < 60; i++ {
 			now := day.Add(time.Duration(i) * time.Minute)
@@ -230,7 +238,7 @@ func TestASilentLogNeverBecomesGoodNews(t *testing.T) {
 func TestMomentsOfWhichNotAllLinesWereGivenCountForNothing(t *testing.T) {
 	r := source(8)
 	always := map[string]float64{"retry <n>": 1}
-	old, young := writers{3, always}, writers{3, always}
+	old, young := writers{replicas: 3, rates: always}, writers{replicas: 3, rates: always}
 	oldLog, youngLog := old.log(r, day, day.Add(time.Hour), "old"), young.log(r, day, day.Add(time.Hour), "new")
 	// cut is a log of which only the last seconds were given.
 	cut := func(c *adg.LogCount, now time.Time) *adg.LogCount {
@@ -261,7 +269,7 @@ func TestMomentsOfWhichNotAllLinesWereGivenCountForNothing(t *testing.T) {
 
 func TestOnceWorseStaysWorse(t *testing.T) {
 	r := source(5)
-	g := guarded{check: logCheck, share: 50, stable: writers{3, nil}, candidate: writers{3, map[string]float64{"nil map": 1}}}
+	g := guarded{check: logCheck, share: 50, stable: writers{replicas: 3}, candidate: writers{replicas: 3, rates: map[string]float64{"nil map": 1}}}
 	g.freeze(r, g.stable)
 	var state adg.CheckState
 	written, quiet := g.candidate.log(r, day, day.Add(time.Hour), "new"), g.stable.log(r, day, day.Add(time.Hour), "old")
@@ -285,7 +293,7 @@ func TestOnceWorseStaysWorse(t *testing.T) {
 
 func TestARestoredReleaseIsGoodWhenThePatternIsGone(t *testing.T) {
 	r := source(6)
-	g := guarded{check: logCheck, stable: writers{3, map[string]float64{"retry <n>": 0.2}}}
+	g := guarded{check: logCheck, stable: writers{replicas: 3, rates: map[string]float64{"retry <n>": 0.2}}}
 	g.freeze(r, g.stable)
 	check := RestoredTo(g.check, g.before)
 	for _, c := range []struct {
@@ -294,7 +302,7 @@ func TestARestoredReleaseIsGoodWhenThePatternIsGone(t *testing.T) {
 		want adg.Verdict
 	}{
 		{"as before", g.stable, adg.Pass},
-		{"still there", writers{3, map[string]float64{"nil map": 0.9}}, adg.Fail},
+		{"still there", writers{replicas: 3, rates: map[string]float64{"nil map": 0.9}}, adg.Fail},
 	} {
 		log := c.now.log(r, day, day.Add(time.Hour), "old")
 		now := day.Add(10 * time.Minute)
@@ -330,12 +338,12 @@ func TestInnocentLogsAreRarelyCalledWorse(t *testing.T) {
 				for i := range c.patterns {
 					rates[fmt.Sprintf("pattern-%c%c is here", 'a'+i%26, 'a'+i/26)] = c.rate
 				}
-				g := guarded{check: logCheck, alone: c.alone, stable: writers{c.stable, rates}, candidate: writers{1, rates}}
+				g := guarded{check: logCheck, alone: c.alone, stable: writers{replicas: c.stable, rates: rates}, candidate: writers{replicas: 1, rates: rates}}
 				if c.alone {
 					g.candidate.replicas = c.stable
 				}
 				g.check.Sequential.Alpha = alpha
-				g.freeze(r, writers{c.stable, map[string]float64{"pattern-aa is here": c.rate}})
+				g.freeze(r, writers{replicas: c.stable, rates: map[string]float64{"pattern-aa is here": c.rate}})
 				if c.alone {
 					g.freeze(r, g.stable)
 				}
