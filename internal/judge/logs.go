@@ -119,8 +119,12 @@ func (r *reader) count() {
 		r.notes = append(r.notes, fmt.Sprintf("%s of too many patterns count for nothing", plural(float64(left), "line")))
 	}
 	length := time.Duration(b.Moment) * time.Millisecond
+	end := r.now.Add(-min(lag, length))
+	if first := end.Add(-r.Interval - 2*length); b.Begun == 0 && !r.Check.Logs.Restored && first.After(from) {
+		from = first // until the look before this one the candidate had written nothing: what was before is none of its
+	}
 	places := b.find(arms)
-	for _, at := range momentsOf(*arms[0], from, r.now.Add(-min(lag, length))) {
+	for _, at := range momentsOf(*arms[0], from, end) {
 		if at <= b.Closed {
 			continue
 		}
@@ -251,6 +255,7 @@ func (r *reader) verdict() adg.Judgement {
 		j.BaseN = r.past.Cells
 	}
 	sure := b.sure(r.alpha(), r.least(), orElse(r.Check.Sequential.Power, usualPower))
+	b.Able = b.Able || sure >= 1
 	var worst *adg.LogFinding
 	for i := range j.Patterns {
 		f := &j.Patterns[i]
@@ -271,7 +276,7 @@ func (r *reader) verdict() adg.Judgement {
 		if j.Weak {
 			j.Text += "; it holds for lines that come independently of each other only, which fewer than three replicas of the baseline cannot show"
 		}
-	case sure >= 1:
+	case b.Able:
 		j.Verdict, j.Why, j.Proof = adg.Pass, adg.NothingFound, adg.Baked
 		j.Text = fmt.Sprintf("no new or more frequent pattern in %s: one in every %s would have been found",
 			seen, ordinal(1/orElse(r.Check.Logs.Often, usualOften)))
