@@ -128,9 +128,9 @@ type Check struct {
 const Share = "share"
 
 // CountedIn is the unit of the check's values: what the policy says; unless it does, Share for what is made of two
-// counters and for what has limits in percent, and what a histogram's name ends in; empty where nobody said.
+// counters, for the moments of a log and for what has limits in percent, and what a histogram's name ends in; empty where nobody said.
 func (c Check) CountedIn() string {
-	share := c.Counts() && c.Compare != Events
+	share := c.Counts() && c.Compare != Events || c.Compare == Logs
 	for _, limit := range [...]Condition{c.Warn, c.Fail} {
 		share = share || limit.Unit == Points || limit.Unit == Percent && !limit.Relative
 	}

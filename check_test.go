@@ -14,6 +14,7 @@ func TestValuesOfACheckAreCountedInWhatThePolicySaysOrWhatFollowsFromIt(t *testi
 	}{
 		{"two counters make a share", Check{Bad: "b", Total: "t"}, Share},
 		{"events are counted", Check{Bad: "b", Total: "t", Compare: Events}, ""},
+		{"patterns of a log are in a share of the moments", Check{Query: "q", Compare: Logs}, Share},
 		{"a limit in percent is one of a share", Check{Query: "q", Fail: percent}, Share},
 		{"so much more than the baseline says nothing of the unit", Check{Query: "q", Fail: Condition{Operator: Above, Relative: true, Value: 25, Unit: Percent}}, ""},
 		{"points are added to a share", Check{Query: "q", Warn: Condition{Operator: Above, Relative: true, Value: 5, Unit: Points}}, Share},

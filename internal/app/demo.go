@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"text/template"
 	"time"
@@ -115,7 +116,11 @@ func (p play) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.say("\nv3 is bad (" + p.options.Fault + "). It is caught, rolled back, and service is verified:")
+	if p.options.Fault == string(shop.None) {
+		p.say("\nv3 is good, too:")
+	} else {
+		p.say("\nv3 is bad (" + p.options.Fault + "). It is caught, rolled back, and service is verified:")
+	}
 	before := p.stage.Counts()
 	bad, err := p.deploy(ctx, w, file.Policy, demo.Bad, demo.Good)
 	if err != nil {
@@ -146,7 +151,7 @@ func (p play) policy() (config.File, error) {
 	if err != nil {
 		return config.File{}, err
 	}
-	text, err := demoText(demoNames{Source: "metrics", Scrape: scrape, Facts: filepath.Join(p.dir, "facts.jsonl")})
+	text, err := demoText(demoNames{Source: "metrics", Log: "log", Scrape: scrape, Facts: filepath.Join(p.dir, "facts.jsonl")})
 	if err != nil {
 		return config.File{}, err
 	}
@@ -161,6 +166,7 @@ func (p play) policy() (config.File, error) {
 type demoNames struct {
 	Server         bool // it only names its source and target
 	Source, Target string
+	Log            string // the source of it
 	Scrape, Facts  string
 }
 
@@ -194,15 +200,25 @@ func demoScrapes(admin string) (string, error) {
 	return string(text), nil
 }
 
-// drivers are the usual ones, and the demo's own router as a target.
+// drivers are the usual ones, and the demo's own.
 func (p play) drivers() config.Drivers {
-	return withRouter(drivers(), func() (adg.Target, error) { return p.stage.Target(), nil })
+	return withStage(drivers(), func() (*demo.Stage, error) { return p.stage, nil })
 }
 
-func withRouter(all config.Drivers, router func() (adg.Target, error)) config.Drivers {
-	driver := adg.NewTargetDriver("demo", "The router of the demo.", struct{}{},
-		func(context.Context, struct{}, adg.Host) (adg.Target, error) { return router() })
-	all.Targets = append(append([]adg.TargetDriver(nil), all.Targets...), driver)
+// withStage adds the router of the demo as a target, and the log of its shop as a source.
+func withStage(all config.Drivers, stage func() (*demo.Stage, error)) config.Drivers {
+	target := adg.NewTargetDriver("demo", "The router of the demo.", struct{}{},
+		func(context.Context, struct{}, adg.Host) (adg.Target, error) {
+			s, err := stage()
+			if err != nil {
+				return nil, err
+			}
+			return s.Target(), nil
+		})
+	source := adg.NewSourceDriver("demo", "The log of the demo's shop.", struct{}{},
+		func(context.Context, struct{}, adg.Host) (adg.Source, error) { return demo.Log{Stage: stage}, nil })
+	all.Targets = append(slices.Clip(all.Targets), target)
+	all.Sources = append(slices.Clip(all.Sources), source)
 	return all
 }
 

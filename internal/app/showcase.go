@@ -66,15 +66,15 @@ func (c *showcase) close() {
 	}
 }
 
-// drivers are the usual ones, and the shop's own router as a target.
+// drivers are the usual ones, and the demo's own.
 func (c *showcase) drivers() config.Drivers {
-	return withRouter(drivers(), func() (adg.Target, error) {
+	return withStage(drivers(), func() (*demo.Stage, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.stage == nil {
 			return nil, adg.Errorf(adg.Unavailable, "the demo does not run any more: start it again")
 		}
-		return c.stage.Target(), nil
+		return c.stage, nil
 	})
 }
 
@@ -83,6 +83,7 @@ func (c *showcase) drivers() config.Drivers {
 // The connections that the demo registers.
 const (
 	demoSource      = "demo-metrics"
+	demoLog         = "demo-log"
 	demoTarget      = "demo-shop"
 	demoEnvironment = "demo"
 )
@@ -159,6 +160,7 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 	here := []string{demoEnvironment}
 	for _, k := range []control.Connection{
 		{Seam: "source", Name: demoSource, Type: "embedded", Options: `{"scrape": ` + scrape + `}`, Services: []string{demo.Service}, Environments: here},
+		{Seam: "source", Name: demoLog, Type: "demo", Options: "{}", Services: []string{demo.Service}, Environments: here},
 		{Seam: "target", Name: demoTarget, Type: "demo", Options: "{}", Services: []string{demo.Service}, Environments: here},
 	} {
 		before, err := c.server.control.Connection(ctx, who, k.Name)
@@ -186,7 +188,7 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 
 // push puts the policy of the shop where another one is in force, or none.
 func (c *showcase) push(ctx context.Context, who identity.Caller) error {
-	text, err := demoText(demoNames{Server: true, Source: demoSource, Target: demoTarget})
+	text, err := demoText(demoNames{Server: true, Source: demoSource, Log: demoLog, Target: demoTarget})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type DemoOptions struct {
 }
 
 // Faults are what the bad release of the demo can suffer from; "none" promotes both.
-var Faults = []string{"errors", "latency", "crash", "silent", "leak", "none"}
+var Faults = []string{"errors", "latency", "crash", "silent", "leak", "log", "none"}
 
 func demoCommand(t Terminal, calls Calls) *cobra.Command {
 	var o DemoOptions
@@ -28,6 +28,9 @@ func demoCommand(t Terminal, calls Calls) *cobra.Command {
 		Long: `See the whole of it with nothing installed: a small shop in several versions as real processes, 200 requests per
 second of real traffic through a weighted router, scraped into the embedded metrics store. A good release goes
 5 → 25 → 50 → 100 % and is promoted; then a bad one is deployed, caught, rolled back, and service is verified.
+
+What is wrong with the bad release is --fault: ten times the errors, twice the latency, a crash now and then, requests
+that are never answered, a leak of memory, or, with all numbers fine, payments that only its log says are lost.
 
 Exits with 0 only if both went as they should.
 
@@ -52,7 +55,7 @@ log in.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.Headless, "headless", false, "plain lines, even on a terminal")
-	flags.StringVar(&o.Fault, "fault", "errors", "what is wrong with the bad release: errors, latency, crash, silent, leak or none")
+	flags.StringVar(&o.Fault, "fault", "errors", "what is wrong with the bad release: errors, latency, crash, silent, leak, log or none")
 	flags.BoolVar(&o.HAProxy, "haproxy", false, "route through a real HAProxy (which has to be installed)")
 	flags.StringVar(&o.DataDir, "data-dir", "", "`directory` to keep the evidence in (default: a new temporary one)")
 	flags.BoolVar(&o.Serve, "serve", false, "run a server with the demo inside it")

@@ -178,6 +178,7 @@ func TestEachFaultShowsToCustomersAndInTheMetrics(t *testing.T) {
 		{shop.Crash, 0, false, 320},
 		{shop.Silent, 1, false, 30},
 		{shop.Leak, 0, true, 80},
+		{shop.Log, 0, true, 80},
 		{shop.None, 0, true, 80},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {

@@ -46,6 +46,7 @@ type logbook struct {
 	Made     int                    `json:"made"` // patterns that were new, so far
 	Patterns []logged               `json:"patterns,omitempty"`
 	Sure     logged                 `json:"sure"`            // one that only the candidate had, often: what would have been found by now
+	Able     bool                   `json:"able,omitempty"`  // it would have been, at some time: what comes later takes nothing of that away
 	Worse    *adg.Judgement         `json:"worse,omitempty"` // the last word on the release
 }
 

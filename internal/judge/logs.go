@@ -140,8 +140,12 @@ func (r *reader) count() {
 		b.Lines[arm] = max(b.Lines[arm], float64(log.Lines))
 	}
 	b.Writers = max(1, b.Writers, float64(len(arms[0].Replicas)))
+	end := r.now.Add(-min(lag, length))
+	if first := end.Add(-r.Interval - 2*length); b.Begun == 0 && !r.Check.Logs.Restored && first.After(from) {
+		from = first // until the look before this one the candidate had written nothing: what was before is none of its
+	}
 	places := b.find(arms)
-	for _, at := range momentsOf(*arms[0], from, r.now.Add(-min(lag, length))) {
+	for _, at := range momentsOf(*arms[0], from, end) {
 		if at <= b.Closed {
 			continue
 		}
@@ -295,6 +299,7 @@ func (r *reader) verdict() adg.Judgement {
 	}
 	sure := b.sure(r.alpha(), r.least(), orElse(r.Check.Sequential.Power, usualPower))
 	worst, silent := r.worst(j.Patterns), r.silence()
+	b.Able = b.Able || sure >= 1
 	if worst != nil {
 		j.LogE, j.LogLimit = finite(worst.LogE), finite(worst.LogLimit)
 	}
@@ -310,7 +315,7 @@ func (r *reader) verdict() adg.Judgement {
 		}
 	case !silent.known():
 		j.Verdict, j.Why, j.Text = adg.Unknown, silent.why, silent.text
-	case sure >= 1:
+	case b.Able:
 		j.Verdict, j.Why, j.Proof = adg.Pass, adg.NothingFound, adg.Baked
 		j.Text = fmt.Sprintf("no new or more frequent pattern in %s: one in every %s would have been found",
 			seen, ordinal(1/orElse(r.Check.Logs.Often, usualOften)))

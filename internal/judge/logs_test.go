@@ -187,6 +187,45 @@ func TestNothingFoundIsGoodNewsOnlyOnceItWouldHaveBeenFound(t *testing.T) {
 	}
 }
 
+func TestMomentsBeforeTheCandidateWasThereAreNoGoodNewsOfIt(t *testing.T) {
+	r := source(8)
+	check := logCheck
+	check.Window = 30 * time.Minute
+	old, fresh := writers{9, nil}.log(r, day.Add(-check.Window), day, "old"), writers{1, nil}.log(r, day.Add(-moment), day, "new")
+	old.From, fresh.From = day.Add(-check.Window), day.Add(-check.Window)
+	o := adg.Observation{Check: check, Share: 10, Interval: 15 * time.Second, Candidate: adg.Measurement{Log: fresh}, Stable: &adg.Measurement{Log: old}}
+	if j, _ := Judge(o, day); j.Verdict != adg.Unknown || j.N < 1 || j.N > 4 {
+		t.Errorf("after the candidate's first line: %+v", j)
+	}
+}
+
+func TestWhatWouldHaveBeenFoundSideBySideStaysSoOnceTheCandidateIsAlone(t *testing.T) {
+	r := source(9)
+	g := guarded{check: logCheck, share: 50, stable: writers{3, nil}, candidate: writers{3, nil}}
+	from := day.Add(-time.Minute) // too short a time to say anything by itself
+	before := Freeze(g.check, adg.Measurement{Log: g.stable.log(r, from, day, "old")}, from, day)
+	written, quiet := g.candidate.log(r, day, day.Add(time.Hour), "new"), g.stable.log(r, day, day.Add(time.Hour), "old")
+	var state adg.CheckState
+	alone := 0
+	for now := day.Add(30 * time.Second); alone < 40; now = now.Add(30 * time.Second) {
+		o := adg.Observation{Check: g.check, Before: &before, State: state, Candidate: adg.Measurement{Log: within60(written, now)}}
+		if alone == 0 {
+			o.Stable = &adg.Measurement{Log: within60(quiet, now)}
+		}
+		var j adg.Judgement
+		j, state = Judge(o, now)
+		if alone > 0 && j.Verdict != adg.Pass {
+			t.Fatalf("after %d looks alone: %+v", alone, j)
+		}
+		if alone > 0 || j.Verdict == adg.Pass {
+			alone++
+		}
+		if alone == 0 && now.After(day.Add(20*time.Minute)) {
+			t.Fatalf("side by side: %+v", j)
+		}
+	}
+}
+
 func TestALogThatSaysNothingIsNoGoodNews(t *testing.T) {
 	log := func(lines int) *adg.LogCount {
 		return &adg.LogCount{From: day.Add(-time.Minute), Moment: moment, Lines: lines, Replicas: []string{"a"}[:min(lines, 1)]}

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"sync"
@@ -31,6 +30,7 @@ type child struct {
 	up        chan struct{} // closed when it has served for the first time
 	stillborn chan struct{} // closed when the first process ended without serving
 	restarts  atomic.Int64
+	log       ring
 
 	mu   sync.Mutex
 	addr string
@@ -41,7 +41,7 @@ func newChild(version string, o Options) *child {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &child{
 		version: version, options: o, ctx: ctx, cancel: cancel,
-		done: make(chan struct{}), up: make(chan struct{}), stillborn: make(chan struct{}),
+		done: make(chan struct{}), up: make(chan struct{}), stillborn: make(chan struct{}), log: ring{since: time.Now()},
 	}
 	go c.keep()
 	return c
@@ -110,7 +110,7 @@ func (c *child) live() (served bool, said string) {
 		addr = anywhere
 	}
 	cmd := c.options.Command(c.version, addr, int(c.restarts.Load()))
-	out, errOut := &firstLine{found: make(chan string, 1)}, &start{}
+	out, errOut := &output{found: make(chan string, 1), log: &c.log}, &start{}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, errOut, drained
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -150,28 +150,6 @@ func (c *child) serves(addr string) {
 		close(c.up)
 	}
 	c.addr = addr
-}
-
-// firstLine finds the first line of what is written to it, and forgets the rest.
-type firstLine struct {
-	begun []byte
-	over  bool
-	found chan string
-}
-
-// Write never fails.
-func (f *firstLine) Write(p []byte) (int, error) {
-	if f.over {
-		return len(p), nil
-	}
-	f.begun = append(f.begun, p...)
-	if i := bytes.IndexByte(f.begun, '\n'); i >= 0 {
-		f.found <- strings.TrimSpace(string(f.begun[:i]))
-		f.over = true
-	} else if len(f.begun) > maxSaid {
-		f.over = true
-	}
-	return len(p), nil
 }
 
 // start keeps the start of what is written to it.

@@ -17,7 +17,7 @@ import (
 // Options say how versions are run.
 type Options struct {
 	// Command makes the process of a version, not started yet. It shall listen on addr, print the address that it
-	// listens on as its first line, answer /healthz, and end when its standard input does.
+	// listens on as its first line and its log after that, answer /healthz, and end when its standard input does.
 	Command func(version, addr string, restarts int) *exec.Cmd
 
 	Backoff time.Duration // between a crash and the restart; doubles while it does not come to serve; zero: 1 s

@@ -166,6 +166,72 @@ func TestAVersionThatDiesIsRestartedAtTheSamePlaceAfterAPause(t *testing.T) {
 	}
 }
 
+// talker is a version that says where it listens, writes a log and goes on until its standard input ends.
+func talker(log string) func(string, string, int) *exec.Cmd {
+	return func(string, string, int) *exec.Cmd {
+		server := command(shop.None)("v1", "127.0.0.1:0", 0)
+		return &exec.Cmd{Path: "/bin/sh", Args: []string{"sh", "-c", "exec 3<&0; { " + server.Path + " " + strings.Join(server.Args[1:], " ") + " <&3; } & " + log + "; wait"}, Env: server.Env}
+	}
+}
+
+func TestTheEndOfALogIsKeptAndSinceWhenItIsComplete(t *testing.T) {
+	for _, c := range []struct {
+		name, log   string
+		lines       int
+		first, last string
+		forgets     bool
+	}{
+		{"a few lines, and one that has no end yet", "sleep .3; echo a; echo b; printf c", 2, "a", "b", false},
+		{"more lines than are kept", "sleep .3; seq 1 9000", 8000, "1001", "9000", true},
+		{"a line that is very long", "sleep .3; head -c 5000 /dev/zero | tr '\\0' x; echo; echo end", 2, strings.Repeat("x", 1<<10), "end", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			begin := time.Now()
+			f := open(t, fleet.Options{Command: talker(c.log)})
+			start(t, f, "v1")
+			var lines []fleet.Line
+			var since time.Time
+			eventually(t, "the log is there", func() bool {
+				lines, since = f.Lines("v1", begin, time.Now())
+				return len(lines) == c.lines && lines[len(lines)-1].Text == c.last
+			})
+			if got := lines[0]; got.Text != c.first || got.At.Before(since) || since.Before(begin) {
+				t.Errorf("complete since %s, and the first line is %.80q of %s", since, got.Text, got.At)
+			}
+			if early, _ := f.Lines("v1", begin, lines[0].At.Add(-1)); len(early) != 0 {
+				t.Errorf("%d lines from before the first", len(early))
+			}
+			if forgot := !since.Before(lines[0].At.Add(-200 * time.Millisecond)); forgot != c.forgets {
+				t.Errorf("complete since %s, the first line is of %s", since, lines[0].At)
+			}
+			f.Stop("v1")
+			if after, since := f.Lines("v1", begin, time.Now()); len(after) > 0 || since.Before(begin) {
+				t.Errorf("a version that was stopped has %d lines, complete since %s", len(after), since)
+			}
+		})
+	}
+}
+
+func TestAVersionThatDiesKeepsItsLog(t *testing.T) {
+	f := open(t, fleet.Options{Command: command(shop.Crash), Backoff: 10 * time.Millisecond})
+	begin, addr := time.Now(), start(t, f, "v1")
+	eventually(t, "it has died, and what it wrote before is there with what it writes now", func() bool {
+		response, err := http.Post("http://"+addr+"/checkout", "", nil)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		lines, _ := f.Lines("v1", begin, time.Now())
+		orders := 0
+		for _, l := range lines {
+			if strings.Contains(l.Text, "order 10001 ") {
+				orders++ // each life counts from there
+			}
+		}
+		return f.Restarts("v1") > 0 && orders > 1
+	})
+	http.DefaultClient.CloseIdleConnections()
+}
+
 func TestWhatDoesNotComeUpSaysWhy(t *testing.T) {
 	for _, c := range []struct {
 		name, want string

@@ -50,7 +50,7 @@ func newFates(o Options) *fates {
 	case Crash:
 		f.crashing = true
 		f.untilCrash = crashEvery/2 + f.dice.IntN(crashEvery)
-	case None, Silent, Leak:
+	case None, Silent, Leak, Log:
 	}
 	return f
 }

@@ -22,11 +22,12 @@ const (
 	Latency Fault = "latency" // every request takes twice as long
 	Crash   Fault = "crash"   // the process exits hard on about every 200th request
 	Silent  Fault = "silent"  // requests are taken and never answered; health checks and scrapes are
+	Log     Fault = "log"     // payments are lost and customers told that all is well: every number stays fine, only the log says it
 	Leak    Fault = "leak"    // from the first request on memory grows by 10 MiB per second up to 256 MiB, and latency with it
 )
 
 // Faults are all of them.
-var Faults = []Fault{None, Errors, Latency, Crash, Silent, Leak}
+var Faults = []Fault{None, Errors, Latency, Crash, Silent, Leak, Log}
 
 // Options say which shop this process is.
 type Options struct {
@@ -36,7 +37,7 @@ type Options struct {
 	Seed     uint64 // of its pseudo-random latencies, failures and crashes
 	Restarts int    // how often this version was restarted after a crash, for its metrics
 
-	// Out gets one line, the address that it listens on, as soon as it serves; nil: nobody is told.
+	// Out gets the address that it listens on, as a line, as soon as it serves, and after that its log; nil: nobody is told.
 	Out io.Writer
 	// In keeps it alive: the shop ends when In does, so that it never outlives the process on the other side; nil: for ever.
 	In io.Reader

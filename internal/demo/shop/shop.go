@@ -79,10 +79,11 @@ type shop struct {
 	fates   *fates
 	leak    *leak
 	metrics *metrics
+	log     *diary
 }
 
 func newShop(ctx context.Context, o Options) *shop {
-	return &shop{options: o, fates: newFates(o), leak: newLeak(ctx), metrics: newMetrics(o)}
+	return &shop{options: o, fates: newFates(o), leak: newLeak(ctx), metrics: newMetrics(o), log: newDiary(o)}
 }
 
 func (s *shop) handler() http.Handler {
@@ -122,9 +123,11 @@ func (s *shop) business(route string, good map[string]any) http.HandlerFunc {
 			panic(http.ErrAbortHandler) // nobody waits for an answer any more
 		}
 		if fate.fails {
+			s.log.failed(r)
 			s.reply(w, route, http.StatusInternalServerError, begin, map[string]any{"error": "out of order"})
 			return
 		}
+		s.log.served(route)
 		s.reply(w, route, http.StatusOK, begin, good)
 	}
 }

@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -113,6 +114,7 @@ func TestEachVersionFailsAndWaitsAsItsFaultSays(t *testing.T) {
 		{"a healthy version fails 2 in 100", shop.None, .02},
 		{"one with ten times the errors fails 20 in 100", shop.Errors, .20},
 		{"one that is slow fails no more than a healthy one", shop.Latency, .02},
+		{"one that loses payments fails no more and is as fast as a healthy one", shop.Log, .02},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url, _ := open(t, shop.Options{Fault: c.fault, Seed: 7})
@@ -148,6 +150,9 @@ func TestEachVersionFailsAndWaitsAsItsFaultSays(t *testing.T) {
 	if ratio := means[shop.Latency] / means[shop.None]; ratio < 1.6 || ratio > 2.4 {
 		t.Errorf("the slow version takes %.2f times as long, want twice as long", ratio)
 	}
+	if ratio := means[shop.Log] / means[shop.None]; ratio < .8 || ratio > 1.3 {
+		t.Errorf("the version that loses payments takes %.2f times as long", ratio)
+	}
 }
 
 func TestACrashingVersionIsRefusedUntilItIsRestartedAndSaysHowOften(t *testing.T) {
@@ -165,6 +170,88 @@ func TestACrashingVersionIsRefusedUntilItIsRestartedAndSaysHowOften(t *testing.T
 	})
 	if got := scrapetest.Read(t, url+"/metrics").Sum(t, "shop_restarts_total", "version", "v1"); got < 1 || got > 10 {
 		t.Errorf("%g restarts, want a few", got)
+	}
+}
+
+// written asks a shop for n orders and as many carts, and gives its log's messages by level.
+func written(t *testing.T, o shop.Options, n int) map[string][]string {
+	t.Helper()
+	url, versions := open(t, o)
+	begin := time.Now()
+	ok := 0
+	for range n {
+		for _, path := range []string{"/checkout", "/cart"} {
+			if status, err := get(t.Context(), http.MethodPost, url+path); err == nil && status == http.StatusOK {
+				ok++
+			}
+		}
+		if status, err := get(t.Context(), http.MethodGet, url+"/products"); err == nil && status != http.StatusOK {
+			ok++ // what is only read is written of if it fails
+		}
+	}
+	all := map[string][]string{}
+	eventually(t, "all that was asked for is in the log", func() bool {
+		lines, _ := versions.Lines("v1", begin, time.Now())
+		clear(all)
+		seen := 0
+		for _, l := range lines {
+			var line struct{ Time, Level, Msg, Error, Version string }
+			if err := json.Unmarshal([]byte(l.Text), &line); err != nil || line.Version != "v1" || line.Time == "" {
+				t.Fatalf("%q: %v", l.Text, err)
+			}
+			all[line.Level] = append(all[line.Level], strings.TrimSpace(line.Msg+" "+line.Error))
+		}
+		for _, texts := range all {
+			for _, text := range texts {
+				if strings.Contains(text, "is accepted") || strings.Contains(text, "has another") || strings.Contains(text, "GET /products failed") {
+					seen++
+				}
+			}
+		}
+		return seen == ok
+	})
+	return all
+}
+
+func TestAShopWritesALineForEachCartAndOrderAndForWhatFails(t *testing.T) {
+	all := written(t, shop.Options{Seed: 3}, 60)
+	is := func(level, begin string, least int) {
+		n := 0
+		for _, text := range all[level] {
+			if strings.HasPrefix(text, begin) {
+				n++
+			}
+		}
+		if n < least {
+			t.Errorf("%d lines of level %s begin with %q, want %d: %q", n, level, begin, least, all[level])
+		}
+	}
+	is("INFO", "order 10001 is accepted", 1)
+	is("INFO", "cart 400001 has another product", 1)
+	is("WARN", "product ", 1)
+	is("ERROR", "", 1) // 2 in 100 fail
+	for _, text := range all["ERROR"] {
+		if !strings.HasSuffix(text, "failed stock is out of order") {
+			t.Errorf("an error is %q", text)
+		}
+	}
+}
+
+func TestAVersionThatLosesPaymentsSaysSoInItsLogAlone(t *testing.T) {
+	all := written(t, shop.Options{Fault: shop.Log, Seed: 3}, 20)
+	lost, accepted := 0, 0
+	for _, text := range all["ERROR"] {
+		if strings.HasPrefix(text, "payment of order ") && strings.Contains(text, " is lost, try 1 ledger has no account ") {
+			lost++
+		}
+	}
+	for _, text := range all["INFO"] {
+		if strings.HasPrefix(text, "order ") {
+			accepted++
+		}
+	}
+	if lost < 15 || lost != accepted {
+		t.Errorf("%d payments are lost of %d orders that are said to be accepted", lost, accepted)
 	}
 }
 

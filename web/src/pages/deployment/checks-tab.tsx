@@ -115,7 +115,7 @@ function One({view, course, deployment, marks, backAt, zoom, frozen, first}: One
       {backAt === undefined && last !== undefined && <Patterns check={name} version={version} found={last.patterns} />}
       {last?.weak === true && (
         <Text size="sm" className="wrap">
-          What is promised about false alarms holds for independent requests only, which these may not be.
+          What is promised about false alarms holds for independent {whatCounts(check)}s only, which these may not be.
         </Text>
       )}
       <Before frozen={frozen} check={check} />
@@ -161,10 +161,12 @@ function Before({frozen, check}: {frozen: Schemas["adg.v1.Baseline"] | undefined
   }
   const unit = unitOf(check);
   const [low, high] = [Math.min(...frozen.values), Math.max(...frozen.values)].map((value) => quantity(value, unit));
-  const range = frozen.values.length === 0 ? "" : low === high ? low : `${low} to ${high}`;
+  const range = frozen.values.length === 0 ? "no values" : low === high ? low : `${low} to ${high}`;
+  const counted = frozen.total > 0 ? count(frozen.total, whatCounts(check)) : "";
+  const known = check?.compare === "COMPARISON_LOGS" ? counted : counted === "" ? range : `${range} (${counted})`;
   return (
     <Text size="sm" className="wrap">
-      <b>Before the deployment:</b> {frozen.error !== "" ? sentence(`nothing is known: ${frozen.error}`) : `${range === "" ? "no values" : range}${frozen.total > 0 ? ` (${count(frozen.total, "request")})` : ""}.`}
+      <b>Before the deployment:</b> {frozen.error !== "" ? sentence(`nothing is known: ${frozen.error}`) : `${known}.`}
     </Text>
   );
 }
@@ -189,6 +191,11 @@ function Charts({view, course, names, marks, backAt, zoom}: Omit<OneProps, "froz
 }
 
 const proofs: Record<Schemas["adg.v1.Proof"], string> = {PROOF_UNSPECIFIED: "", PROOF_BAKED: "a fault would have been seen", PROOF_PROVEN: "shown to be not worse"};
+
+/** What a check counts. */
+function whatCounts(check: Schemas["adg.v1.Check"] | undefined): string {
+  return check?.compare === "COMPARISON_LOGS" ? "line" : "request";
+}
 
 function asks({source, query, bad, total, histogram, warn, fail}: Schemas["adg.v1.Check"]): string {
   const what = query !== "" ? query : histogram !== "" ? histogram : `${bad} of ${total}`;

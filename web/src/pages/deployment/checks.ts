@@ -49,7 +49,7 @@ export function unitOf(check: Check | undefined, judgement?: Judgement): string 
   if (said !== undefined && said !== "") {
     return said;
   }
-  return check !== undefined && check.bad !== "" && check.total !== "" ? "ratio" : "";
+  return check !== undefined && ((check.bad !== "" && check.total !== "") || check.compare === "COMPARISON_LOGS") ? "ratio" : "";
 }
 
 /** The marks of all charts: what was decided, but for going on as before. */
@@ -102,7 +102,8 @@ function judgementsOf(name: string, course: readonly Assessment[]): Point[] {
 }
 
 function valuesOf(check: Check | undefined, all: readonly Point[], unit: string, names: {candidate: string; restored: string}, backAt: number | undefined): Drawn | undefined {
-  if (all.every(({j}) => j.value === undefined && j.baseline === undefined)) {
+  // Of a log a single value is known, when a pattern decides: the evidence has a course.
+  if (all.every(({j}) => j.value === undefined && j.baseline === undefined) || check?.compare === "COMPARISON_LOGS") {
     return undefined;
   }
   const is = (back: boolean) => ({at}: Point) => (backAt !== undefined && at > backAt) === back;

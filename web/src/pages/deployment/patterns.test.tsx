@@ -19,11 +19,16 @@ function shown(found: Schemas["adg.v1.LogFinding"][]) {
 
 test("a pattern stands with the counts of both releases and a line as an example", () => {
   shown([finding("payment of <n> is lost")]);
-  const row = within(screen.getByRole("row", {name: /payment of <n> is lost/}));
-  row.getByText("new, worse by it");
-  row.getByText("21 lines, 7 of 20 moments");
-  row.getByText("0 lines, 0 of 180 moments");
-  row.getByText("Error: payment of <n> is lost 42");
+  const list = screen.getByRole("list", {name: "Log patterns of v3 by log"});
+  const [item, ...others] = within(list).getAllByRole("listitem");
+  expect(others).toEqual([]);
+  const one = within(item!);
+  one.getByText("new, worse by it");
+  one.getByText("payment of <n> is lost");
+  one.getByText(/^First seen/);
+  expect(one.getByText("v3").nextSibling?.textContent).toBe("21 lines, in 7 of 20 moments");
+  expect(one.getByText("Baseline").nextSibling?.textContent).toBe("0 lines, in 0 of 180 moments");
+  one.getByText("Error: payment of <n> is lost 42");
 });
 
 test("what decides is bad, what is only suspected is a warning, and what is gone is neither", () => {
@@ -32,7 +37,7 @@ test("what decides is bad, what is only suspected is a warning, and what is gone
   expect(told(finding("x", {decides: false, change: "LOG_CHANGE_GONE"}))).toEqual({tone: "info", children: "gone"});
 });
 
-test("patterns that are as they were are not shown, and without others there is no table", () => {
+test("patterns that are as they were are not shown, and without others there is no list", () => {
   shown([finding("as ever", {change: "LOG_CHANGE_UNSPECIFIED", decides: false})]);
-  expect(screen.queryByRole("table")).toBeNull();
+  expect(screen.queryByRole("list")).toBeNull();
 });
