@@ -1,6 +1,6 @@
 // A chart over time. What draws it is loaded when the first chart is shown.
 import {Skeleton} from "@mantine/core";
-import {Suspense, lazy} from "react";
+import {late} from "../ask/late";
 
 export interface Line {
   name: string;
@@ -23,13 +23,5 @@ export interface ChartProps {
   summary?: string; // what one sees in it, as a sentence; made from the figures where nobody says it
 }
 
-const Plot = lazy(() => import("./plot"));
-
 /** A chart: limits, a band, marks, a zoom that is shared, and the same as a table. */
-export function Chart(props: ChartProps) {
-  return (
-    <Suspense fallback={<Skeleton height={(props.height ?? 200) + 60} />}>
-      <Plot {...props} />
-    </Suspense>
-  );
-}
+export const Chart = late<ChartProps>(() => import("./plot"), ({height = 200}) => <Skeleton height={height + 60} />);
