@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -102,6 +103,29 @@ func TestWhatThePageIsMadeOfIsKeptByBrowsersForGoodAndIsSmall(t *testing.T) {
 		t.Errorf("the first load is %d bytes, at most %d are wanted", total, most)
 	}
 	t.Logf("the first load is %d bytes", total)
+}
+
+func TestEveryComponentHasItsStyles(t *testing.T) {
+	class := regexp.MustCompile(`\bm_[0-9a-f]{6,8}\b`) // as Mantine names its own
+	styles, named := map[string]bool{}, map[string]string{}
+	for name, f := range files() {
+		for _, one := range class.FindAllString(string(f.content), -1) {
+			switch path.Ext(name) {
+			case ".css":
+				styles[one] = true
+			case ".js":
+				named[one] = name
+			}
+		}
+	}
+	if len(named) < 50 {
+		t.Errorf("the scripts name %d classes: are these Mantine's?", len(named))
+	}
+	for one, name := range named {
+		if !styles[one] {
+			t.Errorf("%s has a component with the class %s, of which no style says anything: web/src/mantine.css misses its file", name, one)
+		}
+	}
 }
 
 func TestPagesHaveNoScriptOrStyleWithinAndLoadNothingFromElsewhere(t *testing.T) {

@@ -2,6 +2,7 @@
 // many events: what a browser has to bear at a large company. All but the two streams is the real server's.
 import {type IncomingMessage, type Server as Http, type ServerResponse, createServer, request} from "node:http";
 import type {AddressInfo} from "node:net";
+import type {Schemas} from "../src/api/client";
 import type {Served} from "./server";
 
 export interface Crowd {
@@ -93,14 +94,14 @@ function name(i: number): string {
   return `crowd-${i}`;
 }
 
-function fact(i: number): object {
+function fact(i: number): Schemas["adg.v1.Fact"] {
   return {
     id: `fact-${i}`, kind: i % 50 === 0 ? "FACT_KIND_CONDEMNED" : "FACT_KIND_PROMOTED", deployment: name(i % 1000), service: `service-${i % 1000}`, environment: "production", release: "v2", lastGood: "v1",
-    state: "STATE_ROLLING", health: "HEALTH_HEALTHY", urgent: i % 50 === 0, actor: "", reasons: [], text: `service-${i % 1000} v2 in production: healthy for 2 m: on to step ${1 + (i % 4)} of 4`, time: new Date().toISOString(),
+    state: "STATE_ROLLING", health: "HEALTH_HEALTHY", urgent: i % 50 === 0, actor: "", via: "", action: "", resource: "", reasons: [], text: `service-${i % 1000} v2 in production: healthy for 2 m: on to step ${1 + (i % 4)} of 4`, time: new Date().toISOString(),
   };
 }
 
-function row(i: number, tick: number): object {
+function row(i: number, tick: number): Schemas["adg.v1.DeploymentSummary"] {
   const value = 0.02 + 0.01 * Math.sin(i + tick);
   const bad = (i + tick) % 97 === 0;
   const now = new Date().toISOString();
@@ -111,7 +112,7 @@ function row(i: number, tick: number): object {
     headline: {
       judgement: {
         check: "errors", verdict: bad ? "VERDICT_FAIL" : "VERDICT_PASS", why: "WHY_WITHIN_LIMITS", text: "1.43 % of 70 requests were bad, 2.18 % of the baseline's 1,329, 0.65 times as many (0 to 8.6)",
-        value, limit: 0.05, samples: 70, baselineSamples: 1329, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [], time: now,
+        value, unit: "", limit: 0.05, samples: 70, baselineSamples: 1329, proof: "PROOF_UNSPECIFIED", final: false, weak: false, patterns: [], time: now,
       },
       recent: [],
     },

@@ -1,8 +1,6 @@
 // The dashboard: the frame around the page that the address names.
 import {MantineProvider, localStorageColorSchemeManager} from "@mantine/core";
-import {Suspense} from "react";
 import {Caught} from "./ask/caught";
-import {Loading} from "./ask/state";
 import {Frame} from "./frame/frame";
 import {Nowhere} from "./frame/nowhere";
 import {Params, useLocation} from "./frame/router";
@@ -33,9 +31,7 @@ function Page() {
   return (
     <Caught key={place.name}>
       <Params value={params}>
-        <Suspense fallback={<Loading what={place.title} />}>
-          <place.Page />
-        </Suspense>
+        <place.Page />
       </Params>
     </Caught>
   );

@@ -1,6 +1,8 @@
 // Every page there is: where it is, what it is called, and how to get there by keyboard. A page is a folder under pages/
 // with a default export; it is loaded when it is first opened.
-import {type ComponentType, lazy} from "react";
+import {createElement} from "react";
+import {type Late, late} from "./ask/late";
+import {Loading} from "./ask/state";
 import {type IconName} from "./frame/icon";
 import {match} from "./frame/router";
 
@@ -12,19 +14,21 @@ export interface Place {
   key?: string; // the second key, after g
   icon: IconName;
   needs?: string; // the permission without which there is nothing to see
-  Page: ComponentType;
+  Page: Late<object>;
 }
 
+const meanwhile = (what: string) => () => createElement(Loading, {what});
+
 export const places: readonly Place[] = [
-  {name: "now", title: "Now", paths: ["/"], menu: "/", key: "n", icon: "pulse", needs: "deployment.read", Page: lazy(() => import("./pages/now"))},
-  {name: "deployment", title: "Deployment", paths: ["/deployments/:id"], icon: "rocket", needs: "deployment.read", Page: lazy(() => import("./pages/deployment"))},
-  {name: "service", title: "Services", paths: ["/services/:service?"], menu: "/services", key: "s", icon: "box", needs: "deployment.read", Page: lazy(() => import("./pages/service"))},
-  {name: "policy", title: "Policies", paths: ["/policies", "/policies/:service/:environment"], menu: "/policies", key: "p", icon: "shield", needs: "policy.read", Page: lazy(() => import("./pages/policy"))},
-  {name: "prediction", title: "Predictions", paths: ["/predictions"], menu: "/predictions", key: "r", icon: "target", needs: "prediction.read", Page: lazy(() => import("./pages/prediction"))},
-  {name: "events", title: "Events", paths: ["/events"], menu: "/events", key: "e", icon: "list", needs: "event.read", Page: lazy(() => import("./pages/events"))},
-  {name: "audit", title: "Audit", paths: ["/audit"], menu: "/audit", key: "a", icon: "book", needs: "audit.read", Page: lazy(() => import("./pages/audit"))},
-  {name: "settings", title: "Settings", paths: ["/settings/:part?"], menu: "/settings", key: "t", icon: "gear", Page: lazy(() => import("./pages/settings"))},
-  {name: "first-steps", title: "First steps", paths: ["/first-steps"], menu: "/first-steps", key: "f", icon: "flag", Page: lazy(() => import("./pages/first-steps"))},
+  {name: "now", title: "Now", paths: ["/"], menu: "/", key: "n", icon: "pulse", needs: "deployment.read", Page: late(() => import("./pages/now"), meanwhile("Now"))},
+  {name: "deployment", title: "Deployment", paths: ["/deployments/:id"], icon: "rocket", needs: "deployment.read", Page: late(() => import("./pages/deployment"), meanwhile("Deployment"))},
+  {name: "service", title: "Services", paths: ["/services/:service?"], menu: "/services", key: "s", icon: "box", needs: "deployment.read", Page: late(() => import("./pages/service"), meanwhile("Services"))},
+  {name: "policy", title: "Policies", paths: ["/policies", "/policies/:service/:environment"], menu: "/policies", key: "p", icon: "shield", needs: "policy.read", Page: late(() => import("./pages/policy"), meanwhile("Policies"))},
+  {name: "prediction", title: "Predictions", paths: ["/predictions"], menu: "/predictions", key: "r", icon: "target", needs: "prediction.read", Page: late(() => import("./pages/prediction"), meanwhile("Predictions"))},
+  {name: "events", title: "Events", paths: ["/events"], menu: "/events", key: "e", icon: "list", needs: "event.read", Page: late(() => import("./pages/events"), meanwhile("Events"))},
+  {name: "audit", title: "Audit", paths: ["/audit"], menu: "/audit", key: "a", icon: "book", needs: "audit.read", Page: late(() => import("./pages/audit"), meanwhile("Audit"))},
+  {name: "settings", title: "Settings", paths: ["/settings/:part?"], menu: "/settings", key: "t", icon: "gear", Page: late(() => import("./pages/settings"), meanwhile("Settings"))},
+  {name: "first-steps", title: "First steps", paths: ["/first-steps"], menu: "/first-steps", key: "f", icon: "flag", Page: late(() => import("./pages/first-steps"), meanwhile("First steps"))},
 ];
 
 /** The place of a path, and what stands in for the names in its pattern. */

@@ -2,7 +2,7 @@ import {MantineProvider} from "@mantine/core";
 import {act, render, screen} from "@testing-library/react";
 import {afterEach, beforeEach, expect, test, vi} from "vitest";
 import {ApiError} from "./api";
-import {changed, forget, useAsk} from "./ask";
+import {ahead, changed, forget, useAsk} from "./ask";
 import {useAct} from "./act";
 import {State} from "./state";
 
@@ -137,4 +137,15 @@ test("what the server says about a field is found under its name, however that i
   await act(async () => screen.getByText("a").click());
   expect(screen.getByText("there is no such version")).toBeTruthy();
   expect(screen.getByText("failed")).toBeTruthy();
+});
+
+test("what was asked for ahead is there for who comes soon, who asks nothing more", async () => {
+  const ask = vi.fn().mockResolvedValue(["one"]);
+  ahead("names", ask);
+  await vi.advanceTimersByTimeAsync(500);
+  await shown(ask);
+  expect(screen.getByText("one")).toBeTruthy();
+  expect(ask).toHaveBeenCalledTimes(1);
+  await act(() => vi.advanceTimersByTimeAsync(10_000));
+  expect(ask).toHaveBeenCalledTimes(2); // as often as he wants to know
 });

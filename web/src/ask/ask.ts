@@ -45,6 +45,11 @@ export function changed(...prefixes: string[]): void {
   }
 }
 
+/** Asks before anybody wants to know, such as while a page is on its way: who comes soon has the answer at once. */
+export function ahead<T>(key: string, ask: (signal: AbortSignal) => Promise<T>): void {
+  setTimeout(question(key).join({tell: () => undefined, ask, every: undefined}), soon);
+}
+
 /** Forgets all answers. */
 export function forget(): void {
   questions.clear();
@@ -60,6 +65,7 @@ interface Member {
 
 const kept = 200; // answers that nobody looks at now
 const fresh = 2_000; // ms for which whoever comes gets the answer that there is
+const soon = 10_000; // ms for which an answer that was asked for ahead is waited for
 const soonest = 2_000;
 const latest = 30_000;
 

@@ -2,13 +2,18 @@
 import {Button, type ButtonProps, Tooltip} from "@mantine/core";
 import {type ReactNode, useId} from "react";
 import {answer, api, type Schemas} from "./api";
-import {useAsk} from "./ask";
+import {ahead, useAsk} from "./ask";
 
 export type Me = Schemas["adg.v1.WhoAmIResponse"];
 
 /** Who is logged in. */
 export function useMe() {
-  return useAsk("me", (signal) => answer(api.GET("/v1/me", {signal})), {every: 60_000});
+  return useAsk("me", askMe, {every: 60_000});
+}
+
+/** Asks who is logged in while what wants to know is still on its way. */
+export function meAhead(): void {
+  ahead("me", askMe);
 }
 
 export interface Permission {
@@ -38,6 +43,8 @@ export function covers(pattern: string, name: string): boolean {
   }
   return pattern.endsWith("*") ? name !== "" && name.startsWith(pattern.slice(0, -1)) : pattern === name;
 }
+
+const askMe = (signal: AbortSignal) => answer(api.GET("/v1/me", {signal}));
 
 interface PermittedProps extends ButtonProps {
   by: Permission; // of usePermission, or what the server says with a deployment

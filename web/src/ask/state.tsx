@@ -1,4 +1,5 @@
 // What is shown while an answer is not there, and when it will not come: every page does it the same way.
+import "../mantine.css"; // every page has it, so it is in what they share, before all of ours that counts for more
 import {Alert, Button, Group, Skeleton, Stack, Text, VisuallyHidden} from "@mantine/core";
 import {type ReactNode} from "react";
 import {Icon} from "../frame/icon";

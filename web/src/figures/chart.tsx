@@ -1,6 +1,7 @@
 // A chart over time. What draws it is loaded when the first chart is shown.
 import {Skeleton} from "@mantine/core";
-import {Suspense, lazy} from "react";
+import {late} from "../ask/late";
+import {useTurn} from "./turn";
 
 export interface Line {
   name: string;
@@ -23,13 +24,20 @@ export interface ChartProps {
   summary?: string; // what one sees in it, as a sentence; made from the figures where nobody says it
 }
 
-const Plot = lazy(() => import("./plot"));
+const Plot = late<ChartProps>(() => import("./plot"), Meanwhile);
 
 /** A chart: limits, a band, marks, a zoom that is shared, and the same as a table. */
 export function Chart(props: ChartProps) {
-  return (
-    <Suspense fallback={<Skeleton height={(props.height ?? 200) + 60} />}>
-      <Plot {...props} />
-    </Suspense>
-  );
+  return useTurn() ? <Plot {...props} /> : <Meanwhile {...props} />;
+}
+
+/** Loads what draws charts: a page that has some with nearly all that it shows does so as it begins. */
+export function chartsAhead(): void {
+  void Plot.ahead();
+}
+
+// Private
+
+function Meanwhile({height = 200}: ChartProps) {
+  return <Skeleton height={height + 60} />;
 }

@@ -82,7 +82,11 @@ function Canvas(props: Drawn & {setSpan: (span: Span | undefined) => void}) {
     const box = place.current!;
     const made = new uPlot(options(latest, box.clientWidth, height, chosen), first.current, box);
     plot.current = made;
-    const resized = new ResizeObserver(() => made.setSize({width: box.clientWidth, height}));
+    const resized = new ResizeObserver(() => {
+      if (made.width !== box.clientWidth) {
+        made.setSize({width: box.clientWidth, height}); // draws it all again
+      }
+    });
     resized.observe(box);
     return () => {
       resized.disconnect();

@@ -18,7 +18,12 @@ export function serverNow(): number {
 
 /** The server's time, to the second, of a component that follows it. */
 export function useNow(): number {
-  return useSyncExternalStore(subscribe, () => second * 1000);
+  return useSaid((now) => now);
+}
+
+/** What is said of the server's time: the component is drawn again when that is something else, which is seldom each second. */
+export function useSaid<T extends string | number | boolean>(of: (now: number) => T): T {
+  return useSyncExternalStore(subscribe, () => of(second * 1000));
 }
 
 // Private

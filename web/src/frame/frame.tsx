@@ -106,6 +106,7 @@ function Navigation({path, leave}: {path: string; leave: () => void}) {
           active={here === place}
           aria-current={here === place ? "page" : undefined}
           onClick={leave}
+          onPointerEnter={() => void place.Page.ahead()}
           className={classes.place}
           classNames={{description: classes.why}}
         />

@@ -1,5 +1,6 @@
 import {MantineProvider} from "@mantine/core";
 import {act, render, screen} from "@testing-library/react";
+import {Profiler} from "react";
 import {expect, test, vi} from "vitest";
 import {serverNow, serverTime} from "./clock";
 import {Time, absolute, relative} from "./time";
@@ -42,5 +43,23 @@ test("the server's clock counts, not the laptop's", () => {
   expect(serverNow()).toBe(at + 3_600_000);
   serverTime("2026-03-04T05:06:07.500Z"); // that is the way that it took
   expect(serverNow()).toBe(at);
+  vi.useRealTimers();
+});
+
+test("a time is drawn again when other words say it", () => {
+  vi.useFakeTimers({now: at + 2 * 3_600_000});
+  manner.set("relative");
+  const drawn = vi.fn();
+  render(<MantineProvider><Profiler id="time" onRender={drawn}><Time at={at} /></Profiler></MantineProvider>);
+  const before = drawn.mock.calls.length;
+  act(() => {
+    vi.advanceTimersByTime(30_000);
+  });
+  expect(drawn.mock.calls.length).toBe(before); // it is 2 h ago
+  act(() => {
+    vi.advanceTimersByTime(40_000);
+  });
+  expect(screen.getByText("2 h 1 m ago")).toBeTruthy();
+  expect(drawn.mock.calls.length).toBe(before + 1);
   vi.useRealTimers();
 });

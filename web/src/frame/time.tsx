@@ -1,8 +1,8 @@
 // Times: what the clock said, in the zone that the person chose, and how long ago that is.
-import {type CSSProperties} from "react";
+import {type CSSProperties, useMemo} from "react";
 import {span} from "../figures/words";
-import {useNow} from "./clock";
-import {manner, named, zone} from "./zone";
+import {useSaid} from "./clock";
+import {manner, writer, zone} from "./zone";
 
 interface TimeProps {
   at: string | number | undefined; // as the API has it, or in ms; undefined: never
@@ -13,29 +13,12 @@ interface TimeProps {
 }
 
 /** A time. What is not shown of it (how long ago, or the clock's time) is in its title. */
-export function Time({at, plain = false, both = false, never = "never", style}: TimeProps) {
-  const now = useNow();
-  const chosen = zone.use();
-  const how = manner.use();
+export function Time({at, never = "never", ...rest}: TimeProps) {
   const ms = typeof at === "string" ? Date.parse(at) : at;
   if (ms === undefined || Number.isNaN(ms)) {
     return <span className="quiet">{never}</span>;
   }
-  const clock = absolute(ms, chosen, now);
-  const ago = relative(ms, now);
-  let shown = how === "absolute" ? clock : ago;
-  let title = how === "absolute" ? ago : absolute(ms, chosen);
-  if (plain) {
-    shown = timeOfDay(ms, chosen);
-    title = `${absolute(ms, chosen)}, ${ago}`;
-  } else if (both) {
-    shown = `${clock} (${ago})`;
-  }
-  return (
-    <time dateTime={new Date(ms).toISOString()} title={title} style={{whiteSpace: "nowrap", ...style}}>
-      {shown}
-    </time>
-  );
+  return <Known ms={ms} {...rest} />;
 }
 
 /** "3 m ago", "in 4 m", "now". */
@@ -49,7 +32,7 @@ export function relative(ms: number, now: number): string {
 
 /** "14:03:12" if it is of the same day as now, else with the date; without now always with it, and with the zone. */
 export function absolute(ms: number, chosen: string, now?: number): string {
-  const day = (at: number) => new Intl.DateTimeFormat("sv-SE", {timeZone: named(chosen), dateStyle: "short"}).format(at);
+  const day = (at: number) => days(chosen).format(at);
   if (now !== undefined) {
     return day(ms) === day(now) ? timeOfDay(ms, chosen) : `${day(ms)} ${timeOfDay(ms, chosen)}`;
   }
@@ -58,11 +41,38 @@ export function absolute(ms: number, chosen: string, now?: number): string {
 
 /** "14:03:12". */
 export function timeOfDay(ms: number, chosen: string): string {
-  return new Intl.DateTimeFormat("en-GB", {timeZone: named(chosen), hour: "2-digit", minute: "2-digit", second: "2-digit"}).format(ms);
+  return clocks(chosen).format(ms);
 }
 
-/** "UTC", "CET" or "GMT+2". */
+// Private
+
+const days = writer("sv-SE", {dateStyle: "short"});
+const clocks = writer("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const names = writer("en-GB", {timeZoneName: "short"});
+
+function Known({ms, plain = false, both = false, style}: {ms: number; plain?: boolean; both?: boolean; style?: CSSProperties}) {
+  const chosen = zone.use();
+  const how = manner.use();
+  const ago = useSaid((now) => relative(ms, now));
+  const clock = useSaid((now) => (how === "absolute" || both ? absolute(ms, chosen, now) : ""));
+  const whole = useMemo(() => absolute(ms, chosen), [ms, chosen]);
+  let shown = how === "absolute" ? clock : ago;
+  let title = how === "absolute" ? ago : whole;
+  if (plain) {
+    shown = timeOfDay(ms, chosen);
+    title = `${whole}, ${ago}`;
+  } else if (both) {
+    shown = `${clock} (${ago})`;
+  }
+  return (
+    <time dateTime={new Date(ms).toISOString()} title={title} style={{whiteSpace: "nowrap", ...style}}>
+      {shown}
+    </time>
+  );
+}
+
+// "UTC", "CET" or "GMT+2".
 function zoneName(ms: number, chosen: string): string {
-  const parts = new Intl.DateTimeFormat("en-GB", {timeZone: named(chosen), timeZoneName: "short"}).formatToParts(ms);
+  const parts = names(chosen).formatToParts(ms);
   return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
 }

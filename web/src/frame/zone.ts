@@ -12,15 +12,26 @@ export function zones(): string[] {
   return Intl.supportedValuesOf("timeZone");
 }
 
-/** The name of a zone for the browser: undefined is its own. */
-export function named(chosen: string): string | undefined {
-  if (chosen === "local") {
-    return undefined;
-  }
+/** Writes times in a zone, such as "local"; one that the browser does not know, as it was kept by one that knew more, is the
+ * browser's own. What writes them is made once for each zone: that takes a hundred times as long as to write one. */
+export function writer(locale: string, options: Intl.DateTimeFormatOptions): (chosen: string) => Intl.DateTimeFormat {
+  const made = new Map<string, Intl.DateTimeFormat>();
+  return (chosen) => {
+    let one = made.get(chosen);
+    if (one === undefined) {
+      one = makeWriter(locale, options, chosen);
+      made.set(chosen, one);
+    }
+    return one;
+  };
+}
+
+// Private
+
+function makeWriter(locale: string, options: Intl.DateTimeFormatOptions, chosen: string): Intl.DateTimeFormat {
   try {
-    new Intl.DateTimeFormat("en", {timeZone: chosen});
-    return chosen;
+    return new Intl.DateTimeFormat(locale, {...options, timeZone: chosen === "local" ? undefined : chosen});
   } catch {
-    return undefined; // it was kept by a browser that knew more
+    return new Intl.DateTimeFormat(locale, options);
   }
 }

@@ -24,6 +24,11 @@ export function useConnection(): Connection {
   return useSyncExternalStore(subscribe, () => live.connection);
 }
 
+/** Follows them while what shows them is still on its way. */
+export function liveAhead(): void {
+  setTimeout(subscribe(() => undefined), soon);
+}
+
 /** The last values of a deployment's headline, oldest first. */
 export function courseOf(row: Row): readonly number[] {
   return courses.of(row);
@@ -43,6 +48,7 @@ const gatherMany = 400;
 const many = 1000;
 // A check that begins to matter, such as one that fails, has its line soon; many that change do not ask all the time.
 const patience = 1000;
+const soon = 10_000; // ms for which they are followed ahead
 const apart = 2000; // ms: where deployments end all the time, what has ended lately is asked for no more often
 
 let live: Live = {rows: new Map(), complete: false, connection: {state: "connecting", since: serverNow(), nextTry: undefined, error: undefined}};
@@ -80,8 +86,10 @@ function subscribe(tell: () => void): () => void {
       }
       complete ||= message.complete;
       dirty ||= message.changed.length + message.gone.length > 0 || message.complete;
-      // Until all are there again after an interruption, those from before are shown.
-      if (dirty && complete && due === undefined) {
+      // Until all are there again after an interruption, those from before are shown. Who waits for the first sees them at once.
+      if (dirty && complete && !live.complete) {
+        draw();
+      } else if (dirty && complete && due === undefined) {
         due = setTimeout(() => requestAnimationFrame(draw), next.size > many ? gatherMany : gather);
       }
     },

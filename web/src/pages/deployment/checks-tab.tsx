@@ -3,7 +3,7 @@ import {Anchor, Button, Group, Stack, Text, Title} from "@mantine/core";
 import {useMemo, useState} from "react";
 import {type Asked} from "../../ask/ask";
 import {State} from "../../ask/state";
-import {api, type Schemas} from "../../ask/api";
+import {type Schemas} from "../../ask/api";
 import {Badge, VerdictBadge} from "../../figures/badge";
 import {Chart} from "../../figures/chart";
 import {count, quantity} from "../../figures/words";
@@ -12,7 +12,7 @@ import {Time} from "../../frame/time";
 import {to} from "../../places";
 import {type CheckView, backSince, chartsOf, checksOf, marksOf, rangeOf, unitOf} from "./checks";
 import {Patterns} from "./patterns";
-import {type Assessment, type Decision, type Deployment, usePart} from "./watched";
+import {type Assessment, type Decision, type Deployment, useBaselines} from "./watched";
 import {sentence} from "./words";
 import classes from "./deployment.module.css";
 
@@ -25,8 +25,8 @@ interface ChecksProps {
 
 export function Checks({deployment, course, decisions, zoom}: ChecksProps) {
   const {id} = deployment;
-  const baselines = usePart(id, "baselines", (signal) => api.GET("/v1/deployments/{deployment}/baselines", {params: {path: {deployment: id}, query: {pageSize: 1000}}, signal}));
-  const frozen = new Map((baselines.data?.baselines ?? []).map((one) => [one.check, one]));
+  const baselines = useBaselines(id);
+  const frozen = new Map((baselines.data ?? []).map((one) => [one.check, one]));
   const policy = to.policy(deployment.release?.service ?? "", deployment.environment);
   const marks = useMemo(() => marksOf(deployment, decisions), [deployment, decisions]);
   return (

@@ -4,6 +4,7 @@ import {useEffect, useRef} from "react";
 import {State} from "../../ask/state";
 import {isNotFound} from "../../ask/api";
 import {useParams, useQuery} from "../../frame/router";
+import {chartsAhead} from "../../figures/chart";
 import {useZoom} from "../../figures/zoom";
 import {About} from "./about";
 import {Protocol, WayBack} from "./back";
@@ -13,7 +14,9 @@ import {Head} from "./head";
 import {Missing} from "./missing";
 import {Story} from "./story-tab";
 import {Strip} from "./strip-line";
-import {type Deployment, type Watched, hasEnded, useCourse, useDecisions, useWatched} from "./watched";
+import {type Deployment, type Watched, hasEnded, useAhead, useCourse, useDecisions, useWatched} from "./watched";
+
+chartsAhead();
 
 export default function Page() {
   const {id = ""} = useParams();
@@ -26,6 +29,7 @@ const tabs = ["checks", "story", "back", "forecast", "about"] as const;
 const tabWord: Record<(typeof tabs)[number], string> = {checks: "Checks", story: "Timeline", back: "Way back", forecast: "Prediction", about: "About it"};
 
 function One({id}: {id: string}) {
+  useAhead(id);
   const watched = useWatched(id);
   const {asked} = watched;
   return (

@@ -2,7 +2,7 @@
 import {useCallback, useEffect, useMemo, useRef, useState} from "react";
 import {ApiError} from "../../api/client";
 import {all, answer, api, type Schemas} from "../../ask/api";
-import {type Asked, changed, useAsk} from "../../ask/ask";
+import {type Asked, ahead, changed, useAsk} from "../../ask/ask";
 import {serverTime} from "../../frame/clock";
 import {type Span} from "../../figures/zoom";
 import {isEnd} from "../../figures/badge";
@@ -12,6 +12,7 @@ export type Deployment = Schemas["adg.v1.Deployment"];
 export type Status = Schemas["adg.v1.Status"];
 export type Assessment = Schemas["adg.v1.Assessment"];
 export type Decision = Schemas["adg.v1.Decision"];
+export type Baseline = Schemas["adg.v1.Baseline"];
 
 /** A deployment as it is now, and what its checks said since the page was opened. */
 export interface Watched {
@@ -80,12 +81,21 @@ export function useCourse(id: string, ended: boolean, seen: readonly Assessment[
 
 /** What was decided, oldest first. */
 export function useDecisions(id: string): Asked<readonly Decision[]> {
-  return useAsk(`deployment/${id}/decisions`, (signal) =>
-    all(
-      (pageToken) => api.GET("/v1/deployments/{deployment}/decisions", {params: {path: {deployment: id}, query: {pageSize: 1000, pageToken}}, signal}),
-      (page) => page.decisions,
-    ),
-  );
+  return useAsk(`deployment/${id}/decisions`, (signal) => decisions(id, signal));
+}
+
+/** What its checks were compared with before it began. */
+export function useBaselines(id: string): Asked<readonly Baseline[]> {
+  return useAsk(`deployment/${id}/baselines`, (signal) => baselines(id, signal));
+}
+
+/** Asks for what is shown of a deployment while it is asked for itself. */
+export function useAhead(id: string): void {
+  useEffect(() => {
+    ahead(`deployment/${id}/decisions`, (signal) => decisions(id, signal));
+    ahead(`deployment/${id}/assessments`, (signal) => assessments(id, {}, signal));
+    ahead(`deployment/${id}/baselines`, (signal) => baselines(id, signal));
+  }, [id]);
 }
 
 /** Asks once for a list or a thing that belongs to a deployment. */
@@ -129,6 +139,17 @@ async function assessments(id: string, range: {fromTime?: string; toTime?: strin
     (pageToken) => api.GET("/v1/deployments/{deployment}/assessments", {params: {path: {deployment: id}, query: {...query, pageToken}}, signal}),
     (page) => page.assessments,
   );
+}
+
+async function decisions(id: string, signal: AbortSignal): Promise<Decision[]> {
+  return all(
+    (pageToken) => api.GET("/v1/deployments/{deployment}/decisions", {params: {path: {deployment: id}, query: {pageSize: 1000, pageToken}}, signal}),
+    (page) => page.decisions,
+  );
+}
+
+async function baselines(id: string, signal: AbortSignal): Promise<Baseline[]> {
+  return (await answer(api.GET("/v1/deployments/{deployment}/baselines", {params: {path: {deployment: id}, query: {pageSize: 1000}}, signal}))).baselines;
 }
 
 function at(a: Assessment): number {

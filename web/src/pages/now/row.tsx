@@ -4,7 +4,7 @@ import {memo} from "react";
 import {Badge, HealthBadge, StateBadge} from "../../figures/badge";
 import {Sparkline} from "../../figures/sparkline";
 import {digits, percent, span} from "../../figures/words";
-import {useNow} from "../../frame/clock";
+import {useSaid} from "../../frame/clock";
 import {Icon} from "../../frame/icon";
 import {Link} from "../../frame/router";
 import {Time} from "../../frame/time";
@@ -82,7 +82,10 @@ function Progressing({row}: {row: Row}) {
 }
 
 function Left({row}: {row: Row}) {
-  const now = useNow();
+  return useSaid((now) => leftWords(row, now));
+}
+
+function leftWords(row: Row, now: number): string {
   if (row.phaseEndTime === undefined) {
     return goesBack(row) ? "no end is known: it is done when the old release is verified" : "no end is known";
   }

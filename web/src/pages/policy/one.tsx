@@ -1,5 +1,6 @@
 import {Button, Group, Skeleton, Stack, Tabs, Text, Title} from "@mantine/core";
-import {Suspense, lazy, useEffect, useId, useMemo, useRef} from "react";
+import {useEffect, useId, useMemo, useRef} from "react";
+import {late} from "../../ask/late";
 import {usePermission} from "../../ask/permission";
 import {State} from "../../ask/state";
 import {useQuery, Link} from "../../frame/router";
@@ -11,7 +12,7 @@ import {Backtest, useBacktest} from "./backtest";
 import {type Schema} from "./complete";
 import {Weakens} from "./diff";
 import {templateOf, useDraft} from "./draft";
-import {type EditorHandle} from "./editor";
+import {type EditorHandle, type EditorProps} from "./editor";
 import {mended, useLint} from "./lint";
 import classes from "./policy.module.css";
 import {Problems} from "./problems";
@@ -19,7 +20,7 @@ import {Queries} from "./queries";
 import {Save} from "./save";
 import {Versions} from "./versions";
 
-const Editor = lazy(() => import("./editor"));
+const Editor = late<EditorProps>(() => import("./editor"), () => <Skeleton height={400} />);
 
 /** One policy: its text to work on, what is said of it, and its versions. */
 export function One({service, environment}: Place) {
@@ -71,9 +72,7 @@ function Work({place, known, schema}: {place: Place; known: Known; schema: Schem
       {draft.dirty && draft.of !== (known.newest?.version ?? "") && <Overtaken of={draft.of} newest={known.newest?.version ?? ""} restart={draft.restart} />}
       <div className={classes.columns}>
         <Stack gap="xs">
-          <Suspense fallback={<Skeleton height={400} />}>
-            <Editor label={`The policy of ${place.service} in ${place.environment}, YAML`} hint={hint} text={draft.text} change={draft.set} problems={problems} schema={schema} readOnly={!writes.allowed} handle={editor} />
-          </Suspense>
+          <Editor label={`The policy of ${place.service} in ${place.environment}, YAML`} hint={hint} text={draft.text} change={draft.set} problems={problems} schema={schema} readOnly={!writes.allowed} handle={editor} />
           <Text id={hint} size="sm" className="quiet">
             {writes.allowed ? "Ctrl-space shows what may be written. Tab indents; Escape, then Tab, leaves the editor. What you type is kept in this tab until you save it." : writes.whyNot}
           </Text>
