@@ -222,6 +222,13 @@ func TestStartRefusesWhatCannotBeGuarded(t *testing.T) {
 		spec := s.spec(policy())
 		spec.Release.Version = "v1"
 		s.target.can = adg.Capabilities{Shares: true, Idle: true, Reports: true}
+		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "the same version") {
+			t.Errorf("deploying what it would go back to: %v", err)
+		}
+		if err := s.store.Mark(t.Context(), adg.ReleaseRecord{Environment: "production", Release: *spec.LastGood, Standing: adg.StandingGood, Since: time.Unix(1e9, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		spec.LastGood = nil
 		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
 			t.Errorf("deploying what is the last good release: %v", err)
 		}

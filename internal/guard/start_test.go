@@ -12,8 +12,12 @@ func TestRefusedStartLeavesNothingOnRecordAsGood(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		spec := s.spec(policy())
 		spec.LastGood = &adg.Release{Service: "shop", Version: "v2"}
-		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
-			t.Errorf("going back from v2 to v2: %v", err)
+		for _, artifact := range []string{"", "registry/shop@sha256:22"} {
+			spec.Release.Artifact = artifact
+			_, err := s.guard.Start(t.Context(), spec)
+			if adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "cannot go to v2, which is the same version") {
+				t.Errorf("going back from v2 %s to v2: %v", artifact, err)
+			}
 		}
 		if good, err := s.store.LastGood(t.Context(), "shop", "production"); err == nil {
 			t.Errorf("%s was never deployed and counts as good: %s", good.Release.Version, good.Why)
