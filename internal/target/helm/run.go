@@ -18,7 +18,7 @@ func (t *target) run(outer context.Context, want adg.Desired, release adg.Releas
 	}
 	defer t.end(outer, want)
 	limit := t.limit(want) + leeway
-	ctx, cancel := context.WithTimeoutCause(outer, limit, adg.Errorf(adg.Unavailable, "helm did not end within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(outer, limit, adg.Errorf(adg.Unavailable, "helm did not end within %s", adg.Short(limit)))
 	defer cancel()
 	s, err := t.look(ctx)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *state) mayRun(want adg.Desired) error {
 	now := time.Now() //nolint:forbidigo // how long somebody's helm may run is real time
 	switch {
 	case top.pending() && !s.note.made(top.Number) && now.Sub(top.Updated) < t.o.Deadline:
-		return adg.Errorf(adg.Conflict, "revision %d of the release %s is %s: somebody else's helm is at work, or was ended in the middle; after %s adg takes it for dead", top.Number, t.o.Release, top.Status, t.o.Deadline)
+		return adg.Errorf(adg.Conflict, "revision %d of the release %s is %s: somebody else's helm is at work, or was ended in the middle; after %s adg takes it for dead", top.Number, t.o.Release, top.Status, adg.Short(t.o.Deadline))
 	case top.Status == deployed && s.note.Deployment == want.Deployment && s.release.Version != s.note.Version &&
 		!slices.ContainsFunc(want.Releases, func(p adg.Placement) bool { return p.Release.Version == s.release.Version }):
 		return adg.Permanent(adg.Errorf(adg.Conflict, "revision %d of the release %s is %s, which somebody has deployed since adg's last change: adg does not run over it; deploy or roll back by hand",
