@@ -30,7 +30,7 @@ func (t *target) run(outer context.Context, want adg.Desired, release adg.Releas
 	}
 	err = t.swap(ctx, func(n *note) (bool, error) {
 		switch {
-		case n.fenced(want):
+		case n.Fences.Refuse(want):
 			return false, adg.ErrFenced
 		case n.Running == nil || n.Running.OpID != want.OpID:
 			return false, adg.Errorf(adg.Conflict, "the ConfigMap %s does not say any more that this run of helm is under way", t.noteName())
@@ -83,16 +83,16 @@ func (t *target) begin(ctx context.Context, want adg.Desired) error {
 	for {
 		free := false
 		err := t.swap(ctx, func(n *note) (bool, error) {
-			if n.fenced(want) {
+			if n.Fences.Refuse(want) {
 				return false, adg.ErrFenced
 			}
-			known := slices.Contains(n.Fences, fence{want.Deployment, want.Fence})
+			known := n.Fences.Has(want)
 			now := time.Now() //nolint:forbidigo // how long another process may run is real time
 			mine := n.Running != nil && n.Running.OpID == want.OpID && n.Running.Fence == want.Fence
 			if free = mine || n.Running == nil || now.After(n.Running.Until); free {
 				n.Running = &running{want.OpID, want.Fence, now.Add(t.limit(want) + grace).UTC().Truncate(time.Second)}
 			}
-			*n = n.claimed(want)
+			n.Fences = n.Fences.With(want)
 			return free || !known, nil
 		})
 		if err != nil || free {
