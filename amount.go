@@ -69,7 +69,12 @@ func Span(d time.Duration) string {
 	if d.Abs() < time.Second {
 		grain = time.Millisecond
 	}
-	text := d.Round(grain).String()
+	return Short(d.Round(grain))
+}
+
+// Short writes a time without the zeros at its end, exactly: what somebody has written is shown as it is.
+func Short(d time.Duration) string {
+	text := d.String()
 	if whole, found := strings.CutSuffix(text, "m0s"); found {
 		text = whole + "m"
 	}

@@ -55,6 +55,17 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 	}
 }
 
+func TestTimesAreWrittenExactlyAndWithoutZerosAtTheEnd(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		5 * time.Minute: "5m", 24 * time.Hour: "24h", 1500 * time.Millisecond: "1.5s", time.Hour + 10*time.Second: "1h0m10s", -time.Hour: "-1h", 0: "0s",
+		90*time.Minute + 500*time.Millisecond: "1h30m0.5s", 500 * time.Microsecond: "500µs",
+	} {
+		if got := Short(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
+
 func TestSpansHaveNoZerosAtTheEnd(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		5 * time.Minute: "5m", 2 * time.Hour: "2h", 90 * time.Second: "1m30s", 10 * time.Second: "10s", 90 * time.Minute: "1h30m",

@@ -92,6 +92,21 @@ type Spec struct {
 	Trace     string            `json:"trace,omitempty"` // the request's (traceparent); nothing depends on it
 }
 
+// WayBack tells whether there is a release to go back to. The release itself is none, and neither is one of the same version:
+// no target could tell the two apart.
+func (s Spec) WayBack() bool {
+	return s.LastGood != nil && s.LastGood.Identity() != s.Release.Identity() && s.LastGood.Version != s.Release.Version
+}
+
+// ValidWayBack refuses a way back that somebody named, and that is none.
+func (s Spec) ValidWayBack() error {
+	if s.LastGood == nil || s.LastGood.Version != s.Release.Version {
+		return nil
+	}
+	return Advised(Errorf(Invalid, "a rollback of %s cannot go to %s, which is the same version", s.Release.Version, s.LastGood.Version),
+		"name the version that was live and good before it (previous), or none")
+}
+
 // By tells whether a person asked for the deployment or wrote the change: he is one pair of eyes, and not two. The author is
 // compared as pipelines write him: a name, an address, or "Ann <ann@example.com>", in any case.
 func (s Spec) By(person string) bool {

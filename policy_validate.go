@@ -63,7 +63,7 @@ func (p Policy) Validate() error {
 		errs = append(errs, Errorf(Invalid, "rollback: over needs a strategy that splits the traffic, canary or feature-flag, and this is %s: take it out", p.Strategy.Kind))
 	}
 	if p.Deadline < p.longest() {
-		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", p.Deadline, p.longest()))
+		errs = append(errs, Errorf(Invalid, "the deadline %s is shorter than the steps and phases together, %s", Short(p.Deadline), Short(p.longest())))
 	}
 	errs = append(errs, p.promise())
 	if !(p.Scoring.Degraded <= p.Scoring.Healthy) {
@@ -187,7 +187,7 @@ func (r RollbackPolicy) Validate() error {
 		}
 	}
 	if r.VerifyMax < r.VerifyFor {
-		errs = append(errs, Errorf(Invalid, "rollback: verify_max (%s) is shorter than verify_for (%s)", r.VerifyMax, r.VerifyFor))
+		errs = append(errs, Errorf(Invalid, "rollback: verify_max (%s) is shorter than verify_for (%s)", Short(r.VerifyMax), Short(r.VerifyFor)))
 	}
 	if r.Over > time.Hour {
 		errs = append(errs, Errorf(Invalid, "rollback: over is an hour at most: meanwhile the bad release has users"))

@@ -132,8 +132,8 @@ func TestOneProblemIsOneMessage(t *testing.T) {
 		{"a rule for the healthy", func(p *adg.Policy) { p.Rollback.Rules[0].When = adg.Healthy }, "rollback rule 1: when is unhealthy or degraded, not healthy"},
 		{"a rule of negative time", func(p *adg.Policy) { p.Rollback.Rules[0].After = -1 }, "rollback rule 1: negative time"},
 		{"negative attempts", func(p *adg.Policy) { p.Rollback.Attempts = -1 }, "rollback: attempts, per_hour and times are not negative"},
-		{"verification that ends before it can", func(p *adg.Policy) { p.Rollback.VerifyFor = time.Hour }, "verify_max (10m0s) is shorter than verify_for (1h0m0s)"},
-		{"a deadline that is too short", func(p *adg.Policy) { p.Deadline = time.Minute }, "the deadline 1m0s is shorter than the steps and phases together, 35m0s"},
+		{"verification that ends before it can", func(p *adg.Policy) { p.Rollback.VerifyFor = time.Hour }, "verify_max (10m) is shorter than verify_for (1h)"},
+		{"a deadline that is too short", func(p *adg.Policy) { p.Deadline = time.Minute }, "the deadline 1m is shorter than the steps and phases together, 35m"},
 		{"scoring upside down", func(p *adg.Policy) { p.Scoring.Degraded = 95 }, "degraded (95) is above healthy (90)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

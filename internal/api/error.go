@@ -144,7 +144,7 @@ func wayOut(kind adg.Code, err error) string {
 		return "log in again: adg login, or with a new token"
 	case adg.Unavailable:
 		if wait, asked := adg.RetryAfter(err); asked {
-			return fmt.Sprintf("wait %s and try again", wait)
+			return fmt.Sprintf("wait %s and try again", adg.Span(wait))
 		}
 		return "try again in a moment"
 	case adg.Internal:

@@ -21,7 +21,7 @@ func (s *reports) GetReport(ctx context.Context, r *adgv1.GetReportRequest) (*ht
 	if _, known := adgv1.ReportFormat_name[int32(r.GetFormat())]; !known {
 		return nil, wire.Wrong("format", "there is no such format of a report: Markdown, HTML, JSON and the post-mortem there are")
 	}
-	story, err := s.o.Control.Report(ctx, caller(ctx), r.GetDeployment())
+	story, err := s.o.Control.Report(ctx, caller(ctx), r.GetDeployment(), r.GetFormat() == adgv1.ReportFormat_REPORT_FORMAT_POST_MORTEM)
 	if err != nil {
 		return nil, err
 	}

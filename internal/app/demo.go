@@ -44,7 +44,7 @@ func (a *App) demo(ctx context.Context, o cli.DemoOptions, t cli.Terminal) (err 
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, demoLimit, adg.Errorf(adg.Unavailable, "the demo took longer than %s", demoLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, demoLimit, adg.Errorf(adg.Unavailable, "the demo took longer than %s", adg.Short(demoLimit)))
 	defer cancel()
 	dir, err := demoDir(o.DataDir)
 	if err != nil {
@@ -268,7 +268,7 @@ func (p play) reports(ctx context.Context, all ...adg.Deployment) error {
 			return err
 		}
 		o := cli.ReportOptions{Format: "both", Out: p.dir}
-		if _, err := writeReport(io.Discard, story, nil, o); err != nil {
+		if _, err := writeReport(io.Discard, story, o); err != nil {
 			return err
 		}
 	}

@@ -98,7 +98,7 @@ func (s session) start(ctx context.Context, store adg.Store, g *guard.Guard, spe
 	if live == nil {
 		return start, nil
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, beforeTime, adg.Errorf(adg.Unavailable, "no answer within %s", beforeTime))
+	limited, cancel := context.WithTimeoutCause(ctx, beforeTime, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(beforeTime)))
 	defer cancel()
 	found, baselines, err := g.Before(limited, spec, *live)
 	switch {

@@ -63,6 +63,9 @@ func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, o cli.TestOptio
 	if o.Previous != "" {
 		spec.LastGood = recorded
 	}
+	if err := spec.ValidWayBack(); err != nil {
+		return tested, err
+	}
 	for _, t := range guard.Try(ctx, w, spec) {
 		tested.Checks = append(tested.Checks, cli.TestedCheck{Measurements: t.Measurements, Judgement: t.Judgement, Unit: p.CountedIn(t.Judgement.Check)})
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,49 +38,65 @@ func (a *App) report(ctx context.Context, o cli.ReportOptions) (written []string
 	if err != nil {
 		return nil, err
 	}
-	var appendix []byte
 	if o.Repository != "" {
-		spec := story.Deployment.Spec
-		if spec.LastGood == nil {
-			return nil, adg.Errorf(adg.Invalid, "the deployment had no release before it: leave --repo out")
-		}
-		if appendix, err = changed(ctx, o.Repository, spec.LastGood.Commit, spec.Release.Commit); err != nil {
+		c, err := changed(ctx, o.Repository, story.Deployment.Spec.LastGood, story.Deployment.Spec.Release)
+		if err != nil {
 			return nil, err
 		}
+		story.Change = &c
 	}
-	return writeReport(a.terminal.Out, story, appendix, o)
+	return writeReport(a.terminal.Out, story, o)
 }
 
-// changed is the end of a post-mortem: what a repository says of a release's commits and files.
-func changed(ctx context.Context, dir, from, to string) ([]byte, error) {
-	if from == "" || to == "" {
-		return nil, adg.Errorf(adg.Invalid, "the deployment does not say of which commits its releases are: start the next one with --commit, or leave --repo out")
+// Private
+
+// changed is what a repository says of the commits and files between two releases. A release that does not say of which
+// commit it is is looked for by its version, as a tag.
+func changed(ctx context.Context, dir string, from *adg.Release, to adg.Release) (report.Change, error) {
+	if from == nil {
+		return report.Change{}, adg.Errorf(adg.Invalid, "the deployment had no release before it, which its commits could be counted from")
 	}
 	r, err := change.Open(ctx, dir, change.Options{})
 	if err != nil {
-		return nil, err
+		return report.Change{}, err
 	}
-	l, err := r.List(ctx, from, to)
+	l, err := r.List(ctx, cmp.Or(from.Commit, from.Version), cmp.Or(to.Commit, to.Version))
+	if adg.CodeOf(err) == adg.NotFound && (from.Commit == "" || to.Commit == "") {
+		err = adg.Advised(err, "start deployments with --commit, or tag releases by their version")
+	}
 	if err != nil {
-		return nil, err
+		return report.Change{}, err
 	}
 	c := report.Change{From: l.From, To: l.To, Files: l.Files, Changed: l.Changed, Migrations: l.Migrations}
 	for _, one := range l.Commits {
 		c.Commits = append(c.Commits, report.Commit(one))
 	}
-	return report.Appendix(c), nil
+	return c, nil
 }
 
-// Private
+// changes are those of the repositories that a server has at hand; nil for the services of the others.
+func changes(repositories map[string]string) func(ctx context.Context, spec adg.Spec) *report.Change {
+	return func(ctx context.Context, spec adg.Spec) *report.Change {
+		dir, found := repositories[spec.Policy.Service]
+		if !found {
+			return nil
+		}
+		c, err := changed(ctx, dir, spec.LastGood, spec.Release)
+		if err != nil {
+			c = report.Change{Unread: err.Error()}
+		}
+		return &c
+	}
+}
 
-// writeReport writes the story in the wanted formats, to out unless a file is named. A post-mortem ends with the appendix.
-func writeReport(out io.Writer, story report.Story, appendix []byte, o cli.ReportOptions) ([]string, error) {
+// writeReport writes the story in the wanted formats, to out unless a file is named.
+func writeReport(out io.Writer, story report.Story, o cli.ReportOptions) ([]string, error) {
 	texts := map[string][]byte{}
 	switch o.Format {
 	case "markdown", "both":
 		texts[".md"] = report.Markdown(story)
 	case "post-mortem":
-		texts[".md"] = append(report.PostMortem(story), appendix...)
+		texts[".md"] = report.PostMortem(story)
 	}
 	if o.Format == "html" || o.Format == "both" {
 		page, err := report.HTML(story)

@@ -124,7 +124,7 @@ func guarded(ctx context.Context, store adg.Store, w guard.World, s session) (ad
 	}
 	left := s.follow(ctx, store, d, ended)
 	if left == nil {
-		drain, cancel := context.WithTimeoutCause(ctx, drainTime, adg.Errorf(adg.Unavailable, "gave up after %s; they are tried again by the next run", drainTime))
+		drain, cancel := context.WithTimeoutCause(ctx, drainTime, adg.Errorf(adg.Unavailable, "gave up after %s; they are tried again by the next run", adg.Short(drainTime)))
 		if err := g.Drain(drain, d.ID); err != nil && ctx.Err() == nil {
 			s.view.Say("warning: " + err.Error())
 		}

@@ -56,7 +56,7 @@ func (s *server) assemble(ctx context.Context) (*control.World, error) {
 	}
 	s.oracle = s.predictor(late)
 	s.control = control.New(control.Options{
-		Store: s.store, Starter: late, Drivers: all, Keyring: ring, Log: s.log, Predictor: s.oracle,
+		Store: s.store, Starter: late, Drivers: all, Keyring: ring, Log: s.log, Predictor: s.oracle, Changes: changes(s.set.Repositories),
 		Settings: s.listed, Features: offered(s.set),
 		Secrets: control.Secrets{Env: os.LookupEnv, EnvPrefix: "ADG_SECRET_", Dir: filepath.Join(s.set.Data, "secrets")},
 		Host:    adg.Host{Dir: filepath.Join(s.set.Data, "connections"), Commands: len(s.set.Commands.Allow) > 0, Programs: s.set.Commands.Allow},

@@ -43,7 +43,7 @@ func (o Options) Check() error {
 
 // Within bounds a context by the timeout, and says so in its cause.
 func (o Options) Within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, o.Timeout, adg.Errorf(adg.Unavailable, "not done within the timeout of %s", o.Timeout))
+	return context.WithTimeoutCause(ctx, o.Timeout, adg.Errorf(adg.Unavailable, "not done within the timeout of %s", adg.Short(o.Timeout)))
 }
 
 // Private

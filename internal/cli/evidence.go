@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/report"
 	adgv1 "github.com/deployguardian/adg/proto/adg/v1"
 )
 
@@ -29,7 +30,8 @@ func deployReportCommand(t Terminal, connect Connect, changed Changed) *cobra.Co
 target, and the measurements as plots. One that is still going on can be reported, too.
 
 Markdown goes to standard output unless --out names a file. HTML is one file that opens without a network. A post-mortem
-is the draft of one, in Markdown; with --repo it names the commits, files and migrations, too.`,
+is the draft of one, in Markdown; it names the commits, files and migrations, too, where the server has the service's
+repository at hand (its setting repositories), or with --repo from one that is here.`,
 		Example: `  adg deploy report checkout-1.4.2-k3v9x2qa
   adg deploy report checkout-1.4.2-k3v9x2qa --format html --out report.html
   adg deploy report checkout-1.4.2-k3v9x2qa --format post-mortem --repo . --out post-mortem.md`,
@@ -60,14 +62,22 @@ is the draft of one, in Markdown; with --repo it names the commits, files and mi
 			if err != nil {
 				return err
 			}
-			appendix, err := changed(ctx, repository, d.GetLastGood().GetCommit(), d.GetRelease().GetCommit())
+			c, err := changed(ctx, repository, releaseOf(d.GetLastGood()), *releaseOf(d.GetRelease()))
 			if err != nil {
 				return err
 			}
-			text = append(text, appendix...)
+			text = report.WithAppendix(text, report.Appendix(c))
 		}
 		return showReport(s, text, out)
 	})
+}
+
+// releaseOf is which release the server means, as far as a repository is asked for it; nil: none.
+func releaseOf(r *adgv1.Release) *adg.Release {
+	if r == nil {
+		return nil
+	}
+	return &adg.Release{Service: r.GetService(), Version: r.GetVersion(), Commit: r.GetCommit()}
 }
 
 // showReport writes a report to a file, or where people or programs read.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/report"
 )
 
 // ReportOptions are the arguments of `adg report`.
@@ -18,8 +19,8 @@ type ReportOptions struct {
 	Repository string // where the post-mortem finds the commits and files; empty: it does without
 }
 
-// Changed tells what lies between two commits of a repository, as the end of a post-mortem.
-type Changed func(ctx context.Context, dir, from, to string) ([]byte, error)
+// Changed tells what lies between two releases in a repository; nil: there was none before.
+type Changed func(ctx context.Context, dir string, from *adg.Release, to adg.Release) (report.Change, error)
 
 func reportCommand(t Terminal, calls Calls) *cobra.Command {
 	var o ReportOptions

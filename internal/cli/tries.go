@@ -106,14 +106,14 @@ func unusable(all []*adgv1.PolicyProblem) error {
 }
 
 // testOnServer asks every query of a policy by the server's connections.
-func testOnServer(ctx context.Context, s session, file, version string) error {
+func testOnServer(ctx context.Context, s session, file, version, schema string) error {
 	f, err := readPolicy(s.t, file)
 	if err != nil {
 		return err
 	}
 	r := &adgv1.TestPolicyRequest{Service: f.service, Environment: f.environment, Text: f.text}
 	if version != "" {
-		r.Release = &adgv1.Release{Service: f.service, Version: version}
+		r.Release = &adgv1.Release{Service: f.service, Version: version, Schema: schema}
 	}
 	answer, err := s.Policies.TestPolicy(ctx, r)
 	if err != nil {
@@ -134,7 +134,7 @@ func testOnServer(ctx context.Context, s session, file, version string) error {
 
 func showTests(out io.Writer, file string, answer *adgv1.TestPolicyResponse) (err error) {
 	showProblems(out, file, answer.GetProblems())
-	if len(answer.GetChecks()) == 0 {
+	if len(answer.GetChecks()) == 0 && answer.GetRollback() == nil {
 		return nil
 	}
 	defer func() {

@@ -155,7 +155,7 @@ func (c *Client) gone(p Patience, since time.Time, err error) error {
 	if p.For <= 0 {
 		return err
 	}
-	return adg.Errorf(adg.Unavailable, "%s has been away since %s, longer than %s: %w", c.server, since.Format("15:04:05"), p.For, err)
+	return adg.Errorf(adg.Unavailable, "%s has been away since %s, longer than %s: %w", c.server, since.Format("15:04:05"), adg.Short(p.For), err)
 }
 
 // ended tells whether a deployment is over; those that are not known are not.

@@ -49,7 +49,7 @@ func (l linter) checks() {
 		}
 		if interval := l.interval(c); c.Window < 4*interval {
 			l.doc.Doubt(path+".window", "check %s looks back %s but is measured every %s: a window of four intervals or more (%s) keeps one odd sample from deciding",
-				c.Name, strictyaml.Short(c.Window), strictyaml.Short(interval), strictyaml.Short(4*interval))
+				c.Name, adg.Short(c.Window), adg.Short(interval), adg.Short(4*interval))
 		}
 		if c.Compare == adg.Relative && c.MinSamples == 0 {
 			l.doc.Doubt(path, "check %s compares with the baseline however few samples there are: set min_samples, such as 50", c.Name)
@@ -70,7 +70,7 @@ func (l linter) sequential(path string, c adg.Check) {
 		l.doc.Doubt(path+".compare", "check %s compares with the release beside it, and with strategy %s none is: it falls back to the time before the deployment, which is weaker", c.Name, l.p.Strategy.Kind)
 	}
 	if bucket := time.Duration(c.Sequential.Bucket) * time.Second; bucket > c.Window {
-		l.doc.Doubt(path+".window", "check %s counts in buckets of %s and looks back %s only: set the window to %s or more", c.Name, strictyaml.Short(bucket), strictyaml.Short(c.Window), strictyaml.Short(2*bucket))
+		l.doc.Doubt(path+".window", "check %s counts in buckets of %s and looks back %s only: set the window to %s or more", c.Name, adg.Short(bucket), adg.Short(c.Window), adg.Short(2*bucket))
 	}
 }
 
@@ -120,7 +120,7 @@ func (l linter) strategy() {
 			what = "the preview"
 		}
 		l.doc.Doubt(l.bakePath(i), "%s bakes %s, which is less than two measurements (one every %s): bake at least %s, or set a shorter interval",
-			what, strictyaml.Short(step.Bake), strictyaml.Short(l.p.Interval), strictyaml.Short(2*l.p.Interval))
+			what, adg.Short(step.Bake), adg.Short(l.p.Interval), adg.Short(2*l.p.Interval))
 	}
 }
 
@@ -136,7 +136,7 @@ func (l linter) rollback() {
 	for i, rule := range r.Rules {
 		if rule.For < slowest {
 			l.doc.Doubt(fmt.Sprintf("rollback.rules[%d].for", i), "%s for %s is less than the %s between two measurements, so that a single one decides: set for to %s or more",
-				rule.When, strictyaml.Short(rule.For), strictyaml.Short(slowest), strictyaml.Short(2*slowest))
+				rule.When, adg.Short(rule.For), adg.Short(slowest), adg.Short(2*slowest))
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (l linter) deadline() {
 	needs += max(verify, l.p.Strategy.Keep)
 	if left := l.p.Deadline - needs; left < needs/10 || paused && left < time.Hour {
 		l.doc.Doubt("deadline", "the deadline leaves %s beyond the %s that steps and phases take: one pause or a stretch without data, and the deployment ends there (at_deadline: %s)",
-			strictyaml.Short(left), strictyaml.Short(needs), l.p.AtDeadline)
+			adg.Short(left), adg.Short(needs), l.p.AtDeadline)
 	}
 }
 

@@ -187,7 +187,7 @@ func (t translator) rollback() adg.RollbackPolicy {
 	if !t.doc.Has("rollback.verify.within") {
 		r.VerifyMax = max(r.VerifyMax, 2*r.VerifyFor)
 	} else if r.VerifyMax < r.VerifyFor {
-		t.doc.RefuseField("rollback.verify.within", "service cannot have been good for %s within %s", strictyaml.Short(r.VerifyFor), strictyaml.Short(r.VerifyMax))
+		t.doc.RefuseField("rollback.verify.within", "service cannot have been good for %s within %s", adg.Short(r.VerifyFor), adg.Short(r.VerifyMax))
 	}
 	for i := range w.Rules {
 		r.Rules = append(r.Rules, t.rule(i))

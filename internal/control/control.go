@@ -16,6 +16,7 @@ import (
 	"github.com/deployguardian/adg/internal/live"
 	"github.com/deployguardian/adg/internal/oracle"
 	"github.com/deployguardian/adg/internal/recall"
+	"github.com/deployguardian/adg/internal/report"
 	"github.com/deployguardian/adg/internal/seal"
 )
 
@@ -34,11 +35,16 @@ type Options struct {
 	Keyring   *seal.Keyring  // nil: connections cannot hold secrets, only name them
 	Secrets   Secrets        // what connections may name
 	Predictor *oracle.Oracle // nil: nothing is predicted
+	Changes   Changes        // nil: no repository is at hand
 	Settings  []Setting      // in force, by their paths
 	Features  []Feature
 	Host      adg.Host // for the drivers: Dir is the parent of theirs, Commands whether they may start programs
 	Log       *slog.Logger
 }
+
+// Changes tells what lies between a deployment's release and the one before it; nil where the service's repository is
+// not at hand. What cannot be read says why.
+type Changes func(ctx context.Context, spec adg.Spec) *report.Change
 
 // Control does what callers ask for. All methods are safe for concurrent use. A caller who may not is answered with the
 // code Unauthorized, and the refusal is on record.

@@ -260,6 +260,9 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 	if s.Previous != "" {
 		spec.LastGood = &adg.Release{Service: s.Release.Service, Version: s.Previous}
 	}
+	if err := spec.ValidWayBack(); err != nil {
+		return adg.Spec{}, err
+	}
 	if s.Key != "" {
 		spec.ID, spec.Key = DeploymentID(who, s), digest("start", who.Person, s.Release.Service, s.Environment, s.Key)
 	}

@@ -187,7 +187,7 @@ func valueText(v reflect.Value) (string, bool) {
 		if x == 0 {
 			return "0s", true
 		}
-		return strictyaml.Short(x), true
+		return adg.Short(x), true
 	case fmt.Stringer:
 		return x.String(), true
 	}

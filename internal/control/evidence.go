@@ -70,8 +70,8 @@ func (c *Control) Replay(ctx context.Context, who identity.Caller, id string) (r
 	})
 }
 
-// Report is the story of a deployment, which may still be going on.
-func (c *Control) Report(ctx context.Context, who identity.Caller, id string) (report.Story, error) {
+// Report is the story of a deployment, which may still be going on; where it is wanted with what the release changed.
+func (c *Control) Report(ctx context.Context, who identity.Caller, id string, change bool) (report.Story, error) {
 	d, err := c.Deployment(ctx, who, id)
 	if err != nil {
 		return report.Story{}, err
@@ -80,7 +80,11 @@ func (c *Control) Report(ctx context.Context, who identity.Caller, id string) (r
 		return report.Story{}, err
 	}
 	return lengthy(ctx, c, "the report of "+d.ID, func(ctx context.Context) (report.Story, error) {
-		return report.Gather(ctx, brief{c.o.Store}, d.ID)
+		story, err := report.Gather(ctx, brief{c.o.Store}, d.ID)
+		if err == nil && change && c.o.Changes != nil {
+			story.Change = c.o.Changes(ctx, d.Spec)
+		}
+		return story, err
 	})
 }
 

@@ -58,7 +58,7 @@ func (w *World) TestConnection(ctx context.Context, who identity.Caller, name st
 		return Trial{}, adg.Errorf(adg.Invalid, "only a source is asked a query, and %s is a %s", name, k.Seam)
 	}
 	entry.Detail["type"] = k.Type
-	ctx, cancel := context.WithTimeoutCause(ctx, trialLimit, adg.Errorf(adg.Unavailable, "no answer within %s", trialLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, trialLimit, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(trialLimit)))
 	defer cancel()
 	var trial Trial
 	tried := false

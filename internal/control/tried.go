@@ -109,7 +109,7 @@ func (c *Control) BacktestPolicy(ctx context.Context, who identity.Caller, b Bac
 	if err != nil {
 		return backtest.Summary{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, backtestLimit, adg.Advised(adg.Errorf(adg.Unavailable, "this takes longer than %s", backtestLimit), "ask for fewer deployments, or a shorter time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, backtestLimit, adg.Advised(adg.Errorf(adg.Unavailable, "this takes longer than %s", adg.Short(backtestLimit)), "ask for fewer deployments, or a shorter time"))
 	defer cancel()
 	var failed error
 	result, err := backtest.Recorded(ctx, c.o.Store, file.Policy, backtest.Options{

@@ -39,7 +39,7 @@ func (w *weakened) say(weaker bool, keys []string, format string, args ...any) {
 
 // longer says of a time that is longer now, so that something bad is seen or undone later.
 func (w *weakened) longer(key, what string, before, after time.Duration) {
-	w.say(after > before, []string{key}, "%s: %s instead of %s", what, after, before)
+	w.say(after > before, []string{key}, "%s: %s instead of %s", what, adg.Short(after), adg.Short(before))
 }
 
 func weakenings(before, after adg.Policy) []weakening {
@@ -86,7 +86,7 @@ func (w *weakened) whole(before, after adg.Policy) {
 	if after.UnknownHold != 3*after.Interval || before.UnknownHold != 3*before.Interval { // where it does not follow from the interval
 		w.longer("unknown_hold", "time without knowing until it holds", before.UnknownHold, after.UnknownHold)
 	}
-	w.say(after.History < before.History, of("history"), "the baseline covers %s instead of %s", after.History, before.History)
+	w.say(after.History < before.History, of("history"), "the baseline covers %s instead of %s", adg.Short(after.History), adg.Short(before.History))
 }
 
 // rollout compares how a release goes live, and how long it is watched.
@@ -95,13 +95,13 @@ func (w *weakened) rollout(before, after adg.Policy) {
 	w.say(then.Kind != now.Kind, of("strategy.kind"), "the strategy is %s instead of %s", now.Kind, then.Kind)
 	for _, s := range slices.Concat(then.Steps, now.Steps) {
 		if was, is := baked(then, s.Share), baked(now, s.Share); is < was {
-			w.say(true, of("strategy.steps"), "it is watched for %s instead of %s before it has more than %g %% of the traffic", is, was, s.Share)
+			w.say(true, of("strategy.steps"), "it is watched for %s instead of %s before it has more than %g %% of the traffic", adg.Short(is), adg.Short(was), s.Share)
 			break
 		}
 	}
 	w.say(pauses(now) < pauses(then), of("strategy.steps"), "a human goes on at %d steps instead of %d", pauses(now), pauses(then))
-	w.say(now.Keep < then.Keep, of("strategy.keep"), "the release before is kept for %s instead of %s", now.Keep, then.Keep)
-	w.say(watched(after) < watched(before), of("verify"), "it is watched for %s after the last step instead of %s", watched(after), watched(before))
+	w.say(now.Keep < then.Keep, of("strategy.keep"), "the release before is kept for %s instead of %s", adg.Short(now.Keep), adg.Short(then.Keep))
+	w.say(watched(after) < watched(before), of("verify"), "it is watched for %s after the last step instead of %s", adg.Short(watched(after)), adg.Short(watched(before)))
 	for _, old := range before.Verify {
 		at := slices.IndexFunc(after.Verify, func(p adg.Phase) bool { return p.Name == old.Name })
 		if at < 0 {
@@ -149,19 +149,19 @@ func (w *weakened) rollbacks(before, after adg.RollbackPolicy) {
 		kept := slices.ContainsFunc(after.Rules, func(r adg.Rule) bool {
 			return (r.When == old.When || r.When == adg.Degraded) && r.For <= old.For && r.After <= old.After
 		})
-		w.say(!kept, of("rollback.rules"), "the rule that goes back when %s for %s is gone, or waits longer", old.When, old.For)
+		w.say(!kept, of("rollback.rules"), "the rule that goes back when %s for %s is gone, or waits longer", old.When, adg.Short(old.For))
 	}
 	w.say(after.AskThen < before.AskThen, of("rollback.ask_then"), "when nobody answers it does not go back any more")
 	w.longer("rollback.ask_timeout", "time that an answer is waited for", before.AskTimeout, after.AskTimeout)
-	w.say(after.Recover < before.Recover, of("rollback.recover"), "a good stretch of %s instead of %s calls a rollback off", after.Recover, before.Recover)
+	w.say(after.Recover < before.Recover, of("rollback.recover"), "a good stretch of %s instead of %s calls a rollback off", adg.Short(after.Recover), adg.Short(before.Recover))
 	w.say(after.Attempts < before.Attempts, of("rollback.attempts"), "a rollback is tried %d times instead of %d", after.Attempts, before.Attempts)
 	w.longer("rollback.timeout", "time for one try of a rollback", before.Timeout, after.Timeout)
-	w.say(after.VerifyFor < before.VerifyFor, of("rollback.verify_for"), "the restored release is watched for %s instead of %s", after.VerifyFor, before.VerifyFor)
+	w.say(after.VerifyFor < before.VerifyFor, of("rollback.verify_for"), "the restored release is watched for %s instead of %s", adg.Short(after.VerifyFor), adg.Short(before.VerifyFor))
 	w.longer("rollback.verify_max", "time to verify a rollback", before.VerifyMax, after.VerifyMax)
 	w.longer("rollback.over", "time that the traffic takes to go back", before.Over, after.Over)
 	w.say(before.Fallback != "" && after.Fallback != before.Fallback, of("rollback.fallback"), "the fallback target %s is no longer asked", before.Fallback)
 	shorter := after.HoldFor != 0 && (before.HoldFor == 0 || after.HoldFor < before.HoldFor) // zero: until it is lifted
-	w.say(shorter, of("rollback.hold_for"), "the bad release stays on hold for %s only", after.HoldFor)
+	w.say(shorter, of("rollback.hold_for"), "the bad release stays on hold for %s only", adg.Short(after.HoldFor))
 	w.say(after.PerHour != before.PerHour, of("rollback.per_hour"), "%d automatic rollbacks an hour instead of %d", after.PerHour, before.PerHour)
 	w.say(after.SchemaIrreversible != before.SchemaIrreversible, of("rollback.schema_irreversible"), "whether its schema change can be undone is said otherwise")
 }
@@ -191,7 +191,7 @@ func (w *weakened) check(old, c adg.Check) {
 	c.Sequential.Alpha = old.Sequential.Alpha // it is the policy's, shared out over its checks
 	w.say(c.Compare != old.Compare || c.Baseline != old.Baseline || c.Fail != old.Fail || c.Warn != old.Warn || c.Sequential != old.Sequential || c.Ranks != old.Ranks || !reflect.DeepEqual(c.Logs, old.Logs),
 		of(key+".compare", key+".baseline", key+".fail", key+".warn", key+".sequential", key+".ranks", key+".logs"), "check %s fails at something else", c.Name)
-	w.say(c.Window != old.Window, of(key+".window"), "check %s looks back over %s instead of %s", c.Name, c.Window, old.Window)
+	w.say(c.Window != old.Window, of(key+".window"), "check %s looks back over %s instead of %s", c.Name, adg.Short(c.Window), adg.Short(old.Window))
 	w.longer(key+".interval", "time between measurements of check "+c.Name, old.Interval, c.Interval)
 	w.longer(key+".max_age", "age up to which samples of check "+c.Name+" count", old.MaxAge, c.MaxAge)
 	w.say(c.Failures > old.Failures, of(key+".failures"), "check %s fails after %d failures instead of %d", c.Name, c.Failures, old.Failures)

@@ -102,7 +102,7 @@ func (g *Guard) send(ctx context.Context, d adg.Delivery) {
 }
 
 func (g *Guard) notify(ctx context.Context, d adg.Delivery) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, adg.Errorf(adg.Unavailable, "not taken within %s", deliveryTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, adg.Errorf(adg.Unavailable, "not taken within %s", adg.Short(deliveryTimeout)))
 	defer cancel()
 	notifier, err := g.world.Notifier(ctx, d.Notifier)
 	if err != nil {

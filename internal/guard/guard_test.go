@@ -207,27 +207,6 @@ func TestNotifierThatIsDownGetsEveryFactLaterAndInOrder(t *testing.T) {
 	})
 }
 
-func TestStartRefusesWhatCannotBeGuarded(t *testing.T) {
-	play(t, func(t *testing.T, s *stage) {
-		s.target.can = adg.Capabilities{Reports: true}
-		_, err := s.guard.Start(t.Context(), s.spec(policy()))
-		if adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "split traffic") {
-			t.Errorf("a canary on a target without shares: %v", err)
-		}
-		p := policy()
-		p.Checks = nil
-		if _, err := s.guard.Start(t.Context(), s.spec(p)); adg.CodeOf(err) != adg.Invalid {
-			t.Errorf("a policy without checks: %v", err)
-		}
-		spec := s.spec(policy())
-		spec.Release.Version = "v1"
-		s.target.can = adg.Capabilities{Shares: true, Idle: true, Reports: true}
-		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
-			t.Errorf("deploying what is the last good release: %v", err)
-		}
-	})
-}
-
 func TestLiveReleaseIsAdoptedAsLastGoodOnlyWhenItIsHealthy(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		spec := s.spec(policy())

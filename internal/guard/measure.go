@@ -74,7 +74,7 @@ func (g *Guard) ask(ctx context.Context, d adg.Deployment, q question, now time.
 	begin := time.Now() //nolint:forbidigo // how long a source takes is real time, and decides nothing
 	source, err := g.world.Source(ctx, d, q.check.Source)
 	if err == nil {
-		ctx, cancel := context.WithTimeoutCause(ctx, queryTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", queryTimeout))
+		ctx, cancel := context.WithTimeoutCause(ctx, queryTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(queryTimeout)))
 		defer cancel()
 		err = fill(ctx, source, q, &m)
 	}

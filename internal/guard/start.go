@@ -29,6 +29,9 @@ func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error
 	if err := spec.Release.Validate(); err != nil {
 		return adg.Deployment{}, err
 	}
+	if err := spec.ValidWayBack(); err != nil {
+		return adg.Deployment{}, err
+	}
 	if p := spec.Prediction; p != nil {
 		spec.Policy, spec.Steered = risk.Steer(spec.Policy, *p)
 	}

@@ -12,11 +12,43 @@ func TestRefusedStartLeavesNothingOnRecordAsGood(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		spec := s.spec(policy())
 		spec.LastGood = &adg.Release{Service: "shop", Version: "v2"}
-		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
-			t.Errorf("going back from v2 to v2: %v", err)
+		for _, artifact := range []string{"", "registry/shop@sha256:22"} {
+			spec.Release.Artifact = artifact
+			_, err := s.guard.Start(t.Context(), spec)
+			if adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "cannot go to v2, which is the same version") {
+				t.Errorf("going back from v2 %s to v2: %v", artifact, err)
+			}
 		}
 		if good, err := s.store.LastGood(t.Context(), "shop", "production"); err == nil {
 			t.Errorf("%s was never deployed and counts as good: %s", good.Release.Version, good.Why)
+		}
+	})
+}
+
+func TestStartRefusesWhatCannotBeGuarded(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.target.can = adg.Capabilities{Reports: true}
+		_, err := s.guard.Start(t.Context(), s.spec(policy()))
+		if adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "split traffic") {
+			t.Errorf("a canary on a target without shares: %v", err)
+		}
+		p := policy()
+		p.Checks = nil
+		if _, err := s.guard.Start(t.Context(), s.spec(p)); adg.CodeOf(err) != adg.Invalid {
+			t.Errorf("a policy without checks: %v", err)
+		}
+		spec := s.spec(policy())
+		spec.Release.Version = "v1"
+		s.target.can = adg.Capabilities{Shares: true, Idle: true, Reports: true}
+		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "the same version") {
+			t.Errorf("deploying what it would go back to: %v", err)
+		}
+		if err := s.store.Mark(t.Context(), adg.ReleaseRecord{Environment: "production", Release: *spec.LastGood, Standing: adg.StandingGood, Since: time.Unix(1e9, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		spec.LastGood = nil
+		if _, err := s.guard.Start(t.Context(), spec); adg.CodeOf(err) != adg.Conflict {
+			t.Errorf("deploying what is the last good release: %v", err)
 		}
 	})
 }

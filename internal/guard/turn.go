@@ -102,7 +102,7 @@ func (g *Guard) look(ctx context.Context, d adg.Deployment, in *adg.Input) (evid
 func (g *Guard) observe(ctx context.Context, d adg.Deployment) *adg.Observed {
 	target, err := g.world.Target(ctx, d)
 	if err == nil {
-		ctx, cancel := context.WithTimeoutCause(ctx, queryTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", queryTimeout))
+		ctx, cancel := context.WithTimeoutCause(ctx, queryTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(queryTimeout)))
 		defer cancel()
 		var seen adg.Observed
 		if seen, err = target.Current(ctx); err == nil {
@@ -203,7 +203,7 @@ func (g *Guard) act(ctx context.Context, d adg.Deployment, want adg.Desired) (ad
 	target, err := g.world.Target(ctx, d)
 	var seen adg.Observed
 	if err == nil {
-		limited, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "the target did not finish within %s", timeout))
+		limited, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "the target did not finish within %s", adg.Short(timeout)))
 		within, end := trace.Start(limited, "target.apply", attribute.String("adg.deployment", d.ID), attribute.String("adg.operation", want.OpID), attribute.Bool("adg.rollback", want.Rollback))
 		seen, err = target.Apply(within, want)
 		end(err)
@@ -242,7 +242,7 @@ func (g *Guard) suspends(ctx context.Context, d adg.Deployment, want adg.Desired
 	if !can {
 		return ""
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(asideTimeout)))
 	defer cancel()
 	what, err := suspender.Suspends(ctx, want)
 	if err != nil {
@@ -253,7 +253,7 @@ func (g *Guard) suspends(ctx context.Context, d adg.Deployment, want adg.Desired
 
 // after is what a target reports after a failed attempt; nothing where it does not answer: the next look will say.
 func after(ctx context.Context, target adg.Target) adg.Observed {
-	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", asideTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, asideTimeout, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(asideTimeout)))
 	defer cancel()
 	seen, err := target.Current(ctx)
 	if err != nil {

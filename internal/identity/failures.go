@@ -113,7 +113,7 @@ func (d *Directory) count(ctx context.Context, counters []counter) (closed []loc
 				return c, err
 			}
 			if wait := k.wait(f).Sub(now); wait > 0 {
-				return c, adg.Throttled(adg.Advised(adg.Errorf(adg.Unauthorized, "too many failed logins"), "try again in %v", wait.Round(time.Second)), wait)
+				return c, adg.Throttled(adg.Advised(adg.Errorf(adg.Unauthorized, "too many failed logins"), "try again in %v", adg.Span(wait)), wait)
 			}
 			closed = append(closed, k.fail(&f, now, d.o.Lockout)...)
 			c.writes = append(c.writes, put(kindFailures, k.key, f, version, now.Add(failureMemory)))

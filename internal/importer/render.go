@@ -289,15 +289,6 @@ func quoted(text string) string {
 }
 
 // span is a time as policies write it, to the millisecond.
-func span(d time.Duration) string {
-	text := d.Round(time.Millisecond).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+func span(d time.Duration) string { return adg.Short(d.Round(time.Millisecond)) }
 
 func trim(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }

@@ -63,7 +63,7 @@ func (g *Gate) Take(ctx context.Context, message []byte, handle Handler) (Outcom
 	if err != nil {
 		return g.putAside(message, fmt.Errorf("this is no announcement that may be made here: %w", err))
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, handling, adg.Errorf(adg.Unavailable, "not handled within %s", handling))
+	limited, cancel := context.WithTimeoutCause(ctx, handling, adg.Errorf(adg.Unavailable, "not handled within %s", adg.Short(handling)))
 	defer cancel()
 	err = handle(limited, a)
 	switch {

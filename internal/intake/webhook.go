@@ -218,7 +218,7 @@ func (w Webhook) signed(now time.Time, signature string, body []byte) error {
 	case !valid:
 		return errForged
 	case at.Before(now.Add(-tolerance)) || at.After(now.Add(tolerance)):
-		return adg.Advised(adg.Errorf(adg.Unauthorized, "the request was signed more than %s from now", tolerance), "check both clocks")
+		return adg.Advised(adg.Errorf(adg.Unauthorized, "the request was signed more than %s from now", adg.Short(tolerance)), "check both clocks")
 	}
 	return nil
 }

@@ -257,7 +257,7 @@ func (c *Client) do(ctx context.Context, to call, in, out any) error {
 			return adg.Permanent(adg.Errorf(adg.Internal, "%s: %w", to, err))
 		}
 	}
-	tooSlow := adg.Errorf(adg.Unavailable, "no complete answer within the timeout of %s", c.timeout)
+	tooSlow := adg.Errorf(adg.Unavailable, "no complete answer within the timeout of %s", adg.Short(c.timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, tooSlow)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, to.method, c.address(to), bytes.NewReader(body))

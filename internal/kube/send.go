@@ -107,7 +107,7 @@ func (c *Client) refusal(to call, answer *http.Response, body []byte) error {
 	case status == http.StatusConflict:
 		return adg.Errorf(adg.Conflict, "%s: somebody else has changed it meanwhile (%s)", to, said)
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && told:
-		return adg.Throttled(adg.Errorf(adg.Unavailable, "%s: the server asks to wait %s (%s)", to, wait, said), wait)
+		return adg.Throttled(adg.Errorf(adg.Unavailable, "%s: the server asks to wait %s (%s)", to, adg.Span(wait), said), wait)
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusGone:
 		return adg.Errorf(adg.Unavailable, "%s: the server failed (%s)", to, said)
 	case status >= 300 && status < 400:

@@ -96,7 +96,7 @@ func (r record) ended() (Outcome, string) {
 		case r.Status.State == adg.RollbackFailed:
 			return Incident, "its rollback failed"
 		}
-		return RolledBack, fmt.Sprintf("it was rolled back after %s", r.Status.Since.Sub(r.Spec.Created).Round(time.Second))
+		return RolledBack, fmt.Sprintf("it was rolled back after %s", adg.Span(r.Status.Since.Sub(r.Spec.Created)))
 	case adg.Succeeded:
 		return r.stayed()
 	case adg.Superseded:

@@ -177,7 +177,7 @@ func (o *Oracle) health(ctx context.Context, start *forecast.Start) error {
 		}
 		live = &record.Release
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, beforeTime, adg.Errorf(adg.Unavailable, "no answer within %s", beforeTime))
+	limited, cancel := context.WithTimeoutCause(ctx, beforeTime, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(beforeTime)))
 	defer cancel()
 	found, baselines, err := o.o.Before(limited, spec, *live)
 	switch {

@@ -82,7 +82,7 @@ const (
 
 // train trains, while nobody else does.
 func (o *Oracle) train(ctx context.Context, t Training) (item models.Item, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, trainingTime, adg.Errorf(adg.Unavailable, "training took longer than %s", trainingTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, trainingTime, adg.Errorf(adg.Unavailable, "training took longer than %s", adg.Short(trainingTime)))
 	defer cancel()
 	begun, err := o.o.Store.Now(ctx) // what is known from here on is news
 	if err != nil {

@@ -270,7 +270,7 @@ func (t *turn) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "no answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(timeout)))
 	defer cancel()
 	if t.d, err = t.store.Deployment(ctx, t.s.Deployment); adg.CodeOf(err) == adg.NotFound {
 		return t.drop(ctx)

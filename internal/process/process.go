@@ -63,7 +63,7 @@ func Run(ctx context.Context, s Spec) (Result, error) {
 	if !strings.ContainsRune(s.Path, '/') {
 		return Result{}, adg.Permanent(adg.Errorf(adg.Invalid, "program %q: write its full path, PATH is not searched", s.Path))
 	}
-	tooLong := adg.Errorf(adg.Unavailable, "%s did not end within its timeout of %s and was stopped", s.Path, s.Timeout)
+	tooLong := adg.Errorf(adg.Unavailable, "%s did not end within its timeout of %s and was stopped", s.Path, adg.Short(s.Timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, tooLong)
 	defer cancel()
 

@@ -52,7 +52,7 @@ const (
 func final(o adg.Obstacle) bool { return o.Final }
 
 func ask(ctx context.Context, open Opener, d adg.Deployment) ([]adg.Obstacle, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "no answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(timeout)))
 	defer cancel()
 	target, err := open(ctx, d)
 	if err != nil {

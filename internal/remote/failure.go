@@ -80,7 +80,7 @@ func (c *Client) statusError(req *http.Request, r Response) error {
 	case r.Status == http.StatusProxyAuthRequired:
 		return adg.Permanent(adg.Errorf(adg.Unauthorized, "%s: the proxy refused the request (%s): check proxy", where, said))
 	case r.Status == http.StatusTooManyRequests, r.Status == http.StatusServiceUnavailable && told:
-		return adg.Throttled(adg.Errorf(adg.Unavailable, "%s: the server asks to wait %s (%s)", where, wait, said), wait)
+		return adg.Throttled(adg.Errorf(adg.Unavailable, "%s: the server asks to wait %s (%s)", where, adg.Span(wait), said), wait)
 	case r.Status >= 500, r.Status == http.StatusRequestTimeout, r.Status == http.StatusTooEarly:
 		return adg.Errorf(adg.Unavailable, "%s: the server failed (%s)", where, said)
 	case r.Status >= 300 && r.Status < 400:

@@ -31,5 +31,5 @@ func GitHubLimit(answer Response) error {
 	default:
 		return nil
 	}
-	return adg.Throttled(adg.Errorf(adg.Unavailable, "the limit of requests is reached: the server asks to wait %s", wait), wait)
+	return adg.Throttled(adg.Errorf(adg.Unavailable, "the limit of requests is reached: the server asks to wait %s", adg.Span(wait)), wait)
 }

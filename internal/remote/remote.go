@@ -113,7 +113,7 @@ func (c *Client) exchange(ctx context.Context, req *http.Request, read func(io.R
 	if err := mayAsk(req.URL); err != nil {
 		return Response{}, err
 	}
-	tooSlow := adg.Errorf(adg.Unavailable, "no complete answer within the timeout of %s", c.timeout)
+	tooSlow := adg.Errorf(adg.Unavailable, "no complete answer within the timeout of %s", adg.Short(c.timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, tooSlow)
 	defer cancel()
 	answer, err := c.http.Do(req.WithContext(ctx))

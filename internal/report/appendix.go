@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 // Change names what a release changed, where a repository is at hand.
 type Change struct {
+	Unread     string // why it is not known; empty: it is
 	From, To   string // commits
 	Commits    []Commit
 	Files      []string
@@ -28,7 +30,12 @@ type Commit struct {
 // Appendix is the end of a post-mortem: the commits, files and migrations of the release, as CommonMark.
 func Appendix(c Change) []byte {
 	var out strings.Builder
-	fmt.Fprintf(&out, "\n## Commits and files\n\nFrom %s to %s: %d files.\n\n", short(c.From), short(c.To), c.Changed)
+	out.WriteString(appendixTitle)
+	if c.Unread != "" {
+		fmt.Fprintf(&out, "They could not be read: %s\n", plain(c.Unread))
+		return []byte(out.String())
+	}
+	fmt.Fprintf(&out, "From %s to %s: %d files.\n\n", short(c.From), short(c.To), c.Changed)
 	for _, one := range c.Commits {
 		fmt.Fprintf(&out, "* %s %s: %s (%s)\n", short(one.ID), one.At.UTC().Format("2006-01-02"), plain(one.Subject), plain(one.Author))
 	}
@@ -42,7 +49,15 @@ func Appendix(c Change) []byte {
 	return []byte(out.String())
 }
 
+// WithAppendix is a post-mortem with this end, in the place of the one that it may have.
+func WithAppendix(postMortem, appendix []byte) []byte {
+	before, _, _ := bytes.Cut(postMortem, []byte(appendixTitle))
+	return append(bytes.Clone(before), appendix...)
+}
+
 // Private
+
+const appendixTitle = "\n## Commits and files\n\n"
 
 func short(commit string) string { return plain(commit[:min(len(commit), 12)]) }
 

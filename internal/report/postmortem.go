@@ -27,6 +27,9 @@ func PostMortem(s Story) []byte {
 		fmt.Fprintf(&out, "\n## %s\n\n", section.title)
 		section.write(&out, s)
 	}
+	if s.Change != nil {
+		out.Write(Appendix(*s.Change))
+	}
 	return []byte(out.String())
 }
 
@@ -267,7 +270,7 @@ func writeFollowUp(out *strings.Builder, s Story) {
 		{bad, "Write the test that would have found it before the deployment."},
 		{st.State == adg.RollbackFailed, "Service may not be restored yet: see what was tried above."},
 		{st.Suspended != "", "Give back what was suspended once nothing bad goes live by that: " + st.Suspended},
-		{bad && !s.FirstBad.IsZero() && detected > time.Minute, fmt.Sprintf("It took %s from the first bad health to the decision: would a stricter limit, a shorter interval or a sequential check have found it sooner?", detected.Round(time.Second))},
+		{bad && !s.FirstBad.IsZero() && detected > time.Minute, fmt.Sprintf("It took %s from the first bad health to the decision: would a stricter limit, a shorter interval or a sequential check have found it sooner?", adg.Span(detected))},
 		{st.Attempt > 1, fmt.Sprintf("The target needed %d attempts: why?", st.Attempt)},
 		{st.Fallback, "The first target failed: repair it, and try it."},
 		{len(st.Obstacles) > 0, "What was in the way of a rollback: " + obstacles(st.Obstacles)},

@@ -34,6 +34,7 @@ type Story struct {
 	Decided    time.Time // when the release was found bad: condemned, or a human was called as there is no way back; zero: it was not
 	FirstBad   time.Time // since when health was not good any more before that; zero: it was good
 	Impact     []Impact  // what users met, of a release that was found bad
+	Change     *Change   // what lies between it and the release before it; nil: no repository is at hand
 }
 
 // Line is a fact of the summary.

@@ -152,7 +152,7 @@ func (l *life) rollBackBy() string {
 		adg.Superseded, adg.Undecided:
 		return "nothing was deployed yet: cancel it"
 	}
-	if !wayBack(l.spec) {
+	if !l.spec.WayBack() {
 		return "there is no last good release to go back to"
 	}
 	l.goBack(causeHuman, "asked for by "+l.who())

@@ -84,7 +84,7 @@ func (l *life) weak() bool {
 // obstacle is why automation has no way back at all; empty: there is one.
 func (l *life) obstacle() string {
 	switch {
-	case !wayBack(l.spec):
+	case !l.spec.WayBack():
 		return "there is no last good release"
 	case l.p.Rollback.SchemaIrreversible:
 		return "the schema change cannot be undone: roll forward"

@@ -30,7 +30,7 @@ func Desired(d adg.Deployment, step int) adg.Desired {
 		candidate.Role = adg.IdleRole
 	}
 	releases := []adg.Placement{candidate}
-	if wayBack(&d.Spec) {
+	if d.Spec.WayBack() {
 		stable := adg.Placement{Release: *d.Spec.LastGood, Share: 100 - share, Role: adg.StableRole}
 		switch {
 		case share < 100:
@@ -67,22 +67,16 @@ func alone(d adg.Deployment) adg.Desired {
 	}
 }
 
-// wayBack tells whether there is a release to go back to. The release itself is none, and neither is one of the same version:
-// no target could tell the two apart.
-func wayBack(spec *adg.Spec) bool {
-	return spec.LastGood != nil && spec.LastGood.Identity() != spec.Release.Identity() && spec.LastGood.Version != spec.Release.Version
-}
-
 // firstStep is where a deployment begins: without a release to share the traffic with there is only all of it.
 func firstStep(spec *adg.Spec) int {
-	if wayBack(spec) {
+	if spec.WayBack() {
 		return 0
 	}
 	return len(spec.Policy.Strategy.Steps) - 1
 }
 
 // keeps tells whether the old release stays idle for a while after the last step.
-func keeps(spec *adg.Spec) bool { return spec.Policy.Strategy.Keep > 0 && wayBack(spec) }
+func keeps(spec *adg.Spec) bool { return spec.Policy.Strategy.Keep > 0 && spec.WayBack() }
 
 func opID(deployment string, n int) string { return fmt.Sprintf("%s/%d", deployment, n) }
 

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -65,17 +64,8 @@ func (l *life) via() string {
 	return l.in.Command.Via
 }
 
-// short is a duration as people write it: 1m30s, 2h, 24h.
-func short(d time.Duration) string {
-	text := d.Round(time.Millisecond).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+// short is a duration as people write it, to the millisecond.
+func short(d time.Duration) string { return adg.Short(d.Round(time.Millisecond)) }
 
 // percent is a share as people write it.
 func percent(share float64) string { return fmt.Sprintf("%g %%", share) }

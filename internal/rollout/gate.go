@@ -11,7 +11,7 @@ import (
 func (l *life) start() {
 	l.s.Deadline = l.now.Add(l.p.Deadline)
 	l.tell(adg.FactStarted, "deployment started by "+l.spec.Actor)
-	if !wayBack(l.spec) {
+	if !l.spec.WayBack() {
 		why := "there is no last good release to go back to"
 		if good := l.spec.LastGood; good != nil && good.Version == l.spec.Release.Version && good.Identity() != l.spec.Release.Identity() {
 			why = "the last good release has the same version: give each change a version of its own"

@@ -15,7 +15,7 @@ const rehearsing = 10 * time.Minute
 // rehearses tells whether the way back is to be rehearsed: at the start, now and then, and at each look while nothing but
 // an obstacle keeps a bad release from being rolled back.
 func rehearses(spec *adg.Spec, s *adg.Status, now time.Time) bool {
-	if !wayBack(spec) {
+	if !spec.WayBack() {
 		return false
 	}
 	switch s.State {

@@ -35,7 +35,7 @@ func Wants(d adg.Deployment, now time.Time) Need {
 		need.Observe = !s.Reached || staged(spec, s)
 		need.From = from(spec, s)
 		need.Share = served(spec, s)
-		if need.Share < 100 && wayBack(spec) {
+		if need.Share < 100 && spec.WayBack() {
 			need.Stable = spec.LastGood
 		}
 	case adg.RollingBack:

@@ -33,6 +33,8 @@ type Settings struct {
 	Egress   Egress   `yaml:"egress" doc:"Where connections, notifiers and providers may be."`
 	Commands Commands `yaml:"commands" doc:"Programs that sources and targets of type command may start on the server."`
 
+	Repositories map[string]string `yaml:"repositories" example:"{shop: /srv/git/shop.git}" doc:"Folders of git repositories on this machine, by service: a clone, or a bare mirror, that somebody keeps up to date. The draft of a post-mortem names the commits, files and migrations of the release from there."`
+
 	Guard     Guard         `yaml:"guard" doc:"How replicas share the work."`
 	Stop      Stop          `yaml:"stop" doc:"When the server stops rolling back by itself and calls a human, because it is rather the measurements that are broken."`
 	Retention Retention     `yaml:"retention" doc:"How long what was recorded is kept. 0s keeps it for good."`

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/remote"
 	"github.com/deployguardian/adg/internal/strictyaml"
 )
@@ -38,6 +39,7 @@ func (l *loader) validate() {
 	}
 	l.limits()
 	l.reaching()
+	l.changing()
 	l.announcing()
 	l.watching()
 	l.demonstrating()
@@ -142,10 +144,10 @@ func (l *loader) provider(at, name string, p OIDC) {
 func (l *loader) limits() {
 	s := l.s
 	if s.Sessions.Idle > s.Sessions.Absolute {
-		l.refuse("sessions.idle", "sessions.idle is longer than sessions.absolute: a session ends after the shorter one; set it to %s or less", strictyaml.Short(s.Sessions.Absolute))
+		l.refuse("sessions.idle", "sessions.idle is longer than sessions.absolute: a session ends after the shorter one; set it to %s or less", adg.Short(s.Sessions.Absolute))
 	}
 	if s.Tokens.Default > s.Tokens.Longest {
-		l.refuse("tokens.default", "tokens.default is longer than tokens.longest: set it to %s or less", strictyaml.Short(s.Tokens.Longest))
+		l.refuse("tokens.default", "tokens.default is longer than tokens.longest: set it to %s or less", adg.Short(s.Tokens.Longest))
 	}
 	if s.Limits.Burst < s.Limits.PerSecond {
 		l.refuse("limits.burst", "limits.burst is below limits.per_second, which could never be reached: set it to %d or more", s.Limits.PerSecond)
@@ -168,12 +170,12 @@ func (l *loader) limits() {
 		}
 	}
 	if s.Guard.Poll*4 > s.Guard.Lease {
-		l.refuse("guard.poll", "guard.poll is more than a quarter of guard.lease, so that one slow answer of the store loses the lease: set it to %s or less", strictyaml.Short(s.Guard.Lease/4))
+		l.refuse("guard.poll", "guard.poll is more than a quarter of guard.lease, so that one slow answer of the store loses the lease: set it to %s or less", adg.Short(s.Guard.Lease/4))
 	}
 	if s.Guard.Lease > 10*time.Minute {
 		l.refuse("guard.lease", "guard.lease is at most 10m: for so long nobody would look after a deployment whose server died")
 	} else if s.Guard.Lease > 10*time.Second {
-		l.doubt("guard.lease", "after a crash nobody looks after a deployment for %s: leave guard.lease at 8s", strictyaml.Short(s.Guard.Lease))
+		l.doubt("guard.lease", "after a crash nobody looks after a deployment for %s: leave guard.lease at 8s", adg.Short(s.Guard.Lease))
 	}
 	if p := s.Store.Postgres; p != nil && p.MaxConns < 4 {
 		l.refuse("store.postgres.max_conns", "store.postgres.max_conns is at least 4: one to take work, one to listen, and some to answer")
@@ -198,6 +200,16 @@ func (l *loader) reaching() {
 	for i, program := range l.s.Commands.Allow {
 		if !filepath.IsAbs(program) || filepath.Clean(program) != program {
 			l.refuse(numbered("commands.allow", i), "%q is no whole path of a program: write it as /usr/local/bin/deploy", strictyaml.Cut(program))
+		}
+	}
+}
+
+// changing is about what tells of changes.
+func (l *loader) changing() {
+	for _, service := range slices.Sorted(maps.Keys(l.s.Repositories)) {
+		folder := l.s.Repositories[service]
+		if !filepath.IsAbs(folder) || filepath.Clean(folder) != folder {
+			l.refuse("repositories."+service, "%q is no whole path of a folder: write it as /srv/git/shop.git", strictyaml.Cut(folder))
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/deployguardian/adg"
 )
 
 // Schema is a JSON Schema, or a part of one.
@@ -153,7 +155,7 @@ func (l Language) written(v reflect.Value) string {
 	switch l.formOf(v.Type()) {
 	case textualForm:
 		if d, ok := v.Interface().(time.Duration); ok && d > 0 {
-			return Short(d)
+			return adg.Short(d)
 		}
 	case enumForm:
 		if text, ok := v.Interface().(fmt.Stringer); ok {

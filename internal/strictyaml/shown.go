@@ -109,7 +109,7 @@ func shownSecret(s adg.Secret) string {
 func shownTextual(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case time.Duration:
-		return Short(x)
+		return adg.Short(x)
 	case Percent:
 		return strconv.FormatFloat(float64(x), 'g', -1, 64) + "%"
 	}

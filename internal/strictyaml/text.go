@@ -36,18 +36,6 @@ func ParseDuration(text string) (time.Duration, error) {
 	return time.Duration(sum).Round(time.Microsecond), nil
 }
 
-// Short writes a time without the zeros at its end.
-func Short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
 // Cut keeps what is quoted from a file short.
 func Cut(text string) string {
 	if runes := []rune(text); len(runes) > 60 {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/deployguardian/adg"
 )
 
 func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
@@ -64,9 +66,9 @@ func FuzzTimes(f *testing.F) {
 		if d < 0 || d > longest {
 			t.Errorf("%q is %s", text, d)
 		}
-		again, err := ParseDuration(Short(d))
+		again, err := ParseDuration(adg.Short(d))
 		if err == nil && again != d {
-			t.Errorf("%q is %s, written as %q, read as %s", text, d, Short(d), again)
+			t.Errorf("%q is %s, written as %q, read as %s", text, d, adg.Short(d), again)
 		}
 	})
 }

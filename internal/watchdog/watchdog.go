@@ -130,7 +130,7 @@ func (o Options) withDefaults() Options {
 
 // look is what is wrong now: sentences, by the name of the alarm.
 func (w *Watchdog) look(ctx context.Context, now time.Time) map[string]string {
-	ctx, cancel := context.WithTimeoutCause(ctx, w.o.Late, adg.Errorf(adg.Unavailable, "no answer within %s", w.o.Late))
+	ctx, cancel := context.WithTimeoutCause(ctx, w.o.Late, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(w.o.Late)))
 	defer cancel()
 	b, err := w.store.Backlog(ctx)
 	if err != nil {
@@ -140,13 +140,13 @@ func (w *Watchdog) look(ctx context.Context, now time.Time) map[string]string {
 	w.o.Seen(b, len(blind))
 	wrong := map[string]string{}
 	if b.Late >= w.o.Late {
-		wrong["late"] = fmt.Sprintf("%d deployments are due and nobody works on them, one for %s: a bad release is rolled back that much later", b.Due, b.Late.Round(time.Second))
+		wrong["late"] = fmt.Sprintf("%d deployments are due and nobody works on them, one for %s: a bad release is rolled back that much later", b.Due, adg.Span(b.Late))
 	}
 	if len(blind) > 0 {
-		wrong["blind"] = fmt.Sprintf("no source of %d deployments has answered for %s, so nobody knows how they are: %s", len(blind), w.o.Blind, first(blind))
+		wrong["blind"] = fmt.Sprintf("no source of %d deployments has answered for %s, so nobody knows how they are: %s", len(blind), adg.Short(w.o.Blind), first(blind))
 	}
 	if b.Oldest >= w.o.Blind {
-		wrong["unheard"] = fmt.Sprintf("%d notifications wait, one for %s: people are not told what is decided", b.Undelivered, b.Oldest.Round(time.Second))
+		wrong["unheard"] = fmt.Sprintf("%d notifications wait, one for %s: people are not told what is decided", b.Undelivered, adg.Span(b.Oldest))
 	}
 	return wrong
 }

@@ -56,7 +56,7 @@ func Summary(d adg.Deployment) *adgv1.DeploymentSummary {
 		Headline: Headline(d, nil), WaitsForHuman: WaitsForHuman(d), Paging: s.Paging, RolledBack: s.Rollbacks > 0,
 		CondemnedFor: text(s.CondemnedFor),
 	}
-	if wayBack(d.Spec) {
+	if d.Spec.WayBack() {
 		row.FromVersion = text(d.Spec.LastGood.Version)
 	}
 	if s.State.Ended() {
@@ -163,13 +163,8 @@ func wanted(p adg.Policy, s adg.Status) float64 {
 	return p.Strategy.Steps[s.Step].Share
 }
 
-// wayBack tells whether there is a release to go back to. The release itself is none.
-func wayBack(spec adg.Spec) bool {
-	return spec.LastGood != nil && spec.LastGood.Identity() != spec.Release.Identity()
-}
-
 // keeps tells whether the old release stays idle for a while after the last step.
-func keeps(spec adg.Spec) bool { return spec.Policy.Strategy.Keep > 0 && wayBack(spec) }
+func keeps(spec adg.Spec) bool { return spec.Policy.Strategy.Keep > 0 && spec.WayBack() }
 
 // wantsApproval tells whether a human has to approve the start: because the policy says so always, or at this risk. A
 // risk that nobody knows is one.

@@ -240,7 +240,7 @@ func (o *outlook) graceEnd() time.Time {
 }
 
 // obstacle tells whether automation has no way back at all.
-func (o *outlook) obstacle() bool { return !wayBack(o.d.Spec) || o.p.Rollback.SchemaIrreversible }
+func (o *outlook) obstacle() bool { return !o.d.Spec.WayBack() || o.p.Rollback.SchemaIrreversible }
 
 // goodOf is the version that a rollback goes to.
 func goodOf(spec adg.Spec) string {

@@ -145,7 +145,7 @@ func (o offer) noRollback() string {
 		return "it is being rolled back already"
 	case o.s.State == adg.Pending || o.s.State == adg.Gated:
 		return "nothing was deployed yet: cancel it"
-	case !wayBack(o.d.Spec):
+	case !o.d.Spec.WayBack():
 		return "there is no last good release to go back to"
 	}
 	return ""
@@ -269,7 +269,7 @@ func (o offer) cancellation() (sentence string, dangerous bool) {
 		return fmt.Sprintf("The deployment ends, and %s is not deployed.", version), false
 	case o.goingBack():
 		return fmt.Sprintf("The rollback stops as it is: nobody sees to it that %s gets all of the traffic, nor whether it is good, and %s stays on hold.", goodOf(o.d.Spec), version), true
-	case !o.live() && wayBack(o.d.Spec) && !o.p.Rollback.SchemaIrreversible && !barred(o.s):
+	case !o.live() && o.d.Spec.WayBack() && !o.p.Rollback.SchemaIrreversible && !barred(o.s):
 		return fmt.Sprintf("%s gets all of the traffic again and is verified, then the deployment ends; %s may be deployed again.", goodOf(o.d.Spec), version), true
 	}
 	return fmt.Sprintf("The deployment ends, %s stays as it is, at %s, and nobody watches it any more.", version, percent(wanted(o.p, o.s))), true

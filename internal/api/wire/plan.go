@@ -148,7 +148,7 @@ func noWayBack(spec adg.Spec) string {
 	switch {
 	case spec.LastGood == nil:
 		return "no rollback is possible: there is no last good release to go back to"
-	case !wayBack(spec):
+	case !spec.WayBack():
 		return "no rollback is possible: the last good release is the one that is deployed"
 	}
 	return ""
@@ -166,7 +166,7 @@ func expected(spec adg.Spec) string {
 // rollbackPlan is what a rollback would do once the release is deployed.
 func rollbackPlan(spec adg.Spec, fleet adg.Fleet, obstacles []adg.Obstacle, doubt string) *adgv1.RollbackPlan {
 	r := spec.Policy.Rollback
-	plan := &adgv1.RollbackPlan{Possible: wayBack(spec), To: optional(spec.LastGood, Release)}
+	plan := &adgv1.RollbackPlan{Possible: spec.WayBack(), To: optional(spec.LastGood, Release)}
 	if no := noWayBack(spec); no != "" {
 		plan.Obstacles = append(plan.Obstacles, text(no))
 	}
@@ -240,7 +240,7 @@ func fleetHolds(f adg.Fleet, r adg.RollbackPolicy) []string {
 func shortest(spec adg.Spec) time.Duration {
 	p := spec.Policy
 	steps := p.Strategy.Steps
-	if !wayBack(spec) && len(steps) > 0 {
+	if !spec.WayBack() && len(steps) > 0 {
 		steps = steps[len(steps)-1:] // without a release to share the traffic with there is only all of it
 	}
 	var before, live time.Duration // the last step is done

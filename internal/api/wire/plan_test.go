@@ -119,6 +119,9 @@ func TestRollbackPlanSaysWhyItCouldNotWork(t *testing.T) {
 		{"nothing is in the way", func(*adg.Deployment, *adg.Fleet) {}, true, true, ""},
 		{"there is nothing to go back to", func(d *adg.Deployment, _ *adg.Fleet) { d.Spec.LastGood = nil }, false, false, "there is no last good release"},
 		{"the last good release is this one", func(d *adg.Deployment, _ *adg.Fleet) { d.Spec.LastGood = &d.Spec.Release }, false, false, "is the one that is deployed"},
+		{"the last good release has the same version", func(d *adg.Deployment, _ *adg.Fleet) {
+			d.Spec.LastGood = &adg.Release{Service: "shop", Version: d.Spec.Release.Version, Config: "c1"}
+		}, false, false, "is the one that is deployed"},
 		{"the schema cannot go back", func(d *adg.Deployment, _ *adg.Fleet) { d.Spec.Policy.Rollback.SchemaIrreversible = true }, true, false, "schema"},
 		{"ADG has to ask", func(d *adg.Deployment, _ *adg.Fleet) { d.Spec.Policy.Rollback.Trust = adg.Ask }, true, false, "trust is ask"},
 		{"the judgements are weak", func(d *adg.Deployment, _ *adg.Fleet) { d.Status.Weak = true }, true, false, "independent requests"},

@@ -217,7 +217,7 @@ func (f *Flow) load(ctx context.Context, key string) (l login, version int64, er
 
 // pending finds the login of a user code that nobody has answered.
 func (f *Flow) pending(ctx context.Context, typed string) (key string, l login, version int64, err error) {
-	none := adg.Advised(adg.Errorf(adg.NotFound, "there is no login with this code"), "type it as the program shows it, or begin again after %v", Life)
+	none := adg.Advised(adg.Errorf(adg.NotFound, "there is no login with this code"), "type it as the program shows it, or begin again after %v", adg.Short(Life))
 	code := normal(typed)
 	if len(code) != codeLength {
 		return "", login{}, 0, none

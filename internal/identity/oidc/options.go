@@ -42,7 +42,7 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.Skew < 0 || o.Skew > maxSkew {
-		problems = append(problems, adg.Errorf(adg.Invalid, "skew %v: use at most %v, and set the clocks", o.Skew, maxSkew))
+		problems = append(problems, adg.Errorf(adg.Invalid, "skew %v: use at most %v, and set the clocks", adg.Short(o.Skew), adg.Short(maxSkew)))
 	}
 	return errors.Join(problems...)
 }

@@ -98,7 +98,7 @@ func set[T comparable](field *T, value T) {
 // validate reports every problem at once.
 func (o Options) validate() error {
 	var p problems
-	p.unless(o.Retention >= blockDuration, "retention: %s is shorter than %s, which one block holds", o.Retention, blockDuration)
+	p.unless(o.Retention >= blockDuration, "retention: %s is shorter than %s, which one block holds", adg.Short(o.Retention), adg.Short(blockDuration))
 	p.unless(o.MaxBytes >= minBytes, "max_bytes: %d is too little to work with: at least %d", o.MaxBytes, minBytes)
 	p.unless(o.OutOfOrderWindow >= 0, "out_of_order_window: %s is negative", o.OutOfOrderWindow)
 	p.unless(o.SeriesLimit > 0, "series_limit: %d is not positive", o.SeriesLimit)
@@ -130,8 +130,8 @@ func (j Job) validate(at string, p *problems) {
 	for _, f := range j.FileSD {
 		p.unless(fileSD.MatchString(f), "%sfile_sd: %q must end in .json, .yml or .yaml, with a '*' in the file's name at most", at, f)
 	}
-	p.unless(j.Interval >= minInterval, "%sinterval: %s is shorter than %s", at, j.Interval, minInterval)
-	p.unless(j.Timeout > 0 && j.Timeout <= j.Interval, "%stimeout: %s is not between 0 and the interval, %s", at, j.Timeout, j.Interval)
+	p.unless(j.Interval >= minInterval, "%sinterval: %s is shorter than %s", at, adg.Short(j.Interval), adg.Short(minInterval))
+	p.unless(j.Timeout > 0 && j.Timeout <= j.Interval, "%stimeout: %s is not between 0 and the interval, %s", at, adg.Short(j.Timeout), adg.Short(j.Interval))
 	path, err := url.Parse(j.Path)
 	p.unless(err == nil && path.Host == "" && strings.HasPrefix(j.Path, "/"), "%spath: %q does not start with one '/'", at, j.Path)
 	p.unless(j.Scheme == "http" || j.Scheme == "https", "%sscheme: %q is neither http nor https", at, j.Scheme)

@@ -106,7 +106,7 @@ func (s *Source) classify(ctx context.Context, err error) error {
 			"the query reads more than %d samples at once: select fewer series, or look back less far", loadedSamples))
 	}
 	if _, ok := errors.AsType[promql.ErrQueryTimeout](err); ok {
-		return adg.Errorf(adg.Unavailable, "the query took longer than %s: select fewer series, or look back less far", queryTimeout)
+		return adg.Errorf(adg.Unavailable, "the query took longer than %s: select fewer series, or look back less far", adg.Short(queryTimeout))
 	}
 	return adg.Errorf(adg.Unavailable, "run the query: %w", err)
 }

@@ -76,7 +76,7 @@ func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 // try is nil if the server says in time that it is serving. Each time it connects anew: that a new client gets
 // through is what is asked.
 func (s *source) try(ctx context.Context, service string) error {
-	tooSlow := adg.Errorf(adg.Unavailable, "no answer within the timeout of %s", s.o.Timeout)
+	tooSlow := adg.Errorf(adg.Unavailable, "no answer within the timeout of %s", adg.Short(s.o.Timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, tooSlow)
 	defer cancel()
 	err := s.check(ctx, service)

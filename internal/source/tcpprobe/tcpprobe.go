@@ -72,7 +72,7 @@ func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 
 // try is nil if the connection, and where wanted the handshake, could be made in time.
 func (s *source) try(ctx context.Context, address string) error {
-	tooSlow := adg.Errorf(adg.Unavailable, "no connection within the timeout of %s", s.o.Timeout)
+	tooSlow := adg.Errorf(adg.Unavailable, "no connection within the timeout of %s", adg.Short(s.o.Timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, tooSlow)
 	defer cancel()
 	conn, err := remote.Dial(ctx, "tcp", address)

@@ -43,7 +43,7 @@ func (c *clock) forward(now int64) (int64, error) {
 	for {
 		last := c.last.Load()
 		if back := time.Duration(last - now); back > standstill {
-			return 0, adg.Errorf(adg.Unavailable, "the clock of PostgreSQL was set back by %s: start adg again, so that it goes by the new time", back)
+			return 0, adg.Errorf(adg.Unavailable, "the clock of PostgreSQL was set back by %s: start adg again, so that it goes by the new time", adg.Span(back))
 		}
 		if now <= last {
 			return last, nil

@@ -81,12 +81,12 @@ func (t *target) verdict(out printed, err error, what string) (failed string, _ 
 	if err != nil {
 		return "", err
 	}
-	tasks, unreachable := out.recap.failed()
+	tasks, away := out.recap.failed()
 	switch {
 	case len(tasks) > 0:
-		return what + ": " + t.sentences(append(tasks, unreachable...)), nil
-	case len(unreachable) > 0:
-		return "", adg.Errorf(adg.Unavailable, "%s: hosts do not answer: %s", what, t.sentences(unreachable))
+		return what + ": " + t.sentences(append(tasks, away.all()...)), nil
+	case len(away.all()) > 0:
+		return "", t.unreached(what, away)
 	}
 	return "", nil
 }

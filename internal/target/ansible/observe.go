@@ -60,12 +60,12 @@ func (t *target) Rehearse(ctx context.Context, want adg.Desired) ([]adg.Obstacle
 		return nil, nil
 	}
 	var found []adg.Obstacle
-	failed, unreachable := out.recap.failed()
+	failed, away := out.recap.failed()
 	if len(failed) > 0 {
 		found = append(found, adg.Obstacle{Name: "release", Text: "check mode says: " + t.sentences(failed)})
 	}
-	if len(unreachable) > 0 {
-		found = append(found, adg.Obstacle{Name: "access", Text: "hosts do not answer: " + t.sentences(unreachable)})
+	if len(away.all()) > 0 {
+		found = append(found, adg.Obstacle{Name: "access", Final: away.final(), Text: t.unreachedText(away)})
 	}
 	return found, nil
 }
@@ -86,8 +86,8 @@ func (t *target) look(ctx context.Context, wanted []adg.Placement) ([]adg.Placem
 	if err != nil {
 		return nil, nil, err
 	}
-	failed, unreachable := out.recap.failed()
-	troubles := slices.Concat(failed, unreachable)
+	failed, away := out.recap.failed()
+	troubles := slices.Concat(failed, away.all())
 	if all := out.recap.Live; all != nil {
 		troubles = append(troubles, misplaced("", *all, wanted)...)
 		return placements(*all), append(troubles, lacking(*all, wanted)...), nil
@@ -107,7 +107,11 @@ func (t *target) look(ctx context.Context, wanted []adg.Placement) ([]adg.Placem
 		}
 		troubles = append(troubles, misplaced(name, *h.Live, wanted)...)
 	}
-	if told == 0 {
+	switch {
+	case told > 0:
+	case len(away.all()) == len(out.recap.Hosts):
+		return nil, nil, t.unreached("no host says what is live", away)
+	default:
 		return nil, nil, adg.Errorf(adg.Unavailable, "no host says what is live: %s", t.sentences(troubles))
 	}
 	return placements(sum), append(troubles, lacking(sum, wanted)...), nil

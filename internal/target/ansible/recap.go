@@ -107,19 +107,37 @@ func parseRecap(text []byte) (*recap, error) {
 
 func (r recap) names() []string { return slices.Sorted(maps.Keys(r.Hosts)) }
 
-// failed are sentences about the hosts where a task failed, unreachable about those that could not be talked to.
-func (r recap) failed() (failed, unreachable []string) {
+// failed are sentences about the hosts where a task failed, away about those that could not be talked to.
+func (r recap) failed() (failed []string, away away) {
 	for _, name := range r.names() {
 		h := r.Hosts[name]
 		why := name + ": " + strings.TrimPrefix(h.Task+": "+h.Said, ": ")
 		switch {
+		case h.Unreachable > 0 && refused(h.Said):
+			away.refuse = append(away.refuse, why)
 		case h.Unreachable > 0:
-			unreachable = append(unreachable, why)
+			away.silent = append(away.silent, why)
 		case h.Failures > 0:
 			failed = append(failed, why)
 		}
 	}
-	return failed, unreachable
+	return failed, away
+}
+
+// away are the hosts that could not be talked to.
+type away struct {
+	refuse []string // they do answer, and refuse whoever asks
+	silent []string
+}
+
+func (a away) all() []string { return slices.Concat(a.refuse, a.silent) }
+
+// final tells that all of them refuse: trying again does not cure that.
+func (a away) final() bool { return len(a.silent) == 0 && len(a.refuse) > 0 }
+
+// refused tells from what OpenSSH says whether it reached the host, which Ansible calls unreachable all the same.
+func refused(said string) bool {
+	return strings.Contains(said, "Permission denied (") || strings.Contains(said, "Host key verification failed") || strings.Contains(said, "Too many authentication failures")
 }
 
 // sentences are the first ones, fit to be shown.
@@ -128,4 +146,23 @@ func (t *target) sentences(all []string) string {
 		all = append(slices.Clone(all[:maxSentences]), fmt.Sprintf("and %d more", more))
 	}
 	return adg.Printable(t.redact(strings.Join(all, "; ")))
+}
+
+// unreached is the error of a run that could not talk to hosts.
+func (t *target) unreached(what string, a away) error {
+	if a.final() {
+		return adg.Permanent(adg.Errorf(adg.Unauthorized, "%s: %s", what, t.unreachedText(a)))
+	}
+	return adg.Errorf(adg.Unavailable, "%s: %s", what, t.unreachedText(a))
+}
+
+func (t *target) unreachedText(a away) string {
+	var parts []string
+	if len(a.refuse) > 0 {
+		parts = append(parts, "hosts refuse the key or the user, or are not those of known_hosts: check both in the inventory, and authorized_keys on the host: "+t.sentences(a.refuse))
+	}
+	if len(a.silent) > 0 {
+		parts = append(parts, "hosts do not answer: "+t.sentences(a.silent))
+	}
+	return strings.Join(parts, "; ")
 }

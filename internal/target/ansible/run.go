@@ -87,7 +87,7 @@ func (t *target) start(ctx context.Context, r run) (out printed, stillRuns bool,
 	case len(out.recap.Hosts) == 0:
 		return out, false, adg.Permanent(adg.Errorf(adg.NotFound, "%s found no host: check inventory, limit, and the hosts that the playbook is for", r.playbook))
 	}
-	if failed, unreachable := out.recap.failed(); result.Exit != 0 && len(failed)+len(unreachable) == 0 {
+	if failed, away := out.recap.failed(); result.Exit != 0 && len(failed)+len(away.all()) == 0 {
 		return out, false, adg.Errorf(adg.Unavailable, "%s ended with status %d, and no host says why: %s", r.playbook, result.Exit, t.complaint(result))
 	}
 	return out, false, nil

@@ -14,7 +14,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/remote"
-	"github.com/deployguardian/adg/internal/target/gitops"
+	"github.com/deployguardian/adg/internal/target/notes"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -388,7 +388,7 @@ func TestItIsKilledAtEveryRequestAndTakenOver(t *testing.T) {
 
 func TestANoteThatIsNoneIsNobodys(t *testing.T) {
 	s, _, target := automatic(t)
-	s.annotations = map[string]string{gitops.Annotation: "by hand"}
+	s.annotations = map[string]string{notes.Annotation: "by hand"}
 	if seen := looked(t, target); !seen.Done || seen.OpID != "" {
 		t.Errorf("%+v", seen)
 	}

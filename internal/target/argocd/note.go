@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/deployguardian/adg"
-	"github.com/deployguardian/adg/internal/target/gitops"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 // Private
@@ -24,7 +24,7 @@ type note struct {
 	Known    []placed `json:"known"`           // where images were seen live, the latest first
 	// Automated is the policy of automated sync that was taken away.
 	Automated json.RawMessage `json:"automated,omitempty"`
-	Fences    gitops.Fences   `json:"fences"`
+	Fences    notes.Fences    `json:"fences"`
 }
 
 // named is a release as far as images tell.
@@ -47,7 +47,7 @@ const maxKnown = 16
 // noteOf is empty where there is none, or none that can be read: whoever wrote it was not adg.
 func noteOf(app *application) note {
 	var n note
-	if text := app.Metadata.Annotations[gitops.Annotation]; text != "" && json.Unmarshal([]byte(text), &n) != nil {
+	if text := app.Metadata.Annotations[notes.Annotation]; text != "" && json.Unmarshal([]byte(text), &n) != nil {
 		return note{}
 	}
 	return n
@@ -71,10 +71,10 @@ func (n note) changes(app *application) ([]change, error) {
 	if app.Metadata.Annotations == nil {
 		all = append(all, change{"add", "/metadata/annotations", map[string]string{}})
 	}
-	if app.Metadata.Annotations[gitops.Annotation] == string(text) {
+	if app.Metadata.Annotations[notes.Annotation] == string(text) {
 		return nil, nil
 	}
-	at := "/metadata/annotations/" + strings.ReplaceAll(gitops.Annotation, "/", "~1")
+	at := "/metadata/annotations/" + strings.ReplaceAll(notes.Annotation, "/", "~1")
 	return append(all, change{"add", at, string(text)}), nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/remote"
-	"github.com/deployguardian/adg/internal/target/gitops"
+	"github.com/deployguardian/adg/internal/target/notes"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -267,7 +267,7 @@ func (s *standIn) patch(text string) error {
 	}
 	for _, c := range changes {
 		var err error
-		switch note := "/metadata/annotations/" + strings.ReplaceAll(gitops.Annotation, "/", "~1"); c.Op + " " + c.Path {
+		switch note := "/metadata/annotations/" + strings.ReplaceAll(notes.Annotation, "/", "~1"); c.Op + " " + c.Path {
 		case "test /metadata/resourceVersion":
 			if string(c.Value) != fmt.Sprintf("%q", app.Metadata.ResourceVersion) {
 				return fmt.Errorf("testing value %s failed", c.Path)
@@ -277,7 +277,7 @@ func (s *standIn) patch(text string) error {
 		case "add " + note:
 			var value string
 			err = json.Unmarshal(c.Value, &value)
-			app.Metadata.Annotations[gitops.Annotation] = value
+			app.Metadata.Annotations[notes.Annotation] = value
 		case "add /spec/syncPolicy":
 			app.Spec.SyncPolicy = map[string]any{}
 		case "add /spec/syncPolicy/automated":
@@ -331,7 +331,7 @@ func (s *standIn) operate(w http.ResponseWriter, revision string, operation map[
 		return
 	}
 	var n note
-	_ = json.Unmarshal([]byte(s.annotations[gitops.Annotation]), &n)
+	_ = json.Unmarshal([]byte(s.annotations[notes.Annotation]), &n)
 	e := targettest.Effect{OpID: n.OpID}
 	if len(n.Fences) > 0 {
 		e.Fence = n.Fences[0].Fence

@@ -15,6 +15,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 var (
@@ -94,7 +95,7 @@ const (
 
 // parse reads a Rollout, or says why adg cannot lead it.
 func (t *target) parse(object *unstructured.Unstructured) (*rollout, error) {
-	r := &rollout{object: object, note: noteOf(object)}
+	r := &rollout{object: object, note: notes.Of[note](object)}
 	var typed struct {
 		Spec   *spec   `json:"spec"`
 		Status *status `json:"status"`

@@ -20,6 +20,7 @@ import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
 	"github.com/deployguardian/adg/internal/kubetest"
+	"github.com/deployguardian/adg/internal/target/notes"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -160,7 +161,7 @@ func effect(method, path string, before, after *unstructured.Unstructured) (targ
 	if !strings.HasSuffix(path, "/rollouts/shop") || before != nil && reflect.DeepEqual(before.Object["spec"], after.Object["spec"]) {
 		return targettest.Effect{}, false
 	}
-	n := noteOf(after)
+	n := notes.Of[note](after)
 	e := targettest.Effect{OpID: n.OpID, Overlapped: before == nil || method != "PUT"} // nothing was compared: it may have run over another
 	if len(n.Fences) > 0 {
 		e.Fence = n.Fences[0].Fence

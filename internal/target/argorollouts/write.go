@@ -11,6 +11,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 // write reads the Rollout and writes back what is wanted, with the note of this operation, unless all of it is there
@@ -23,12 +24,12 @@ func (t *target) write(ctx context.Context, want adg.Desired) error {
 		}
 		object := r.object
 		before := object.DeepCopy()
-		if r.note.fenced(want) {
+		if r.note.Fences.Refuse(want) {
 			return false, adg.ErrFenced
 		}
 		next, err := t.change(ctx, r, want)
 		if err == nil {
-			err = next.put(object)
+			err = notes.Put(object, next)
 		}
 		if err != nil || reflect.DeepEqual(before.Object, object.Object) {
 			return false, err
@@ -88,7 +89,7 @@ func (t *target) nudge(ctx context.Context, want adg.Desired) error {
 		return err
 	}
 	r.note.Nudges++
-	if err := r.note.put(r.object); err != nil {
+	if err := notes.Put(r.object, r.note); err != nil {
 		return err
 	}
 	err = t.client.Replace(ctx, rollouts, t.o.Name, r.object, nil)

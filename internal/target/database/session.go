@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,14 +128,35 @@ func rollBack(ctx context.Context, tx pgx.Tx) {
 // lock waits until nobody else migrates this schema: no other adg, and no tool that locks. It asks again and again,
 // because CREATE INDEX CONCURRENTLY waits for everybody who waits inside a statement.
 func (s *session) lock(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.t.o.Wait, fmt.Errorf("somebody else migrates the schema, for longer than %s (wait)", s.t.o.Wait))
+	limited, cancel := context.WithTimeout(ctx, s.t.o.Wait)
 	defer cancel()
 	for _, key := range s.lockKeys() {
-		if err := s.lockOne(ctx, key); err != nil {
+		err := s.lockOne(limited, key)
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return adg.Errorf(adg.Unavailable, "nothing was begun: somebody else migrates the schema, for longer than %s (wait)%s", adg.Short(s.t.o.Wait), s.holder(ctx, key))
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// holder says whose session has a lock, and how a person ends it; empty where that cannot be found out.
+func (s *session) holder(ctx context.Context, key int64) string {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	var pid int
+	var program, user string
+	err := s.conn.QueryRow(ctx, `SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename, '')
+		FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()
+		AND (l.classid::bigint << 32) | l.objid::bigint = $1 LIMIT 1`, key).Scan(&pid, &program, &user)
+	if err != nil {
+		return "" // it has ended meanwhile, or the connection has
+	}
+	return adg.Printable(fmt.Sprintf(": session %d of user %s (%s) has the lock: wait for it, or end it by SELECT pg_terminate_backend(%d)",
+		pid, user, cmp.Or(program, "a program without a name"), pid))
 }
 
 func (s *session) lockOne(ctx context.Context, key int64) error {

@@ -76,7 +76,7 @@ func TestGolangMigrateAndADGNeverMigrateAtOnce(t *testing.T) {
 	o := w.options(migration.GolangMigrate)
 	o.Wait = 200 * time.Millisecond
 	_, err := opened(t, o).Apply(t.Context(), want("d/1", 1, "3"))
-	if err == nil || !strings.Contains(err.Error(), "somebody else migrates the schema") {
+	if err == nil || !strings.Contains(err.Error(), "somebody else migrates the schema, for longer than 200ms (wait): session ") || !strings.Contains(err.Error(), "end it by SELECT pg_terminate_backend(") {
 		t.Errorf("while the tool migrates: %v", err)
 	}
 	release()

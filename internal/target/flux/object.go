@@ -3,7 +3,6 @@ package flux
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 
@@ -11,7 +10,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
-	"github.com/deployguardian/adg/internal/target/gitops"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 // Private
@@ -35,30 +34,12 @@ const requestedAt = "reconcile.fluxcd.io/requestedAt"
 
 // note is what adg keeps in an annotation: of the operation at the HelmRelease, of the suspension at the Kustomization.
 type note struct {
-	OpID     string        `json:"op_id,omitempty"`
-	Rollback bool          `json:"rollback,omitempty"`
-	Version  string        `json:"version,omitempty"`  // what is to be live
-	Followed bool          `json:"followed,omitempty"` // the repository has it: its Kustomization brings it
-	Holds    []string      `json:"holds,omitempty"`    // the HelmReleases for which adg has suspended this Kustomization
-	Fences   gitops.Fences `json:"fences,omitempty"`
-}
-
-// noteOf is empty where there is none, or none that can be read: whoever wrote it was not adg.
-func noteOf(object *unstructured.Unstructured) note {
-	var n note
-	if text := object.GetAnnotations()[gitops.Annotation]; text != "" && json.Unmarshal([]byte(text), &n) != nil {
-		return note{}
-	}
-	return n
-}
-
-func (n note) put(object *unstructured.Unstructured) error {
-	text, err := json.Marshal(n)
-	if err != nil {
-		return adg.Permanent(adg.Errorf(adg.Internal, "note of %s: %w", object.GetName(), err))
-	}
-	annotate(object, gitops.Annotation, string(text))
-	return nil
+	OpID     string       `json:"op_id,omitempty"`
+	Rollback bool         `json:"rollback,omitempty"`
+	Version  string       `json:"version,omitempty"`  // what is to be live
+	Followed bool         `json:"followed,omitempty"` // the repository has it: its Kustomization brings it
+	Holds    []string     `json:"holds,omitempty"`    // the HelmReleases for which adg has suspended this Kustomization
+	Fences   notes.Fences `json:"fences,omitempty"`
 }
 
 func annotate(object *unstructured.Unstructured, name, value string) {
@@ -131,11 +112,11 @@ func (t *target) write(ctx context.Context, r kube.Resource, which *unstructured
 		if err := client.Get(ctx, r, which.GetName(), object); err != nil {
 			return false, err
 		}
-		before, n := object.DeepCopy(), noteOf(object)
+		before, n := object.DeepCopy(), notes.Of[note](object)
 		if err := do(object, &n); err != nil {
 			return false, err
 		}
-		if err := n.put(object); err != nil {
+		if err := notes.Put(object, n); err != nil {
 			return false, err
 		}
 		if reflect.DeepEqual(before.Object, object.Object) {

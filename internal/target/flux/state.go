@@ -14,6 +14,7 @@ import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
 	"github.com/deployguardian/adg/internal/target/gitops"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 // Private
@@ -37,7 +38,7 @@ func (t *target) look(ctx context.Context) (*state, error) {
 	if _, elsewhere, _ := unstructured.NestedMap(s.release.Object, "spec", "kubeConfig"); elsewhere {
 		return nil, adg.Permanent(adg.Errorf(adg.Invalid, "the HelmRelease installs into another cluster (spec.kubeConfig), where adg does not see its pods"))
 	}
-	s.note = noteOf(s.release)
+	s.note = notes.Of[note](s.release)
 	var err error
 	if s.parent, err = t.parent(ctx, s.release); err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (s *state) condition(kind string) (status, message string) {
 // suspended is empty where the Kustomization is not, whoever has resumed it, and where it is not adg who has suspended it
 // for this HelmRelease.
 func (s *state) suspended() string {
-	if s.parent == nil || !suspended(s.parent) || !slices.Contains(noteOf(s.parent).Holds, s.t.key()) {
+	if s.parent == nil || !suspended(s.parent) || !slices.Contains(notes.Of[note](s.parent).Holds, s.t.key()) {
 		return ""
 	}
 	return s.kustomization()

@@ -25,6 +25,7 @@ import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
 	"github.com/deployguardian/adg/internal/kubetest"
+	"github.com/deployguardian/adg/internal/target/notes"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -258,7 +259,7 @@ func effect(_, path string, before, after *unstructured.Unstructured) (targettes
 	if !strings.HasSuffix(path, "/helmreleases/shop") || before != nil && tagOf(before) == tagOf(after) {
 		return targettest.Effect{}, false
 	}
-	n := noteOf(after)
+	n := notes.Of[note](after)
 	e := targettest.Effect{OpID: n.OpID, Overlapped: before == nil} // nothing was compared: it may have run over another
 	if len(n.Fences) > 0 {
 		e.Fence = n.Fences[0].Fence

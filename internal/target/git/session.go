@@ -243,7 +243,7 @@ func (s *session) reach(ctx context.Context) (addr, proxy string, err error) {
 			return "", through.String(), nil
 		}
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, fmt.Errorf("no connection within the timeout of %s", s.o.Timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, fmt.Errorf("no connection within the timeout of %s", adg.Short(s.o.Timeout)))
 	defer cancel()
 	conn, err := remote.Dial(limited, "tcp", to)
 	switch cause := context.Cause(limited); {

@@ -1,5 +1,5 @@
-// Package gitops is what targets that work through a controller of somebody else have in common: how an owner whose time
-// is over is told by the note that adg keeps at the controller's object, and which images manifests run.
+// Package gitops is what targets that work through a controller of somebody else have in common: which images manifests
+// run, and of which release they are.
 package gitops
 
 import (
@@ -8,33 +8,6 @@ import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
 )
-
-// Annotation holds the note of a target, as JSON.
-const Annotation = "deployguardian.io/state"
-
-// Fence is the newest one that was seen for a deployment.
-type Fence struct {
-	Deployment string `json:"deployment"`
-	Fence      int64  `json:"fence"`
-}
-
-// Fences are those of the latest deployments, the latest first.
-type Fences []Fence
-
-// Refuse tells whether a newer owner of the deployment was there.
-func (f Fences) Refuse(want adg.Desired) bool {
-	return slices.ContainsFunc(f, func(one Fence) bool { return one.Deployment == want.Deployment && one.Fence > want.Fence })
-}
-
-// With are the fences with that of want.
-func (f Fences) With(want adg.Desired) Fences {
-	if slices.Contains(f, Fence{want.Deployment, want.Fence}) {
-		return f
-	}
-	others := slices.DeleteFunc(slices.Clone(f), func(one Fence) bool { return one.Deployment == want.Deployment })
-	all := append(Fences{{want.Deployment, want.Fence}}, others...)
-	return all[:min(len(all), maxFences)]
-}
 
 // Images are those of the containers of a manifest, and of all that it holds; each of them once.
 func Images(manifest any) []string {
@@ -70,9 +43,6 @@ func Version(image string) string {
 }
 
 // Private
-
-// maxFences bounds the deployments that are remembered.
-const maxFences = 8
 
 // maxDepth bounds how deep manifests are looked into; a pod template of a custom resource is about eight deep.
 const maxDepth = 32

@@ -2,7 +2,6 @@ package gitops
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,32 +13,6 @@ const (
 	shop   = "registry.test:5000/shop"
 	digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
-
-func TestAnOlderOwnerOfTheSameDeploymentIsRefused(t *testing.T) {
-	want := func(deployment string, fence int64) adg.Desired {
-		return adg.Desired{Deployment: deployment, Fence: fence}
-	}
-	fences := Fences(nil).With(want("a", 2)).With(want("b", 1))
-	for name, c := range map[string]struct {
-		of    adg.Desired
-		older bool
-	}{
-		"the owner before":      {want("a", 1), true},
-		"the same owner":        {want("a", 2), false},
-		"the next owner":        {want("a", 3), false},
-		"of another deployment": {want("c", 1), false},
-	} {
-		if got := fences.Refuse(c.of); got != c.older {
-			t.Errorf("%s: refused is %t", name, got)
-		}
-	}
-	for i := range 3 * maxFences {
-		fences = fences.With(want(fmt.Sprint(i), 1))
-	}
-	if len(fences) != maxFences {
-		t.Errorf("%d fences are remembered, want %d", len(fences), maxFences)
-	}
-}
 
 func TestAnImageIsOfTheReleaseThatNamesIt(t *testing.T) {
 	for name, c := range map[string]struct {

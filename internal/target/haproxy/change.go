@@ -117,13 +117,19 @@ func (c *change) assign(v view) ([]place, error) {
 // homeless says why there is no slot for a release. What the servers say of themselves may be another thing soon: they are
 // asked again, then.
 func (c *change) homeless(s slot, version string) error {
-	said := ""
-	if heard := slices.DeleteFunc(slices.Clone(s.reports), func(r string) bool { return r == "" }); len(heard) > 0 {
-		said = fmt.Sprintf(" (its servers say that they run %s)", strings.Join(heard, " and "))
+	var heard []string
+	for _, r := range s.reports {
+		if r.version != "" {
+			heard = append(heard, r.version)
+		}
+	}
+	reported := ""
+	if len(heard) > 0 {
+		reported = fmt.Sprintf(" (its servers say that they run %s)", strings.Join(heard, " and "))
 	}
 	err := adg.Errorf(adg.Conflict,
 		"there is no slot for %s: slot %s has traffic%s, and no wanted release is known to run elsewhere that could take it; if %s runs %s, say so with version_path or with initial: {%s: %s}",
-		version, s.name, said, s.name, version, s.name, version)
+		version, s.name, reported, s.name, version, s.name, version)
 	if c.target.http == nil {
 		return adg.Permanent(err)
 	}
@@ -215,12 +221,13 @@ func (c *change) confirm(ctx context.Context, p place) error {
 		s := v.slots[v.index(p.slot)]
 		s.reports = c.target.versions(ctx, s.servers)
 		for i, h := range s.servers {
-			if said := s.reports[i]; said != p.wanted.Release.Version {
-				if said == "" {
-					said = "nothing"
-				}
+			switch heard := s.reports[i]; {
+			case heard.version == "":
+				why = adg.Errorf(adg.Unavailable, "slot %s: whether %s runs %s is not known: it %s", p.slot, h.name, p.wanted.Release.Version, heard.silence)
+				return false
+			case heard.version != p.wanted.Release.Version:
 				why = adg.Errorf(adg.Unavailable, "slot %s: %s says that it runs %s, not %s: deploy it there first, or let a prepare program do it",
-					p.slot, h.name, said, p.wanted.Release.Version)
+					p.slot, h.name, heard.version, p.wanted.Release.Version)
 				return false
 			}
 		}

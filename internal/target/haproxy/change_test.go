@@ -327,6 +327,25 @@ func TestWhatTheServersSayWinsOverWhatIsOnRecord(t *testing.T) {
 	}
 }
 
+func TestAServerThatDoesNotAnswerIsNotSaidToRunNothing(t *testing.T) {
+	p := startProxy(t)
+	o := p.options()
+	o.VersionPath, o.UpTimeout = "/version", 500*time.Millisecond
+	opened := p.open(t, o)
+	p.servers["g1"].runs("<html>")
+	p.servers["g2"].runs("<html>")
+	refused(t, opened, targettest.Want("d/1", 1, 25), "slot green: whether g1 runs v2 is not known: it answers at /version, and not with a version")
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	heard := opened.(*target).versions(t.Context(), []server{{name: "g1", addr: closed.Addr().String()}, {name: "g2", addr: closed.Addr().String(), status: "DOWN", check: "L4CON"}})
+	if heard[0].version != "" || !strings.HasPrefix(heard[0].silence, "did not answer: ") || heard[1].silence != "was not asked, as HAProxy finds it down: L4CON" {
+		t.Errorf("%+v", heard)
+	}
+}
+
 func TestServersThatSayForAMomentThatTheyRunSomethingElseAreAskedAgain(t *testing.T) {
 	p := startProxy(t)
 	o := p.options()

@@ -22,7 +22,7 @@ type slot struct {
 	name    string
 	record  record
 	servers []server
-	reports []string // per server: the version that it says it runs; empty: it did not say
+	reports []said // per server
 }
 
 // view is the backend at one moment.
@@ -50,7 +50,7 @@ func (t *target) look(ctx context.Context) (view, error) {
 			}
 			s.servers = append(s.servers, all[at])
 		}
-		s.reports = make([]string, len(s.servers))
+		s.reports = make([]said, len(s.servers))
 		v.slots = append(v.slots, s)
 	}
 	return v, nil
@@ -94,8 +94,8 @@ func (t *target) put(name string, r record) error {
 
 // version is what a server of the slot runs: its own word, else the record; empty: nobody knows.
 func (s slot) version(server int) string {
-	if s.reports[server] != "" {
-		return s.reports[server]
+	if heard := s.reports[server].version; heard != "" {
+		return heard
 	}
 	return s.record.Release.Version
 }
@@ -103,11 +103,11 @@ func (s slot) version(server int) string {
 // holds tells whether the slot runs the release. What the servers say wins over what is on record.
 func (s slot) holds(r adg.Release) bool {
 	heard := false
-	for _, version := range s.reports {
-		if version != "" && version != r.Version {
+	for _, report := range s.reports {
+		if report.version != "" && report.version != r.Version {
 			return false
 		}
-		heard = heard || version != ""
+		heard = heard || report.version != ""
 	}
 	known := s.record.Release
 	if known.Version != r.Version {
@@ -187,8 +187,7 @@ func (v view) observed() (adg.Observed, error) {
 			version := s.version(i)
 			if version == "" {
 				if weight > 0 {
-					return adg.Observed{}, adg.Permanent(adg.Errorf(adg.Invalid,
-						"nothing says which version server %s of slot %s runs: set version_path, or initial: {%s: VERSION}", h.name, s.name, s.name))
+					return adg.Observed{}, unknown(s, i)
 				}
 				continue
 			}
@@ -250,4 +249,14 @@ func ctxError(ctx context.Context) error {
 		return adg.Errorf(adg.Unavailable, "stopped: %w", cause)
 	}
 	return nil
+}
+
+// unknown is the error of a server that has traffic, and of which nobody knows what it runs. One that could say so may do it
+// the next time.
+func unknown(s slot, server int) error {
+	if why := s.reports[server].silence; why != "" {
+		return adg.Errorf(adg.Unavailable, "which version server %s of slot %s runs is not known: it %s", s.servers[server].name, s.name, why)
+	}
+	return adg.Permanent(adg.Errorf(adg.Invalid,
+		"nothing says which version server %s of slot %s runs: set version_path, or initial: {%s: VERSION}", s.servers[server].name, s.name, s.name))
 }

@@ -26,7 +26,7 @@ type socket struct {
 
 // ask sends one line and reads the whole answer.
 func (s socket) ask(ctx context.Context, line string) (string, error) {
-	tooLong := adg.Errorf(adg.Unavailable, "no answer within %s: HAProxy hangs, or nobody serves its socket", s.timeout)
+	tooLong := adg.Errorf(adg.Unavailable, "no answer within %s: HAProxy hangs, or nobody serves its socket", adg.Short(s.timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, tooLong)
 	defer cancel()
 	answer, err := s.exchange(ctx, line)

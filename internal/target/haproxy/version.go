@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/deployguardian/adg"
@@ -12,27 +13,46 @@ import (
 
 const maxVersionAnswer = 4 << 10
 
-// versions asks each server which version it runs, all at once; empty: it did not say. Whether that matters is for
-// the caller to judge: an idle server need not answer.
-func (t *target) versions(ctx context.Context, servers []server) []string {
-	said := make([]string, len(servers))
+// said is what a server says of the version that it runs.
+type said struct {
+	version string // empty: it did not say
+	silence string // why it did not
+}
+
+// versions asks each server which version it runs, all at once. Whether it matters that one did not say is for the
+// caller to judge: an idle server need not answer.
+func (t *target) versions(ctx context.Context, servers []server) []said {
+	all := make([]said, len(servers))
 	var wg sync.WaitGroup
 	for i, h := range servers {
-		if h.addr == "" || h.maint() || h.status == "DOWN" {
-			continue
+		switch {
+		case h.addr == "":
+			all[i].silence = "has no address to be asked at"
+		case h.maint():
+			all[i].silence = "was not asked, as it is in maintenance"
+		case h.status == "DOWN":
+			all[i].silence = "was not asked, as HAProxy finds it down" + strings.TrimSuffix(": "+h.check, ": ")
+		default:
+			wg.Go(func() { all[i] = t.versionOf(ctx, h) })
 		}
-		wg.Go(func() {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.addr+t.o.VersionPath, nil)
-			if err != nil {
-				return
-			}
-			if answer, err := t.http.Do(ctx, req); err == nil {
-				said[i] = parseVersion(answer.Body)
-			}
-		})
 	}
 	wg.Wait()
-	return said
+	return all
+}
+
+func (t *target) versionOf(ctx context.Context, h server) said {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.addr+t.o.VersionPath, nil)
+	if err != nil {
+		return said{silence: "cannot be asked: " + err.Error()}
+	}
+	answer, err := t.http.Do(ctx, req)
+	if err != nil {
+		return said{silence: "did not answer: " + err.Error()}
+	}
+	if version := parseVersion(answer.Body); version != "" {
+		return said{version: version}
+	}
+	return said{silence: "answers at " + t.o.VersionPath + ", and not with a version"}
 }
 
 // parseVersion reads a version alone or JSON with a field version; empty: it is neither.

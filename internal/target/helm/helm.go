@@ -136,7 +136,7 @@ func (t *target) Apply(ctx context.Context, want adg.Desired) (adg.Observed, err
 	switch {
 	case err != nil:
 		return adg.Observed{}, err
-	case s.note.fenced(want):
+	case s.note.Fences.Refuse(want):
 		return adg.Observed{}, adg.ErrFenced
 	case s.note.OpID != want.OpID:
 		return adg.Observed{}, adg.Errorf(adg.Conflict, "apply %s: the release %s is not as this operation left it: it has the note of %q", want.OpID, t.o.Release, s.note.OpID)

@@ -3,13 +3,13 @@ package helm
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 var configMaps = kube.Resource{Version: "v1", Plural: "configmaps"}
@@ -20,13 +20,13 @@ const noteKey = "state"
 // note is what adg knows about a release of helm, kept in a ConfigMap beside it: any replica of adg finds it there, and no
 // write of an owner whose time is over gets past it, because the object's resourceVersion is compared.
 type note struct {
-	OpID       string   `json:"op_id"`
-	Deployment string   `json:"deployment"`
-	Version    string   `json:"version"`           // that was wanted
-	After      int      `json:"after"`             // the newest revision when helm was started
-	Runs       int      `json:"runs"`              // how often it was to be started
-	Running    *running `json:"running,omitempty"` // the run of helm that is under way; it was broken off if its time is over
-	Fences     []fence  `json:"fences"`            // the latest first
+	OpID       string       `json:"op_id"`
+	Deployment string       `json:"deployment"`
+	Version    string       `json:"version"`           // that was wanted
+	After      int          `json:"after"`             // the newest revision when helm was started
+	Runs       int          `json:"runs"`              // how often it was to be started
+	Running    *running     `json:"running,omitempty"` // the run of helm that is under way; it was broken off if its time is over
+	Fences     notes.Fences `json:"fences"`
 }
 
 // running is a run of helm: there is one at a time.
@@ -36,29 +36,8 @@ type running struct {
 	Until time.Time `json:"until"` // it is over then, whatever happened
 }
 
-// fence is the newest one that was seen for a deployment.
-type fence struct {
-	Deployment string `json:"deployment"`
-	Fence      int64  `json:"fence"`
-}
-
-// maxFences bounds the deployments whose fences are remembered.
-const maxFences = 8
-
-func (n note) fenced(want adg.Desired) bool {
-	return slices.ContainsFunc(n.Fences, func(f fence) bool { return f.Deployment == want.Deployment && f.Fence > want.Fence })
-}
-
 // made tells whether a revision is of the last operation's making.
 func (n note) made(number int) bool { return number > n.After && number <= n.After+n.Runs }
-
-// claimed is the note with the fence of want.
-func (n note) claimed(want adg.Desired) note {
-	others := slices.DeleteFunc(slices.Clone(n.Fences), func(f fence) bool { return f.Deployment == want.Deployment })
-	n.Fences = append([]fence{{want.Deployment, want.Fence}}, others...)
-	n.Fences = n.Fences[:min(len(n.Fences), maxFences)]
-	return n
-}
 
 func (t *target) noteName() string { return "adg-helm-" + t.o.Release }
 

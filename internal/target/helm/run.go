@@ -18,7 +18,7 @@ func (t *target) run(outer context.Context, want adg.Desired, release adg.Releas
 	}
 	defer t.end(outer, want)
 	limit := t.limit(want) + leeway
-	ctx, cancel := context.WithTimeoutCause(outer, limit, adg.Errorf(adg.Unavailable, "helm did not end within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(outer, limit, adg.Errorf(adg.Unavailable, "helm did not end within %s", adg.Short(limit)))
 	defer cancel()
 	s, err := t.look(ctx)
 	if err != nil {
@@ -30,7 +30,7 @@ func (t *target) run(outer context.Context, want adg.Desired, release adg.Releas
 	}
 	err = t.swap(ctx, func(n *note) (bool, error) {
 		switch {
-		case n.fenced(want):
+		case n.Fences.Refuse(want):
 			return false, adg.ErrFenced
 		case n.Running == nil || n.Running.OpID != want.OpID:
 			return false, adg.Errorf(adg.Conflict, "the ConfigMap %s does not say any more that this run of helm is under way", t.noteName())
@@ -83,16 +83,16 @@ func (t *target) begin(ctx context.Context, want adg.Desired) error {
 	for {
 		free := false
 		err := t.swap(ctx, func(n *note) (bool, error) {
-			if n.fenced(want) {
+			if n.Fences.Refuse(want) {
 				return false, adg.ErrFenced
 			}
-			known := slices.Contains(n.Fences, fence{want.Deployment, want.Fence})
+			known := n.Fences.Has(want)
 			now := time.Now() //nolint:forbidigo // how long another process may run is real time
 			mine := n.Running != nil && n.Running.OpID == want.OpID && n.Running.Fence == want.Fence
 			if free = mine || n.Running == nil || now.After(n.Running.Until); free {
 				n.Running = &running{want.OpID, want.Fence, now.Add(t.limit(want) + grace).UTC().Truncate(time.Second)}
 			}
-			*n = n.claimed(want)
+			n.Fences = n.Fences.With(want)
 			return free || !known, nil
 		})
 		if err != nil || free {
@@ -162,7 +162,7 @@ func (s *state) mayRun(want adg.Desired) error {
 	now := time.Now() //nolint:forbidigo // how long somebody's helm may run is real time
 	switch {
 	case top.pending() && !s.note.made(top.Number) && now.Sub(top.Updated) < t.o.Deadline:
-		return adg.Errorf(adg.Conflict, "revision %d of the release %s is %s: somebody else's helm is at work, or was ended in the middle; after %s adg takes it for dead", top.Number, t.o.Release, top.Status, t.o.Deadline)
+		return adg.Errorf(adg.Conflict, "revision %d of the release %s is %s: somebody else's helm is at work, or was ended in the middle; after %s adg takes it for dead", top.Number, t.o.Release, top.Status, adg.Short(t.o.Deadline))
 	case top.Status == deployed && s.note.Deployment == want.Deployment && s.release.Version != s.note.Version &&
 		!slices.ContainsFunc(want.Releases, func(p adg.Placement) bool { return p.Release.Version == s.release.Version }):
 		return adg.Permanent(adg.Errorf(adg.Conflict, "revision %d of the release %s is %s, which somebody has deployed since adg's last change: adg does not run over it; deploy or roll back by hand",

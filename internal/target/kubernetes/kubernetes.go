@@ -140,7 +140,7 @@ func (t *target) Apply(ctx context.Context, want adg.Desired) (adg.Observed, err
 	if want.Timeout > 0 {
 		limit = want.Timeout
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, adg.Errorf(adg.Unavailable, "not within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, adg.Errorf(adg.Unavailable, "not within %s", adg.Short(limit)))
 	defer cancel()
 	var err error
 	a := &application{target: t, want: want}

@@ -208,7 +208,7 @@ func (s *state) progress(in slot) (done bool, text string, failed bool) {
 		parts = append(parts, in.failed)
 	}
 	if late {
-		parts = append(parts, fmt.Sprintf("its pods were not ready within %s", s.target.o.Deadline))
+		parts = append(parts, fmt.Sprintf("its pods were not ready within %s", adg.Short(s.target.o.Deadline)))
 	}
 	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
 	return done, strings.Join(parts, ", "), !done && (in.failed != "" || late)

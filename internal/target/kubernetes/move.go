@@ -255,7 +255,7 @@ func (a *application) ready(ctx context.Context, plans []plan) (failed bool, err
 func (a *application) held(s *state) error {
 	for _, in := range s.slots {
 		switch {
-		case in.note.fenced(a.want):
+		case in.note.Fences.Refuse(a.want):
 			return adg.ErrFenced
 		case in.note.OpID != a.want.OpID:
 			return adg.Errorf(adg.Conflict, "Deployment %s is not as this operation left it: it has the note of %q", in.name(), in.note.OpID)

@@ -120,7 +120,7 @@ func (a *application) unblock(ctx context.Context, generation int64, release adg
 		if observed, _, _ := unstructured.NestedInt64(w.object.Object, "status", "observedGeneration"); observed < generation {
 			return false, "the StatefulSet's controller has not seen the change yet", nil
 		}
-		if w.note.OpID != a.want.OpID || w.note.fenced(a.want) {
+		if w.note.OpID != a.want.OpID || w.note.Fences.Refuse(a.want) {
 			return true, "", nil // a later owner's now
 		}
 		for _, p := range s.slots[0].pods {

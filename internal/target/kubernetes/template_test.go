@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/target/notes"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -19,8 +20,8 @@ func TestOlderFencesAreRefusedAsLongAsTheyAreRemembered(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "writes") {
 			want := adg.Desired{Deployment: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "deployment"), Fence: rapid.Int64Range(1, 5).Draw(t, "fence"), OpID: "op"}
 			stale := want.Fence < newest[want.Deployment]
-			if n.fenced(want) != stale {
-				t.Fatalf("fence %d of %s after %d: refused %v", want.Fence, want.Deployment, newest[want.Deployment], n.fenced(want))
+			if n.Fences.Refuse(want) != stale {
+				t.Fatalf("fence %d of %s after %d: refused %v", want.Fence, want.Deployment, newest[want.Deployment], n.Fences.Refuse(want))
 			}
 			if !stale {
 				newest[want.Deployment] = want.Fence
@@ -37,7 +38,7 @@ func TestFencesAreBounded(t *testing.T) {
 		want.Deployment += string(rune('a' + i))
 		n = n.next(want)
 	}
-	if len(n.Fences) != maxFences {
+	if len(n.Fences) != notes.MaxFences {
 		t.Errorf("%d fences", len(n.Fences))
 	}
 }
@@ -48,12 +49,12 @@ func FuzzNotesOfStrangersAreIgnored(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
 		object := &unstructured.Unstructured{Object: map[string]any{}}
-		object.SetAnnotations(map[string]string{stateAnnotation: text})
-		n := noteOf(object)
-		if err := n.next(targettest.Want("op", 1, 5)).put(object); err != nil {
+		object.SetAnnotations(map[string]string{notes.Annotation: text})
+		n := notes.Of[note](object)
+		if err := notes.Put(object, n.next(targettest.Want("op", 1, 5))); err != nil {
 			t.Fatal(err)
 		}
-		if again := noteOf(object); again.OpID != "op" || len(again.Fences) > maxFences || !json.Valid([]byte(object.GetAnnotations()[stateAnnotation])) {
+		if again := notes.Of[note](object); again.OpID != "op" || len(again.Fences) > notes.MaxFences || !json.Valid([]byte(object.GetAnnotations()[notes.Annotation])) {
 			t.Errorf("%+v", again)
 		}
 	})

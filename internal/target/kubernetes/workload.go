@@ -12,6 +12,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 // kind is a kind of workload.
@@ -59,7 +60,7 @@ func (t *target) workload(ctx context.Context, name string) (*workload, error) {
 }
 
 func (t *target) parse(object *unstructured.Unstructured) (*workload, error) {
-	w := &workload{kind: t.kind, object: object, note: noteOf(object)}
+	w := &workload{kind: t.kind, object: object, note: notes.Of[note](object)}
 	text, err := json.Marshal(object.Object)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
 	"github.com/deployguardian/adg/internal/kubetest"
+	"github.com/deployguardian/adg/internal/target/notes"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -316,7 +317,7 @@ func effect(method, _ string, before, after *unstructured.Unstructured) (targett
 	if method != http.MethodPut || before != nil && reflect.DeepEqual(before.Object["spec"], after.Object["spec"]) {
 		return targettest.Effect{}, false
 	}
-	n := noteOf(after)
+	n := notes.Of[note](after)
 	e := targettest.Effect{OpID: n.OpID, Overlapped: before == nil} // nothing was compared: it may have run over another
 	if len(n.Fences) > 0 {
 		e.Fence = n.Fences[0].Fence

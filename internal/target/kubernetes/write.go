@@ -9,6 +9,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/target/notes"
 )
 
 // application is one call of Apply.
@@ -54,13 +55,13 @@ func (a *application) compareAndSwap(ctx context.Context, r kube.Resource, name 
 			return false, err
 		}
 		before := object.DeepCopy()
-		last := noteOf(object)
-		if last.fenced(a.want) {
+		last := notes.Of[note](object)
+		if last.Fences.Refuse(a.want) {
 			return false, adg.ErrFenced
 		}
 		next, err := change(object, last)
 		if err == nil {
-			err = next.put(object)
+			err = notes.Put(object, next)
 		}
 		if err != nil {
 			return false, err

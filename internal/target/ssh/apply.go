@@ -354,7 +354,7 @@ func (o operation) await(ctx context.Context, v *view) error {
 		}
 		given := time.Since(begin) > o.t.o.Wait //nolint:forbidigo // see above
 		if seen.unit["ActiveState"] == "failed" || given {
-			return &programError{status: cmp.Or(trouble, "it has not run for "+o.t.o.Settle.String())}
+			return &programError{status: cmp.Or(trouble, "it has not run for "+adg.Short(o.t.o.Settle))}
 		}
 		select {
 		case <-ctx.Done():

@@ -143,7 +143,7 @@ func (l *link) close() {
 
 // connect logs in.
 func (l *link) connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, l.t.o.Connect, adg.Errorf(adg.Unavailable, "it did not let adg in within %s", l.t.o.Connect))
+	ctx, cancel := context.WithTimeoutCause(ctx, l.t.o.Connect, adg.Errorf(adg.Unavailable, "it did not let adg in within %s", adg.Short(l.t.o.Connect)))
 	defer cancel()
 	conn, err := remote.Dial(ctx, "tcp", l.host)
 	if err != nil {
@@ -196,7 +196,7 @@ func (l *link) run(ctx context.Context, limit time.Duration, verb string, args .
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, adg.Errorf(adg.Unavailable, "no answer within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, adg.Errorf(adg.Unavailable, "no answer within %s", adg.Short(limit)))
 	defer cancel()
 	client := l.client
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })

@@ -266,7 +266,7 @@ func (c *change) updateConfig(before *swarm.UpdateConfig) *swarm.UpdateConfig {
 // ready waits until the services that get tasks, or keep them, have them: running, and going forward for a while.
 func (c *change) ready(ctx context.Context) (bool, error) {
 	limit := c.target.o.ReadyTimeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, adg.Errorf(adg.Unavailable, "they were not ready within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, adg.Errorf(adg.Unavailable, "they were not ready within %s", adg.Short(limit)))
 	defer cancel()
 	said := ""
 	for {

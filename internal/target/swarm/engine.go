@@ -177,7 +177,7 @@ func (e *engine) pin(ctx context.Context, image string) (string, error) {
 
 // call gives a request its time, and its error a code.
 func (e *engine) call(ctx context.Context, what string, request func(context.Context) error) error {
-	tooLong := adg.Errorf(adg.Unavailable, "the engine at %s gave no answer within %s", e.host, e.timeout)
+	tooLong := adg.Errorf(adg.Unavailable, "the engine at %s gave no answer within %s", e.host, adg.Short(e.timeout))
 	ctx, cancel := context.WithTimeoutCause(ctx, e.timeout, tooLong)
 	defer cancel()
 	if ctx.Err() != nil {

@@ -202,7 +202,7 @@ func (v view) lacks(s service, g goal) []string {
 		text = append(text, fmt.Sprintf("service %s is to have %d tasks, not %d", name, replicas, s.replicas()))
 	}
 	if ready := v.ready(s, g.wanted.Release, v.o.Monitor); ready < replicas {
-		said := fmt.Sprintf("%d of %d tasks of service %s have run %s for %s", ready, replicas, name, version, v.o.Monitor)
+		said := fmt.Sprintf("%d of %d tasks of service %s have run %s for %s", ready, replicas, name, version, adg.Short(v.o.Monitor))
 		if why := s.waiting(); why != "" {
 			said += ", and one waits: " + why
 		}
