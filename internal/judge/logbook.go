@@ -36,6 +36,7 @@ const (
 type logbook struct {
 	Moment   int64                  `json:"moment"`          // ms
 	Begun    int64                  `json:"begun"`           // the first moment that was counted
+	Here     int64                  `json:"here,omitempty"`  // ms; what was before it is none of the candidate's; 0: it has not written a line
 	Closed   int64                  `json:"closed"`          // the last one
 	Cells    [2]float64             `json:"cells"`           // moments of all replicas, by arm
 	Alone    float64                `json:"alone,omitempty"` // of those of the candidate, the ones without a baseline beside it

@@ -141,8 +141,15 @@ func (r *reader) count() {
 	}
 	b.Writers = max(1, b.Writers, float64(len(arms[0].Replicas)))
 	end := r.now.Add(-min(lag, length))
-	if first := end.Add(-r.Interval - 2*length); b.Begun == 0 && !r.Check.Logs.Restored && first.After(from) {
-		from = first // until the look before this one the candidate had written nothing: what was before is none of its
+	if first := end.Add(-r.Interval - 2*length); b.Here == 0 && !r.Check.Logs.Restored {
+		if arms[0].Lines > 0 {
+			b.Here = first.UnixMilli()
+		}
+		if first.After(from) {
+			from = first // until the look before this one the candidate had written nothing: what was before is none of its
+		}
+	} else if here := time.UnixMilli(b.Here); here.After(from) {
+		from = here
 	}
 	places := b.find(arms)
 	for _, at := range momentsOf(*arms[0], from, end) {

@@ -191,7 +191,7 @@ func TestMomentsBeforeTheCandidateWasThereAreNoGoodNewsOfIt(t *testing.T) {
 	r := source(8)
 	check := logCheck
 	check.Window = 30 * time.Minute
-	old, fresh := writers{9, nil}.log(r, day.Add(-check.Window), day, "old"), writers{1, nil}.log(r, day.Add(-moment), day, "new")
+	old, fresh := writers{replicas: 9}.log(r, day.Add(-check.Window), day, "old"), writers{replicas: 1}.log(r, day.Add(-moment), day, "new")
 	old.From, fresh.From = day.Add(-check.Window), day.Add(-check.Window)
 	o := adg.Observation{Check: check, Share: 10, Interval: 15 * time.Second, Candidate: adg.Measurement{Log: fresh}, Stable: &adg.Measurement{Log: old}}
 	if j, _ := Judge(o, day); j.Verdict != adg.Unknown || j.N < 1 || j.N > 4 {
@@ -201,7 +201,7 @@ func TestMomentsBeforeTheCandidateWasThereAreNoGoodNewsOfIt(t *testing.T) {
 
 func TestWhatWouldHaveBeenFoundSideBySideStaysSoOnceTheCandidateIsAlone(t *testing.T) {
 	r := source(9)
-	g := guarded{check: logCheck, share: 50, stable: writers{3, nil}, candidate: writers{3, nil}}
+	g := guarded{check: logCheck, share: 50, stable: writers{replicas: 3}, candidate: writers{replicas: 3}}
 	from := day.Add(-time.Minute) // too short a time to say anything by itself
 	before := Freeze(g.check, adg.Measurement{Log: g.stable.log(r, from, day, "old")}, from, day)
 	written, quiet := g.candidate.log(r, day, day.Add(time.Hour), "new"), g.stable.log(r, day, day.Add(time.Hour), "old")
@@ -405,7 +405,7 @@ func looks(t *testing.T, g guarded, until time.Duration, seen func(arm adg.Arm, 
 	var state adg.CheckState
 	var all []adg.Judgement
 	for now := day.Add(30 * time.Second); !now.After(day.Add(until)); now = now.Add(30 * time.Second) {
-		o := adg.Observation{Check: g.check, Before: g.before, State: state, Share: g.share, Candidate: adg.Measurement{Log: seen(adg.CandidateArm, now)}}
+		o := adg.Observation{Check: g.check, Before: g.before, State: state, Share: g.share, Interval: 30 * time.Second, Candidate: adg.Measurement{Log: seen(adg.CandidateArm, now)}}
 		if !g.alone {
 			o.Stable = &adg.Measurement{Log: seen(adg.BaselineArm, now)}
 		}
@@ -517,7 +517,7 @@ func TestRareLinesOfAQuietServiceAreNotHeldAgainstTheCandidate(t *testing.T) {
 	for seed := range uint64(draws) {
 		r := source(700 + seed)
 		rates := map[string]float64{"lease is lost": 0.02, "retry of mail": 0.02, "disk is slow": 0.02}
-		w := [2]writers{{3, rates}, {3, rates}}
+		w := [2]writers{{replicas: 3, rates: rates}, {replicas: 3, rates: rates}}
 		var written [2]*adg.LogCount
 		for arm := range w {
 			written[arm] = w[arm].log(r, day, day.Add(time.Hour), "pod")
@@ -562,7 +562,7 @@ func onlyWhatIsWritten(log *adg.LogCount) *adg.LogCount {
 
 // crowd is a service with so many patterns that not all are remembered, each in every second moment.
 func crowd(n int) writers {
-	w := writers{3, map[string]float64{}}
+	w := writers{replicas: 3, rates: map[string]float64{}}
 	for i := range n {
 		w.rates[fmt.Sprintf("pattern-%c%c has %c%c", 'a'+i%26, 'a'+i/26, 'a'+i%26, 'a'+i/26)] = 0.2
 	}
@@ -591,7 +591,7 @@ func TestPatternsThatFoundNoPlaceInTheBaselineAreNotNew(t *testing.T) {
 
 func TestAPatternOfTheBaselineIsNeverForgotten(t *testing.T) {
 	r := source(22)
-	before := writers{3, map[string]float64{"the cache is cold": 0.9}}
+	before := writers{replicas: 3, rates: map[string]float64{"the cache is cold": 0.9}}
 	now := crowd(90)
 	for text := range now.rates {
 		now.rates[text] = 0.02
