@@ -203,6 +203,7 @@ func (l *logbook) begin(moment int64, past pastLogs) {
 // find gives each pattern of both arms its place in the book, new ones in the order of their texts: which arm wrote a line
 // first must not decide which part of alpha it gets.
 func (l *logbook) find(arms []*adg.LogCount) map[string]int {
+	const unplaced = -1
 	tree := pattern.Tree{Max: maxLogged + 2*adg.MaxLogPatterns}
 	at := make([]int, 0, len(l.Patterns))
 	for i, p := range l.Patterns {
@@ -224,9 +225,16 @@ func (l *logbook) find(arms []*adg.LogCount) map[string]int {
 			continue
 		}
 		if n == len(at) {
+			at = append(at, unplaced)
+		}
+		if at[n] == unplaced {
+			// One that was forgotten does not come back for the moments that it was counted in.
+			if !slices.ContainsFunc(p.Cells, func(c adg.LogCell) bool { return c.Moment > l.Closed }) {
+				continue
+			}
 			l.Made++
 			l.Patterns = append(l.Patterns, logged{Level: p.Level, Example: p.Example, First: p.First, Place: l.Made})
-			at = append(at, len(l.Patterns)-1)
+			at[n] = len(l.Patterns) - 1
 		}
 		one := &l.Patterns[at[n]]
 		one.Text = tree.Text(n)

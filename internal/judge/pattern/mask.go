@@ -99,6 +99,9 @@ func isRandom(run string) bool {
 // maskWord masks one word, and leaves what stands around it.
 func maskWord(word string) string {
 	const around = "[](){}<>,;:.!?\"'|"
+	if word == wild {
+		return "<text>" // whoever writes the mark of what differs must not make lines alike by it
+	}
 	if strings.Contains(word, "<text>") || strings.Contains(word, "<secret>") || strings.Contains(word, "<email>") {
 		return word
 	}

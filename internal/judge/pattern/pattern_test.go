@@ -58,6 +58,7 @@ func TestWhatChangesFromOneLineToTheNextIsMasked(t *testing.T) {
 		{"a number within a word", "worker-7 of shop2", "worker-<n> of shop<n>"},
 		{"values of keys", "user=42 path=/a/b state=open", "user=<n> path=<path> state=open"},
 		{"an identifier", "session of a1b2c3d4e5", "session of <id>"},
+		{"the mark of what differs", "payment <*> of <*>", "payment <text> of <text>"},
 		{"an e-mail address", "no user bob@shop.example", "no user <email>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
