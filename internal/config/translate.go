@@ -98,7 +98,7 @@ func (t translator) check(i int) adg.Check {
 	case adg.Threshold, adg.Relative, adg.Events:
 	}
 	for compare, field := range map[adg.Comparison]string{adg.Sequential: "sequential", adg.MannWhitney: "mann_whitney", adg.Logs: "logs"} {
-		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.Has(path) && !(field == "sequential" && c.Promises()) {
+		if path := fmt.Sprintf("checks[%d].%s", i, field); c.Compare != compare && t.doc.Has(path) && (field != "sequential" || !c.Promises()) {
 			t.doc.RefuseField(path, "%s belongs to compare: %s, and this check is compared by %s", field, compare, c.Compare)
 		}
 	}

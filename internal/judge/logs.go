@@ -314,7 +314,7 @@ func (r *reader) verdict() adg.Judgement {
 	switch {
 	case worst != nil && worst.Decides() && worst.Candidate.Bad >= r.least():
 		j.Verdict, j.Why, j.Final = adg.Fail, adg.Worse, true
-		j.Weak = !r.Check.Sequential.Independent && !(r.Stable != nil && b.Spread.Robust())
+		j.Weak = !r.Check.Sequential.Independent && (r.Stable == nil || !b.Spread.Robust())
 		j.Value = finite(worst.Candidate.Bad / worst.Candidate.All)
 		j.Text = r.accuse(*worst)
 		if j.Weak {

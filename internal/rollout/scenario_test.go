@@ -319,7 +319,7 @@ func addCheck(p *adg.Policy, words []string) error {
 		switch c.Compare {
 		case adg.Sequential:
 			c.Query, c.Fail, c.Bad, c.Total = "", adg.Condition{}, "bad", "total"
-		case adg.Relative, adg.MannWhitney:
+		case adg.Relative, adg.MannWhitney, adg.Logs:
 			return fmt.Errorf("a scenario has no baseline: use threshold, probe, events or sequential")
 		case adg.Threshold, adg.Probe, adg.Events:
 		}

@@ -156,7 +156,7 @@ func levelOfText(line string) adg.LogLevel {
 			word = rest[:end]
 		}
 		bare := strings.Trim(word, "[]<>():|,-")
-		if level, known := levels[strings.ToLower(bare)]; known && !('0' <= bare[0] && bare[0] <= '9') &&
+		if level, known := levels[strings.ToLower(bare)]; known && (bare[0] < '0' || bare[0] > '9') &&
 			(bare == strings.ToUpper(bare) || bare != word) {
 			return level
 		}
