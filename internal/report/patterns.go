@@ -31,8 +31,11 @@ func changed(f adg.LogFinding) string {
 	return how
 }
 
-// moments writes the counts of an arm: lines, and the moments that they were in.
+// moments writes the counts of an arm: lines, and the moments that they were in, or had more of them than was usual.
 func moments(lines float64, n adg.Counts) string {
+	if lines > 0 && n.Bad == 0 {
+		return fmt.Sprintf("%.0f lines, no more than usual", lines)
+	}
 	return fmt.Sprintf("%.0f lines, in %.0f of %.0f moments", lines, n.Bad, n.All)
 }
 

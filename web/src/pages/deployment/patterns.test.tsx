@@ -31,6 +31,12 @@ test("a pattern stands with the counts of both releases and a line as an example
   one.getByText("Error: payment of <n> is lost 42");
 });
 
+test("lines in no moment that has more of them than usual are said to be usual", () => {
+  shown([finding("nearly sold out", {change: "LOG_CHANGE_GONE", decides: false, lines: 0, moments: 0, baselineLines: 18, baselineMoments: 0})]);
+  screen.getByText("18 lines, no more than usual");
+  screen.getByText("0 lines, in 0 of 20 moments");
+});
+
 test("what decides is bad, what is only suspected is a warning, and what is gone is neither", () => {
   expect(told(finding("x")).tone).toBe("bad");
   expect(told(finding("x", {decides: false, change: "LOG_CHANGE_MORE"}))).toEqual({tone: "warn", children: "more frequent"});

@@ -65,6 +65,7 @@ export function told({change, decides}: Pick<Finding, "change" | "decides">): {t
 
 // Private
 
+// What the baseline had before the deployment counts in moments that have more lines of it than was usual then.
 function counted(lines: number, moments: number, all: number): string {
-  return `${count(lines, "line")}, in ${whole(moments)} of ${count(all, "moment")}`;
+  return lines > 0 && moments === 0 ? `${count(lines, "line")}, no more than usual` : `${count(lines, "line")}, in ${whole(moments)} of ${count(all, "moment")}`;
 }
