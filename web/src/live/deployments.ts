@@ -41,9 +41,9 @@ export function tryNow(): void {
 
 // Private
 
-// What comes within this time is drawn at once: a thousand changes a second are no more work than ten. A long table takes
-// its time to sort.
-const gather = 100;
+// What comes within this time after something was drawn is drawn together: a thousand changes a second are no more work than
+// ten. A long table takes its time to sort.
+const gather = 250;
 const gatherMany = 400;
 const many = 1000;
 // A check that begins to matter, such as one that fails, has its line soon; many that change do not ask all the time.
@@ -55,6 +55,7 @@ let live: Live = {rows: new Map(), complete: false, connection: {state: "connect
 let next = new Map<string, Row>(); // what live.rows becomes when it is drawn
 let complete = false; // of the stream that is open
 let dirty = false;
+let drawn = -gatherMany; // when that was last, in ms since the page began
 let ended = false; // something has left the table since it was drawn
 const courses = new Courses();
 let recalling: ReturnType<typeof setTimeout> | undefined;
@@ -90,7 +91,7 @@ function subscribe(tell: () => void): () => void {
       if (dirty && complete && !live.complete) {
         draw();
       } else if (dirty && complete && due === undefined) {
-        due = setTimeout(() => requestAnimationFrame(draw), next.size > many ? gatherMany : gather);
+        due = setTimeout(() => requestAnimationFrame(draw), Math.max(0, drawn + (next.size > many ? gatherMany : gather) - performance.now()));
       }
     },
     connection: (connection) => become({connection}),
@@ -132,6 +133,7 @@ function draw(): void {
     return; // the stream was lost meanwhile
   }
   dirty = false;
+  drawn = performance.now();
   const over = ended || [...live.rows.keys()].some((id) => !next.has(id));
   ended = false;
   const first = !live.complete;

@@ -42,6 +42,7 @@ test("a line begins with what was measured before; where deployments end all the
       expect(changed).toHaveBeenCalledTimes(1);
     }
   }
+  await act(() => vi.advanceTimersByTimeAsync(300)); // what comes often is drawn four times a second
   expect([...result.current.rows.keys()]).toEqual(["d100"]);
   expect(changed.mock.calls.length).toBeGreaterThanOrEqual(5);
   expect(changed.mock.calls.length).toBeLessThanOrEqual(6);

@@ -8,6 +8,7 @@ import {Empty, Failed, State} from "../../ask/state";
 import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows, Rows} from "../../figures/rows";
+import {Unfold} from "../../figures/unfold";
 import {count} from "../../figures/words";
 import {ChoiceFilter, Folded, TextFilter, TimeFilter} from "../../frame/filter";
 import {useQuery} from "../../frame/router";
@@ -97,8 +98,7 @@ function Table({rows}: {rows: readonly Entry[]}) {
 function Detail({entry}: {entry: Entry}) {
   const detail = Object.entries(entry.detail).filter(([, value]) => value !== "");
   return (
-    <details>
-      <summary aria-label={`More of entry ${entry.seq}`}>More</summary>
+    <Unfold word="More" label={`More of entry ${entry.seq}`}>
       {detail.map(([name, value]) => (
         <Text key={name} size="xs" className="wrap">
           {name}: {value}
@@ -110,7 +110,7 @@ function Detail({entry}: {entry: Entry}) {
       <Text size="xs" className="quiet wrap">
         After {entry.previousDigest === "" ? "nothing: it is the first" : entry.previousDigest}
       </Text>
-    </details>
+    </Unfold>
   );
 }
 

@@ -9,6 +9,7 @@ import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows} from "../../figures/rows";
 import {useTop} from "../../figures/top";
+import {Unfold} from "../../figures/unfold";
 import {Folded, TextFilter, TimeFilter} from "../../frame/filter";
 import {useQuery} from "../../frame/router";
 import {Time} from "../../frame/time";
@@ -115,13 +116,12 @@ function Following({wanted, after, past}: {wanted: Wanted; after: string; past: 
         )}
       </Group>
       {rows.length === 0 ? <Empty>Nothing has happened yet that is like that. It is shown here as soon as it does.</Empty> : <Events rows={rows} />}
-      <details>
-        <summary>Go on from here elsewhere</summary>
+      <Unfold word="Go on from here elsewhere">
         <Stack gap="xs" mt="xs">
           <Copied label="An address that shows what comes after now" text={`${window.location.origin}/events?${resumed(cursor)}`} />
           <Copied label="The same on the command line" text={`adg events --follow --after ${cursor}`} />
         </Stack>
-      </details>
+      </Unfold>
     </Stack>
   );
 }

@@ -1,7 +1,7 @@
 // What ended lately: whoever looks after the fact wants to know how it went.
 import {Text, Title} from "@mantine/core";
 import {answer, api} from "../../ask/api";
-import {useAsk} from "../../ask/ask";
+import {ahead, useAsk} from "../../ask/ask";
 import {State} from "../../ask/state";
 import {StateBadge} from "../../figures/badge";
 import {Rows} from "../../figures/rows";
@@ -14,8 +14,8 @@ import {type Choice} from "./order";
 const ends = ["STATE_BLOCKED", "STATE_SUCCEEDED", "STATE_ROLLED_BACK", "STATE_ROLLBACK_FAILED", "STATE_CANCELLED", "STATE_SUPERSEDED", "STATE_UNDECIDED"] as const;
 
 export function Ended({choice}: {choice: Choice}) {
-  const query = {states: [...ends], services: [...choice.services], environments: [...choice.environments], teams: [...choice.teams], pageSize: 10};
-  const ended = useAsk(`deployments/ended/${JSON.stringify(query)}`, (signal) => answer(api.GET("/v1/deployments", {params: {query}, signal})), {every: 60_000});
+  const {key, ask} = question(choice);
+  const ended = useAsk(key, ask, {every: 60_000});
   return (
     <section aria-labelledby="ended">
       <Title order={2} id="ended" mt="lg" mb="xs">
@@ -57,4 +57,17 @@ export function Ended({choice}: {choice: Choice}) {
       </State>
     </section>
   );
+}
+
+/** Asks for what ended lately before it is drawn. */
+export function endedAhead(choice: Choice): void {
+  const {key, ask} = question(choice);
+  ahead(key, ask);
+}
+
+// Private
+
+function question({services, environments, teams}: Choice) {
+  const query = {states: [...ends], services: [...services], environments: [...environments], teams: [...teams], pageSize: 10};
+  return {key: `deployments/ended/${JSON.stringify(query)}`, ask: (signal: AbortSignal) => answer(api.GET("/v1/deployments", {params: {query}, signal}))};
 }

@@ -9,11 +9,15 @@ import {Link, useQuery} from "../../frame/router";
 import {type Row, useLive} from "../../live/deployments";
 import {useUnsettled} from "../../live/unsettled";
 import {Choose} from "./choose";
-import {Ended} from "./ended";
+import {Ended, endedAhead} from "./ended";
 import {Rows} from "./list";
 import {arranged, choiceOf} from "./order";
 import {summed} from "./sum";
 import {Unsettled} from "./unsettled";
+
+if (window.location.pathname === "/") {
+  endedAhead(choiceOf(new URLSearchParams(window.location.search))); // this is the page that is being loaded
+}
 
 export default function Now() {
   const {rows, complete, connection} = useLive();
