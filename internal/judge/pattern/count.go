@@ -131,9 +131,10 @@ func (c *counter) add(line adg.LogLine) {
 		p = &pile{spot: at, cells: map[cell]int{}}
 		c.found[at] = p
 	}
-	example := cut(Example(line.Text), maxExample)
-	if p.first.IsZero() || line.At.Before(p.first) || line.At.Equal(p.first) && example < p.example {
-		p.first, p.example = line.At, example
+	if p.first.IsZero() || !line.At.After(p.first) { // of those of one time the order of the answer must not decide
+		if example := cut(Example(line.Text), maxExample); p.first.IsZero() || line.At.Before(p.first) || example < p.example {
+			p.first, p.example = line.At, example
+		}
 	}
 	p.cells[cell{line.At.UnixMilli() / c.Moment.Milliseconds(), replica}]++
 }

@@ -2,8 +2,10 @@ package pattern
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/deployguardian/adg"
 )
@@ -32,8 +34,14 @@ func Mask(message string) string {
 func Example(line string) string {
 	line = cut(strings.ToValidUTF8(line, "?"), maxMessage)
 	line = strings.Join(strings.Fields(adg.Printable(line)), " ")
+	seen := glance(line)
 	for _, s := range secrets {
-		line = s.looks.ReplaceAllString(line, s.becomes)
+		if !s.may(seen) {
+			continue
+		}
+		if masked := s.looks.ReplaceAllString(line, s.becomes); masked != line {
+			line, seen = masked, glance(masked)
+		}
 	}
 	return line
 }
@@ -42,21 +50,65 @@ func Example(line string) string {
 
 var quoted = regexp.MustCompile(`(^|[\s=:(\[,])("[^"]*"|'[^']*'|` + "`[^`]*`" + `)`)
 
-// secrets are what looks like one, most telling first.
-var secrets = []struct {
+// secret is what looks like one.
+type secret struct {
+	words   []string // in small letters: where none of them is, none is; empty: one may be anywhere
+	digits  int      // where a line has fewer, none is
+	long    int      // where no word of a line is as long, none is
 	looks   *regexp.Regexp
 	becomes string
-}{
-	{regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----.*`), "<secret>"},
-	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`), "$1 <secret>"},
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`), "<secret>"},
-	{regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{12,}\b`), "<secret>"},
-	{regexp.MustCompile(`\b(ghp|gho|ghs|ghu|glpat|xox[abprs]|sk|pk|rk)[_-][A-Za-z0-9_-]{10,}`), "<secret>"},
-	{regexp.MustCompile(`(?i)([A-Za-z0-9_.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|authorization|credential|cookie|session)[A-Za-z0-9_.-]*["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&"'}\])]+)`), "${1}<secret>"},
-	{regexp.MustCompile(`(://)[^/\s:@]*:[^/\s@]*@`), "$1<secret>@"},
-	{regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`), "<email>"},
-	{regexp.MustCompile(`\b[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7}\b`), "<n>"},
-	{regexp.MustCompile(`\b[A-Za-z0-9+/_-]*[0-9][A-Za-z0-9+/_-]{39,}={0,2}`), "<id>"},
+}
+
+// may tells whether it is worth looking closer: most lines have no secret, and a closer look takes a hundred times as long.
+func (s secret) may(seen outline) bool {
+	if seen.digits < s.digits || seen.long < s.long {
+		return false
+	}
+	if len(s.words) == 0 || seen.foreign {
+		return true
+	}
+	return slices.ContainsFunc(s.words, func(word string) bool { return strings.Contains(seen.small, word) })
+}
+
+// outline is what is seen of a line at a glance.
+type outline struct {
+	small   string // in small letters
+	foreign bool   // it has letters beyond ASCII, some of which count as the same as one within it
+	digits  int
+	long    int // the longest of its words that may be an identifier
+}
+
+func glance(line string) outline {
+	o := outline{small: strings.ToLower(line)}
+	n := 0
+	for i := range len(line) {
+		c := line[i]
+		n++
+		switch {
+		case c >= '0' && c <= '9':
+			o.digits++
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '+', c == '/', c == '_', c == '-':
+		default:
+			n = 0
+		}
+		o.long, o.foreign = max(o.long, n), o.foreign || c >= utf8.RuneSelf
+	}
+	return o
+}
+
+// secrets are all kinds of them, most telling first.
+var secrets = []secret{
+	{[]string{"-----begin "}, 0, 0, regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----.*`), "<secret>"},
+	{[]string{"bearer", "basic"}, 0, 0, regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`), "$1 <secret>"},
+	{[]string{"eyj"}, 0, 0, regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?`), "<secret>"},
+	{[]string{"akia", "asia"}, 0, 0, regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{12,}\b`), "<secret>"},
+	{[]string{"ghp", "gho", "ghs", "ghu", "glpat", "xox", "sk-", "sk_", "pk-", "pk_", "rk-", "rk_"}, 0, 0, regexp.MustCompile(`\b(ghp|gho|ghs|ghu|glpat|xox[abprs]|sk|pk|rk)[_-][A-Za-z0-9_-]{10,}`), "<secret>"},
+	{[]string{"passw", "pwd", "secret", "token", "api", "authorization", "credential", "cookie", "session"}, 0, 0,
+		regexp.MustCompile(`(?i)([A-Za-z0-9_.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|authorization|credential|cookie|session)[A-Za-z0-9_.-]*["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&"'}\])]+)`), "${1}<secret>"},
+	{[]string{"://"}, 0, 0, regexp.MustCompile(`(://)[^/\s:@]*:[^/\s@]*@`), "$1<secret>@"},
+	{[]string{"@"}, 0, 0, regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`), "<email>"},
+	{nil, 13, 0, regexp.MustCompile(`\b[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7}\b`), "<n>"},
+	{nil, 0, 40, regexp.MustCompile(`\b[A-Za-z0-9+/_-]*[0-9][A-Za-z0-9+/_-]{39,}={0,2}`), "<id>"},
 }
 
 // maskWord masks one word, and leaves what stands around it.

@@ -115,6 +115,27 @@ func total(p adg.LogPattern) int {
 	return n
 }
 
+// TestASecretIsNotOverlookedForTheSakeOfSpeed lays pieces of secrets beside each other: what is not looked at closely is
+// as it is after a close look.
+func TestASecretIsNotOverlookedForTheSakeOfSpeed(t *testing.T) {
+	pieces := []string{
+		"-----BEGIN ", "RSA PRIVATE KEY-----", "Bearer ", "BASIC ", "eyJ", "AKIA", "ASIAABCDEFGHIJKLMN", "ghp_", "glpat-", "xoxb-", "sk-", "Passwd=", "pass\u017fword: ", "PA\u017f\u017fWORD=", "pwd", "to\u212aen=",
+		"api", "api_key", "Session", "cookie: ", "=", ":", "://", "user:", "@", "a.b", "4111 1111 1111 1111", "4111111111111", "0123456789abcdef", "ABCDEFGHIJ", "abcdefghij", "/", "+", "_", "-", " ", "\"", "'", ",", ".", "ü", "x",
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		line := ""
+		for range 1 + r.IntN(7) {
+			line += pieces[r.IntN(len(pieces))]
+		}
+		for _, s := range secrets {
+			if !s.may(glance(line)) && s.looks.MatchString(line) {
+				t.Fatalf("%s is overlooked in %q", s.looks, line)
+			}
+		}
+	}
+}
+
 func TestLinesThatDifferInAFewWordsAreOnePattern(t *testing.T) {
 	c := Count(lines(noon,
 		"ERROR payment of bob was refused by bank", "ERROR payment of eve was refused by bank", "ERROR payment of ann was refused by bank",
