@@ -66,7 +66,7 @@ func TestLinesThatComeTooLateOrNotAtAllAreNoGoodNews(t *testing.T) {
 				log.Left = 5
 			}
 		}, adg.TooEarly},
-		{"the lines that are given cover no whole moment", func(arm adg.Arm, log *adg.LogCount, now time.Time) {
+		{"the lines that are given cover no whole moment", func(_ adg.Arm, log *adg.LogCount, now time.Time) {
 			log.From = now.Add(-8 * time.Second)
 		}, adg.TooEarly},
 	} {

@@ -1,1 +1,0 @@
-import{x as e}from"./time-BFR31mVV.js";import{t}from"./jsx-runtime-Wy9s6hX0.js";var n=t();function r({of:t}){return(0,n.jsxs)(e,{size:`sm`,className:`quiet wrap`,children:[i[t.level],`: `,t.example]})}var i={LOG_LEVEL_UNSPECIFIED:`No level`,LOG_LEVEL_DEBUG:`Debug`,LOG_LEVEL_INFO:`Info`,LOG_LEVEL_WARN:`Warning`,LOG_LEVEL_ERROR:`Error`,LOG_LEVEL_PANIC:`Panic`};export{r as t};

@@ -1,1 +1,0 @@
-import{p as e}from"./time-BFR31mVV.js";function t({state:t,reason:n,condemnedFor:r}){return t===`STATE_ROLLED_BACK`&&r!==``?r:e((t===`STATE_ROLLBACK_FAILED`?[n,r]:[r,n]).filter(e=>e!==``)).join(`; `)}export{t};

@@ -1,1 +1,0 @@
-import{a as e,n as t}from"./jsx-runtime-Wy9s6hX0.js";var n=e(t(),1);function r(e){let[t,r]=(0,n.useState)(),a=(0,n.useSyncExternalStore)(o,()=>e===void 0?void 0:i.get(e));return e===void 0?[t,r]:[a,t=>s(e,t)]}var i=new Map,a=new Set;function o(e){return a.add(e),()=>a.delete(e)}function s(e,t){t===void 0?i.delete(e):i.set(e,t),a.forEach(e=>e())}export{r as t};
