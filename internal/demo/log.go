@@ -6,6 +6,8 @@ import (
 	"github.com/deployguardian/adg"
 )
 
+var _ adg.LineSource = Log{}
+
 // Log is the source of what the versions of a stage have written: its queries are versions. It follows the stage that
 // there is when it is asked.
 type Log struct {
@@ -16,6 +18,9 @@ type Log struct {
 func (l Log) Query(context.Context, adg.Query) (adg.Answer, error) {
 	return adg.Answer{}, adg.Permanent(adg.Errorf(adg.Invalid, "the shop's log has lines and no numbers: the check needs compare: logs"))
 }
+
+// ForLines is always so.
+func (Log) ForLines(string) bool { return true }
 
 // Lines are those that a version has written. Each version is one process, and one replica.
 func (l Log) Lines(_ context.Context, q adg.LinesQuery) (adg.LinesAnswer, error) {
