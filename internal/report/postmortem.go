@@ -93,7 +93,7 @@ func writeFound(out *strings.Builder, s Story) {
 	if p, c, found := s.firstBadSample(); found {
 		unit := c.Check.CountedIn()
 		fmt.Fprintf(out, "The first bad sample was of **%s** at %s: %s, limit %s, baseline %s.\n", plain(c.Check.Name), stamp(p.At), figure(p.Value, unit), figure(p.Limit, unit), figure(p.Baseline, unit))
-		for _, sent := range c.Sent {
+		for _, sent := range s.FoundBy {
 			fmt.Fprintf(out, "\n    %s\n", strings.ReplaceAll(adg.Printable(sent), "\n", "\n    "))
 		}
 		out.WriteString("\n")

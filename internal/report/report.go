@@ -33,6 +33,7 @@ type Story struct {
 	Baselines  []adg.Baseline
 	Decided    time.Time // when the release was found bad: condemned, or a human was called as there is no way back; zero: it was not
 	FirstBad   time.Time // since when health was not good any more before that; zero: it was good
+	FoundBy    []string  // the queries of the first bad sample, as sent
 	Impact     []Impact  // what users met, of a release that was found bad
 	Change     *Change   // what lies between it and the release before it; nil: no repository is at hand
 }
@@ -96,6 +97,11 @@ func Gather(ctx context.Context, m Memory, id string) (Story, error) {
 	s.Expected = expected(d.Spec.Prediction, assessments)
 	if s.Decided = decided(d.Status, s.Decisions); !s.Decided.IsZero() {
 		s.FirstBad = firstBad(assessments, s.Decided)
+		if p, c, found := s.firstBadSample(); found {
+			if s.FoundBy, err = sent(ctx, m, id, c.Check.Name, p.At); err != nil {
+				return s, err
+			}
+		}
 		if s.Impact, err = impacts(ctx, m, d, s.Baselines); err != nil {
 			return s, err
 		}
@@ -120,18 +126,24 @@ func courses(ctx context.Context, m Memory, d adg.Deployment, assessments []adg.
 				}
 			}
 		}
-		last, err := m.Measurements(ctx, d.ID, adg.MeasurementFilter{Check: check.Name, From: c.Last.At, Limit: 4})
-		if err != nil {
+		var err error
+		if c.Sent, err = sent(ctx, m, d.ID, check.Name, c.Last.At); err != nil {
 			return nil, err
 		}
-		for _, measurement := range last {
-			c.Sent = append(c.Sent, measurement.Sent...)
-		}
-		slices.Sort(c.Sent)
-		c.Sent = slices.Compact(c.Sent)
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// sent are the queries of a check for a judgement at that time, as they were sent.
+func sent(ctx context.Context, m Memory, deployment, check string, at time.Time) ([]string, error) {
+	all, err := m.Measurements(ctx, deployment, adg.MeasurementFilter{Check: check, From: at, To: at.Add(time.Second), Limit: 4})
+	var queries []string
+	for _, measurement := range all {
+		queries = append(queries, measurement.Sent...)
+	}
+	slices.Sort(queries)
+	return slices.Compact(queries), err
 }
 
 // expected is how the probability of success went: as predicted, then by what the checks found.

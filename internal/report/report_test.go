@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func rich(foreign string) Story {
 		},
 		Baselines: []adg.Baseline{{Check: "error-rate", From: at(-60), To: at(0), Values: []float64{0.02, 0.03}, Bad: 2, Total: 100, Err: foreign}},
 	}
+	s.FoundBy = []string{foreign}
 	s.Impact = []Impact{{Check: "error-rate", Bad: 240, All: 1200, Usual: 24}}
 	s.Timeline = timeline([]adg.Fact{
 		{Kind: adg.FactStarted, At: at(0), Text: foreign, Actor: foreign},
@@ -341,17 +343,27 @@ func (r recorded) Baselines(context.Context, string) ([]adg.Baseline, error) {
 }
 
 func (r recorded) Assessments(context.Context, string, adg.MeasurementFilter) ([]adg.Assessment, error) {
-	return []adg.Assessment{{At: at(5), Health: adg.Healthy}, {At: at(10), Health: adg.Unhealthy}}, nil
+	judged := func(second float64, v adg.Verdict) []adg.Judgement {
+		return []adg.Judgement{{Check: "errors", At: at(second), Verdict: v}}
+	}
+	return []adg.Assessment{
+		{At: at(5), Health: adg.Healthy, Judgements: judged(5, adg.Pass)}, {At: at(10), Health: adg.Unhealthy, Judgements: judged(10, adg.Fail)},
+		{At: at(50), Health: adg.Healthy, Judgements: judged(50, adg.Pass)}, // of the release before, after the rollback
+	}, nil
 }
 
-func (r recorded) Measurements(context.Context, string, adg.MeasurementFilter) ([]adg.Measurement, error) {
+func (r recorded) Measurements(_ context.Context, _ string, f adg.MeasurementFilter) ([]adg.Measurement, error) {
 	rises := func(to float64) []adg.Series {
 		return []adg.Series{{Samples: []adg.Sample{{At: at(0), Value: 0}, {At: at(10), Value: to}}}}
 	}
-	return []adg.Measurement{
-		{Check: "errors", At: at(10), Bad: rises(50), Total: rises(200)}, {Check: "errors", At: at(11), Bad: rises(50), Total: rises(200)},
-		{Check: "errors", Arm: adg.BaselineArm, At: at(10), Bad: rises(7), Total: rises(9000)},
-	}, nil
+	all := []adg.Measurement{
+		{Check: "errors", At: at(10), Sent: []string{"of v2"}, Bad: rises(50), Total: rises(200)}, {Check: "errors", At: at(11), Bad: rises(50), Total: rises(200)},
+		{Check: "errors", Arm: adg.BaselineArm, At: at(10), Sent: []string{"of v1"}, Bad: rises(7), Total: rises(9000)},
+		{Check: "errors", At: at(50), Sent: []string{"of v1, restored"}},
+	}
+	return slices.DeleteFunc(all, func(m adg.Measurement) bool {
+		return m.At.Before(f.From) || !f.To.IsZero() && m.At.After(f.To)
+	}), nil
 }
 
 func TestTheImpactIsThatOfTheReleaseThatWasCondemned(t *testing.T) {
@@ -363,6 +375,9 @@ func TestTheImpactIsThatOfTheReleaseThatWasCondemned(t *testing.T) {
 	}
 	if diff := cmp.Diff([]Impact{{Check: "errors", Bad: 50, All: 200, Usual: 2}}, s.Impact); diff != "" || !s.FirstBad.Equal(at(10)) {
 		t.Errorf("first bad at %s, impact (-want +got):\n%s", s.FirstBad, diff)
+	}
+	if diff := cmp.Diff([]string{"of v1", "of v2"}, s.FoundBy); diff != "" {
+		t.Errorf("queries of the first bad sample (-want +got):\n%s", diff)
 	}
 	d.Status.Condemned = time.Time{}
 	if s, err = Gather(t.Context(), recorded{d: d}, d.ID); err != nil || s.Impact != nil || !s.FirstBad.IsZero() {

@@ -37,13 +37,21 @@ func Setup(steps []control.Step, demo bool) *adgv1.Setup {
 
 // ReadDemoFault is the name of a fault of the demo's bad release.
 func ReadDemoFault(f adgv1.DemoFault) (string, error) {
-	switch f {
-	case adgv1.DemoFault_DEMO_FAULT_UNSPECIFIED, adgv1.DemoFault_DEMO_FAULT_ERRORS:
-		return "errors", nil
-	case adgv1.DemoFault_DEMO_FAULT_LATENCY:
-		return "latency", nil
-	case adgv1.DemoFault_DEMO_FAULT_NONE:
-		return "none", nil
+	if name, known := demoFaults[f]; known {
+		return name, nil
 	}
-	return "", Wrong("fault", "there is no fault %d: choose none, errors or latency", f)
+	return "", Wrong("fault", "there is no fault %d: choose none, errors, latency, crash, silent, leak or log", f)
+}
+
+// Private
+
+var demoFaults = map[adgv1.DemoFault]string{
+	adgv1.DemoFault_DEMO_FAULT_UNSPECIFIED: "errors",
+	adgv1.DemoFault_DEMO_FAULT_NONE:        "none",
+	adgv1.DemoFault_DEMO_FAULT_ERRORS:      "errors",
+	adgv1.DemoFault_DEMO_FAULT_LATENCY:     "latency",
+	adgv1.DemoFault_DEMO_FAULT_CRASH:       "crash",
+	adgv1.DemoFault_DEMO_FAULT_SILENT:      "silent",
+	adgv1.DemoFault_DEMO_FAULT_LEAK:        "leak",
+	adgv1.DemoFault_DEMO_FAULT_LOG:         "log",
 }

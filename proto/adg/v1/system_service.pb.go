@@ -36,6 +36,14 @@ const (
 	DemoFault_DEMO_FAULT_ERRORS DemoFault = 2
 	// Twice the latency.
 	DemoFault_DEMO_FAULT_LATENCY DemoFault = 3
+	// A crash now and then.
+	DemoFault_DEMO_FAULT_CRASH DemoFault = 4
+	// Requests that are never answered.
+	DemoFault_DEMO_FAULT_SILENT DemoFault = 5
+	// Memory that is never given back.
+	DemoFault_DEMO_FAULT_LEAK DemoFault = 6
+	// Lost payments, which no number shows: only its log says it.
+	DemoFault_DEMO_FAULT_LOG DemoFault = 7
 )
 
 // Enum value maps for DemoFault.
@@ -45,12 +53,20 @@ var (
 		1: "DEMO_FAULT_NONE",
 		2: "DEMO_FAULT_ERRORS",
 		3: "DEMO_FAULT_LATENCY",
+		4: "DEMO_FAULT_CRASH",
+		5: "DEMO_FAULT_SILENT",
+		6: "DEMO_FAULT_LEAK",
+		7: "DEMO_FAULT_LOG",
 	}
 	DemoFault_value = map[string]int32{
 		"DEMO_FAULT_UNSPECIFIED": 0,
 		"DEMO_FAULT_NONE":        1,
 		"DEMO_FAULT_ERRORS":      2,
 		"DEMO_FAULT_LATENCY":     3,
+		"DEMO_FAULT_CRASH":       4,
+		"DEMO_FAULT_SILENT":      5,
+		"DEMO_FAULT_LEAK":        6,
+		"DEMO_FAULT_LOG":         7,
 	}
 )
 
@@ -1343,12 +1359,16 @@ const file_adg_v1_system_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"O\n" +
 	"\x11StartDemoResponse\x12 \n" +
 	"\vdeployments\x18\x01 \x03(\tR\vdeployments\x12\x18\n" +
-	"\aservice\x18\x02 \x01(\tR\aservice*k\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice*\xc1\x01\n" +
 	"\tDemoFault\x12\x1a\n" +
 	"\x16DEMO_FAULT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDEMO_FAULT_NONE\x10\x01\x12\x15\n" +
 	"\x11DEMO_FAULT_ERRORS\x10\x02\x12\x16\n" +
-	"\x12DEMO_FAULT_LATENCY\x10\x032\xc5\x05\n" +
+	"\x12DEMO_FAULT_LATENCY\x10\x03\x12\x14\n" +
+	"\x10DEMO_FAULT_CRASH\x10\x04\x12\x15\n" +
+	"\x11DEMO_FAULT_SILENT\x10\x05\x12\x13\n" +
+	"\x0fDEMO_FAULT_LEAK\x10\x06\x12\x12\n" +
+	"\x0eDEMO_FAULT_LOG\x10\a2\xc5\x05\n" +
 	"\rSystemService\x12W\n" +
 	"\n" +
 	"GetVersion\x12\x19.adg.v1.GetVersionRequest\x1a\x0f.adg.v1.Version\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/system/version\x90\x02\x01\x12e\n" +

@@ -2280,9 +2280,13 @@ export interface components {
          *     * `DEMO_FAULT_NONE`: Nothing: both releases are good.
          *     * `DEMO_FAULT_ERRORS`: Ten times as many errors.
          *     * `DEMO_FAULT_LATENCY`: Twice the latency.
+         *     * `DEMO_FAULT_CRASH`: A crash now and then.
+         *     * `DEMO_FAULT_SILENT`: Requests that are never answered.
+         *     * `DEMO_FAULT_LEAK`: Memory that is never given back.
+         *     * `DEMO_FAULT_LOG`: Lost payments, which no number shows: only its log says it.
          * @enum {string}
          */
-        "adg.v1.DemoFault": "DEMO_FAULT_UNSPECIFIED" | "DEMO_FAULT_NONE" | "DEMO_FAULT_ERRORS" | "DEMO_FAULT_LATENCY";
+        "adg.v1.DemoFault": "DEMO_FAULT_UNSPECIFIED" | "DEMO_FAULT_NONE" | "DEMO_FAULT_ERRORS" | "DEMO_FAULT_LATENCY" | "DEMO_FAULT_CRASH" | "DEMO_FAULT_SILENT" | "DEMO_FAULT_LEAK" | "DEMO_FAULT_LOG";
         /** @description Deployment is one attempt to make a release live for a service in an environment. */
         "adg.v1.Deployment": {
             /** @description Who asked for it. */

@@ -12,6 +12,10 @@ type Fault = Schemas["adg.v1.DemoFault"];
 const faults: readonly {value: Fault; label: string}[] = [
   {value: "DEMO_FAULT_ERRORS", label: "ten times as many errors"},
   {value: "DEMO_FAULT_LATENCY", label: "twice the latency"},
+  {value: "DEMO_FAULT_CRASH", label: "a crash now and then"},
+  {value: "DEMO_FAULT_SILENT", label: "requests that are never answered"},
+  {value: "DEMO_FAULT_LEAK", label: "memory that is never given back"},
+  {value: "DEMO_FAULT_LOG", label: "lost payments, which only its log tells of"},
   {value: "DEMO_FAULT_NONE", label: "nothing: both releases are good"},
 ];
 
