@@ -66,6 +66,7 @@ test("a rollback that failed is told above all that runs, and its page says what
     await page.getByRole("alert").getByText(/see what is live.*Deploy v\d again/).waitFor();
     await page.getByRole("button", {name: /^Rollback failed.*bad/}).waitFor();
     await look(page, "deployment-failed");
+    await page.close(); // before the server goes
   } finally {
     await server.stop({keep: false});
   }
