@@ -278,11 +278,11 @@ func TestAConnectionIsTriedOutAndSaysHowItAnswers(t *testing.T) {
 	if answer := test("prom", `{"query": "up", "reason": "is it right?"}`); answer["ok"] != true || answer["text"] != "asked up: 1 series, the first is 0.25" || answer["took"] == nil {
 		t.Errorf("a source: %v", answer)
 	}
-	if answer := test("logs", `{"query": "{app=\"shop\"}"}`); answer["ok"] != true || answer["text"] != `asked {app="shop"}: lines of the last 5m0s: 3, replicas: 1, patterns: 1` ||
+	if answer := test("logs", `{"query": "{app=\"shop\"}"}`); answer["ok"] != true || answer["text"] != `asked {app="shop"}: lines of the last 5m: 3, replicas: 1, patterns: 1` ||
 		!strings.Contains(fmt.Sprint(answer["measurement"]), "order <n> is lost") || !strings.Contains(fmt.Sprint(answer["measurement"]), "example:ERROR order") {
 		t.Errorf("a source of lines: %v", answer)
 	}
-	if answer := test("logs", `{"query": "{app=\"nobody\"}"}`); answer["ok"] != true || answer["text"] != `asked {app="nobody"}: no line in the last 5m0s` {
+	if answer := test("logs", `{"query": "{app=\"nobody\"}"}`); answer["ok"] != true || answer["text"] != `asked {app="nobody"}: no line in the last 5m` {
 		t.Errorf("a source that has no line: %v", answer)
 	}
 	if answer := test("logs", `{}`); answer["ok"] != true || answer["text"] != "asked vector(1): 1 series, the first is 1" {

@@ -196,9 +196,9 @@ func tryLines(ctx context.Context, s adg.Source, text string, vars map[string]st
 	if err != nil {
 		return err
 	}
-	trial.Text = fmt.Sprintf("asked %s: no line in the last %s", strings.Join(m.Sent, ""), trialLines)
+	trial.Text = fmt.Sprintf("asked %s: no line in the last %s", strings.Join(m.Sent, ""), adg.Short(trialLines))
 	if log := m.Log; log.Lines > 0 {
-		trial.Text = fmt.Sprintf("asked %s: lines of the last %s: %d, replicas: %d, patterns: %d", strings.Join(m.Sent, ""), trialLines, log.Lines, len(log.Replicas), len(log.Patterns))
+		trial.Text = fmt.Sprintf("asked %s: lines of the last %s: %d, replicas: %d, patterns: %d", strings.Join(m.Sent, ""), adg.Short(trialLines), log.Lines, len(log.Replicas), len(log.Patterns))
 	}
 	return nil
 }

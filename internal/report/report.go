@@ -180,7 +180,7 @@ func timeline(facts []adg.Fact, effects []adg.Effect) []Event {
 	for _, e := range effects {
 		all = append(all, Event{e.Begun, "target", "asked for " + shares(e.Desired.Releases), false})
 		if o := e.Outcome; o != nil {
-			text := fmt.Sprintf("reported %s after %s", shares(o.Observed.Releases), o.Took.Round(time.Millisecond))
+			text := fmt.Sprintf("reported %s after %s", shares(o.Observed.Releases), adg.Span(o.Took))
 			if o.Err != "" {
 				text = "error: " + o.Err
 			}
@@ -225,7 +225,7 @@ func summary(s Story) []Line {
 		lines = append(lines, Line{"Steered by the risk", strings.Join(d.Spec.Steered, "; ")})
 	}
 	if d.Status.State.Ended() {
-		lines = append(lines, Line{"Ended", fmt.Sprintf("%s, after %s", stamp(d.Status.Since), d.Status.Since.Sub(d.Spec.Created).Round(time.Second))})
+		lines = append(lines, Line{"Ended", fmt.Sprintf("%s, after %s", stamp(d.Status.Since), adg.Span(d.Status.Since.Sub(d.Spec.Created)))})
 	}
 	if condemned := d.Status.Condemned; !condemned.IsZero() {
 		lines = append(lines, Line{"Condemned", stamp(condemned)})
