@@ -104,7 +104,7 @@ test("ten thousand deployments are found, grouped and scrolled through", async (
   const server = await Server.demo({dir: process.env["ADG_MANY"]!});
   try {
     const page = await open("/", {served: server.served});
-    await page.getByRole("status").filter({hasText: /10,00\d deployments running/}).waitFor();
+    await page.getByRole("status").filter({hasText: /10,00\d deployments running/}).waitFor({timeout: 60_000}); // a server that has just begun with so many takes its time
     const drawn = () => page.getByRole("listitem").count();
     expect(await drawn()).toBeLessThan(60);
     await page.getByText(/^Unhealthy \d+$/).first().waitFor(); // the worst come first
