@@ -78,7 +78,7 @@ export function world(): {open: (path: string, options?: OpenOptions) => Promise
         sessions.set(server.url, context);
       }
       const page = await context.newPage();
-      page.setDefaultTimeout(15_000);
+      page.setDefaultTimeout(30_000);
       await page.setViewportSize(viewport);
       const complaints: string[] = [];
       const complain = (text: string) => {
