@@ -177,7 +177,7 @@ type LogTest struct {
 	Ignore []string `json:"ignore,omitempty"` // regular expressions (RE2): lines that match one do not count
 	Least  int      `json:"least,omitempty"`  // moments of the candidate with a pattern before it is held against it; zero: 3
 	Often  float64  `json:"often,omitempty"`  // share of the moments that a new pattern has to have to be found for sure; zero: 0.25
-	// Restored is set by the judge after a rollback: the window is compared with the frozen baseline, without a test.
+	// Restored is set where one look has to do, as after a rollback: the window is compared with the frozen baseline, without a test.
 	Restored bool `json:"restored,omitempty"`
 }
 

@@ -151,7 +151,7 @@ func (p play) policy() (config.File, error) {
 	if err != nil {
 		return config.File{}, err
 	}
-	text, err := demoText(demoNames{Source: "metrics", Log: "log", Scrape: scrape, Facts: filepath.Join(p.dir, "facts.jsonl")})
+	text, err := demoText(demoNames{Source: "metrics", Log: logFor(p.options.Fault, "log"), Scrape: scrape, Facts: filepath.Join(p.dir, "facts.jsonl")})
 	if err != nil {
 		return config.File{}, err
 	}
@@ -166,8 +166,17 @@ func (p play) policy() (config.File, error) {
 type demoNames struct {
 	Server         bool // it only names its source and target
 	Source, Target string
-	Log            string // the source of it
+	Log            string // the source of the shop's log; empty: no check asks for it
 	Scrape, Facts  string
+}
+
+// logFor is the source of the shop's log where the release is bad by its log only. A check of a few seconds of a log needs more of
+// them than the others do, and would let everybody wait.
+func logFor(fault, source string) string {
+	if fault != string(shop.Log) {
+		return ""
+	}
+	return source
 }
 
 func demoText(names demoNames) ([]byte, error) {

@@ -109,7 +109,7 @@ func (c *showcase) start(ctx context.Context, who identity.Caller, fault string)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.register(ctx, who, stage); err != nil {
+	if err := c.register(ctx, who, stage, fault); err != nil {
 		return nil, err
 	}
 	select {
@@ -152,7 +152,7 @@ func (c *showcase) raise(ctx context.Context, fault string) (*demo.Stage, error)
 }
 
 // register makes known what the policy of the shop names, as an admin would.
-func (c *showcase) register(ctx context.Context, who identity.Caller, stage *demo.Stage) error {
+func (c *showcase) register(ctx context.Context, who identity.Caller, stage *demo.Stage, fault string) error {
 	scrape, err := demoScrapes(stage.Admin())
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 			return err
 		}
 	}
-	if err := c.push(ctx, who); err != nil {
+	if err := c.push(ctx, who, fault); err != nil {
 		return err
 	}
 	scope := adg.Scope{Service: demo.Service, Environment: demoEnvironment}
@@ -187,8 +187,8 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 }
 
 // push puts the policy of the shop where another one is in force, or none.
-func (c *showcase) push(ctx context.Context, who identity.Caller) error {
-	text, err := demoText(demoNames{Server: true, Source: demoSource, Log: demoLog, Target: demoTarget})
+func (c *showcase) push(ctx context.Context, who identity.Caller, fault string) error {
+	text, err := demoText(demoNames{Server: true, Source: demoSource, Log: logFor(fault, demoLog), Target: demoTarget})
 	if err != nil {
 		return err
 	}
