@@ -28,3 +28,23 @@ func TestADeploymentIsByWhoStartedItAndByWhoWroteIt(t *testing.T) {
 		})
 	}
 }
+
+func TestAWayBackLeadsToAnotherVersion(t *testing.T) {
+	bad := adg.Release{Version: "v2", Artifact: "shop@sha256:b2"}
+	for _, c := range []struct {
+		name string
+		last *adg.Release
+		want bool
+	}{
+		{"to another version", &adg.Release{Version: "v1", Artifact: "shop@sha256:a1"}, true},
+		{"to nothing", nil, false},
+		{"to the release itself", &bad, false},
+		{"to the same version with another artifact, which no target could tell from it", &adg.Release{Version: "v2", Artifact: "shop@sha256:c3"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := (adg.Spec{Release: bad, LastGood: c.last}).WayBack(); got != c.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}
