@@ -132,7 +132,7 @@ func (c Check) Validate() error {
 	if c.Window <= 0 {
 		wrong("the window must be longer than zero")
 	} else if c.Compare == Logs && c.Window < Moments*c.Moment() {
-		wrong("a window of %s holds no whole moment of %s for sure: compare: logs needs one of %s at least, or a shorter sequential.bucket", c.Window, c.Moment(), Moments*c.Moment())
+		wrong("a window of %s holds no whole moment of %s for sure: compare: logs needs one of %s at least, or a shorter sequential.bucket", Short(c.Window), Short(c.Moment()), Short(Moments*c.Moment()))
 	}
 	if !(c.Weight >= 0 && c.Weight < math.Inf(1)) || !(c.MinSamples >= 0 && c.MinSamples < math.Inf(1)) || c.Failures < 0 || c.Interval < 0 || c.MaxAge < 0 {
 		wrong("weight, min_samples, failures, interval and max_age are not negative")

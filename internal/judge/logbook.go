@@ -248,7 +248,7 @@ func (l *logbook) find(arms []*adg.LogCount) map[string]int {
 
 func key(p adg.LogPattern) string { return p.Level.String() + " " + p.Text }
 
-func (p logged) key() string { return p.Level.String() + " " + p.Text }
+func (p logged) key() string { return key(adg.LogPattern{Level: p.Level, Text: p.Text}) }
 
 // forget keeps the book within its bounds: of the new patterns, what says the least goes first.
 func (l *logbook) forget() {

@@ -19,7 +19,14 @@ func Alone(c adg.Check) adg.Check {
 	return c
 }
 
-// Restored is Alone with the window of a rollback's verification: min(window, 1 m). What is older than that says
+// Once is Alone for one look that has to do by itself: of logs the window is compared, without a test of many.
+func Once(c adg.Check) adg.Check {
+	c = Alone(c)
+	c.Logs.Restored = c.Compare == adg.Logs
+	return c
+}
+
+// Restored is Once with the window of a rollback's verification: min(window, 1 m). What is older than that says
 // nothing about the restored release, so the latest sample may not be older either.
 //
 // A sequential check becomes a relative one, as its test needs longer than that: beyond the frozen baseline by NotBy is
@@ -29,9 +36,9 @@ func Restored(c adg.Check) adg.Check { return RestoredTo(c, nil) }
 // RestoredTo is Restored with a window that holds four scrapes, too, as far as the check's own does: the baseline, which
 // may be nil, says how often its counters are scraped.
 func RestoredTo(c adg.Check, before *adg.Baseline) adg.Check {
-	c = Alone(c)
+	c = Once(c)
 	longest := time.Minute
-	if c.Logs.Restored = c.Compare == adg.Logs; c.Logs.Restored {
+	if c.Logs.Restored {
 		longest = max(longest, adg.Moments*c.Moment())
 	}
 	if before != nil {

@@ -96,19 +96,24 @@ func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 	return answer, nil
 }
 
-// parse reads a signal and what follows it.
-func parse(q adg.Query) (signal func(corev1.Pod, time.Time) float64, version, text string, err error) {
-	if q.Kind != adg.Instant {
-		return nil, "", "", adg.Errorf(adg.Invalid, "a %s query: the cluster knows how its pods are now, and no history: ask for one value", q.Kind)
-	}
+// expand is a query with its variables, whose values are words.
+func expand(query string, vars map[string]string) (string, error) {
 	strange := error(nil)
-	text, err = adg.Expand(q.Text, q.Vars, func(_, value string) string {
+	text, err := adg.Expand(query, vars, func(_, value string) string {
 		if adg.ValidVersion(value) != nil {
 			strange = adg.Errorf(adg.Invalid, "the value %q of a variable: only letters, digits and . _ + - may stand there", value)
 		}
 		return value
 	})
-	if err = errors.Join(err, strange); err != nil {
+	return text, errors.Join(err, strange)
+}
+
+// parse reads a signal and what follows it.
+func parse(q adg.Query) (signal func(corev1.Pod, time.Time) float64, version, text string, err error) {
+	if q.Kind != adg.Instant {
+		return nil, "", "", adg.Errorf(adg.Invalid, "a %s query: the cluster knows how its pods are now, and no history: ask for one value", q.Kind)
+	}
+	if text, err = expand(q.Text, q.Vars); err != nil {
 		return nil, "", "", err
 	}
 	words := strings.Fields(text)

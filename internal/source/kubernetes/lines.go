@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,14 +62,7 @@ func (s *source) ForLines(text string) bool {
 const maxLogs = 50
 
 func parseLines(q adg.LinesQuery) (version, text string, err error) {
-	strange := error(nil)
-	text, err = adg.Expand(q.Text, q.Vars, func(_, value string) string {
-		if adg.ValidVersion(value) != nil {
-			strange = adg.Errorf(adg.Invalid, "the value %q of a variable: only letters, digits and . _ + - may stand there", value)
-		}
-		return value
-	})
-	if err = errors.Join(err, strange); err != nil {
+	if text, err = expand(q.Text, q.Vars); err != nil {
 		return "", "", err
 	}
 	words := strings.Fields(text)

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"math"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/source/promtext"
 )
 
 // found is an answer of the API. Fields that are not here are the business of others.
@@ -26,38 +26,14 @@ type found struct {
 // series is one element of a vector or a matrix.
 type series struct {
 	Metric map[string]string `json:"metric"`
-	Value  sample            `json:"value"`
-	Values []sample          `json:"values"`
+	Value  *promtext.Sample  `json:"value"`
+	Values []promtext.Sample `json:"values"`
 }
 
 // stream is lines with the labels that they have in common.
 type stream struct {
 	Stream map[string]string `json:"stream"`
 	Values []line            `json:"values"`
-}
-
-// sample is written as [seconds, "value"].
-type sample struct {
-	adg.Sample
-	there bool
-}
-
-// UnmarshalJSON refuses everything else, and times that no calendar has.
-func (s *sample) UnmarshalJSON(text []byte) error {
-	wrong := errors.New("a sample is [seconds, \"value\"]")
-	var pair []json.RawMessage
-	var at float64
-	var value string
-	if json.Unmarshal(text, &pair) != nil || len(pair) != 2 || json.Unmarshal(pair[0], &at) != nil || json.Unmarshal(pair[1], &value) != nil {
-		return wrong
-	}
-	const year9999 = 253402300799
-	number, err := strconv.ParseFloat(value, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || !(math.Abs(at) <= year9999) {
-		return wrong
-	}
-	*s = sample{adg.Sample{At: time.UnixMilli(int64(math.Round(at * 1000))).UTC(), Value: number}, true}
-	return nil
 }
 
 // line is written as ["nanoseconds", "text"]; what follows, as structured metadata, is not looked at.
@@ -116,11 +92,11 @@ func (f found) numbers(kind adg.QueryKind) ([]adg.Series, error) {
 	out := make([]adg.Series, 0, len(all))
 	for _, s := range all {
 		one := adg.Series{Labels: s.Metric}
-		if s.Value.there {
-			one.Samples = append(one.Samples, s.Value.Sample)
+		if s.Value != nil {
+			one.Samples = append(one.Samples, adg.Sample(*s.Value))
 		}
 		for _, sample := range s.Values {
-			one.Samples = append(one.Samples, sample.Sample)
+			one.Samples = append(one.Samples, adg.Sample(sample))
 		}
 		slices.SortStableFunc(one.Samples, func(a, b adg.Sample) int { return a.At.Compare(b.At) })
 		samples += len(one.Samples)

@@ -77,7 +77,7 @@ func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 	if q.Kind == adg.Range {
 		span := cmp.Or(q.Span, q.Window)
 		if q.Step <= 0 || span < 0 || span/q.Step > maxSteps {
-			return adg.Answer{}, adg.Permanent(adg.Errorf(adg.Invalid, "a range of %s in steps of %s: there must be 1 to %d steps", span, q.Step, maxSteps))
+			return adg.Answer{}, adg.Permanent(adg.Errorf(adg.Invalid, "a range of %s in steps of %s: there must be 1 to %d steps", adg.Short(span), adg.Short(q.Step), maxSteps))
 		}
 		path, params = "query_range", url.Values{
 			"query": {text}, "start": {nanos(q.At.Add(-span.Truncate(q.Step)))}, "end": {nanos(q.At)},
@@ -92,7 +92,7 @@ func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 			return answer, nil
 		}
 	}
-	return adg.Answer{}, fmt.Errorf("query %s: %w", excerpt(text), err)
+	return adg.Answer{}, fmt.Errorf("query %s: %w", promtext.Excerpt(text), err)
 }
 
 // Lines asks for lines, the latest first as far as the limit goes.
@@ -110,7 +110,7 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 		answer.Lines, err = found.lines(cmp.Or(q.Replica, s.replica), s.client.Redact)
 	}
 	if err != nil {
-		return adg.LinesAnswer{}, fmt.Errorf("query %s: %w", excerpt(text), err)
+		return adg.LinesAnswer{}, fmt.Errorf("query %s: %w", promtext.Excerpt(text), err)
 	}
 	slices.SortStableFunc(answer.Lines, func(a, b adg.LogLine) int { return a.At.Compare(b.At) })
 	if over := len(answer.Lines) - limit; over >= 0 && limit > 0 {
@@ -154,17 +154,7 @@ func (s *source) ask(ctx context.Context, path string, params url.Values) (found
 
 func nanos(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 
-// excerpt keeps a query recognisable in an error.
-func excerpt(text string) string { return strconv.Quote(shortened(text)) }
-
+// excerptOf is the beginning of what the server says, on one line.
 func excerptOf(body []byte) string {
-	return strings.Join(strings.Fields(shortened(adg.Printable(string(body)))), " ")
-}
-
-func shortened(text string) string {
-	const longest = 200
-	if len(text) > longest {
-		return strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return text
+	return strings.Join(strings.Fields(promtext.Shortened(adg.Printable(string(body)))), " ")
 }

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/source/promtext"
 )
 
 // envelope is what every answer of the API is wrapped in. Fields that are not here are the business of others.
@@ -30,37 +28,14 @@ type envelope struct {
 // series is one element of a vector or a matrix.
 type series struct {
 	Metric     map[string]string `json:"metric"`
-	Value      *sample           `json:"value"`
+	Value      *promtext.Sample  `json:"value"`
 	Values     samples           `json:"values"`
 	Histogram  json.RawMessage   `json:"histogram"`
 	Histograms histograms        `json:"histograms"`
 }
 
-// sample is written as [seconds, "value"].
-type sample adg.Sample
-
-// UnmarshalJSON refuses everything else, and times that no calendar has.
-func (s *sample) UnmarshalJSON(text []byte) error {
-	stamp, value, ok := bytes.Cut(bytes.TrimSuffix(bytes.TrimPrefix(text, []byte("[")), []byte("]")), []byte(","))
-	at, err := strconv.ParseFloat(string(bytes.TrimSpace(stamp)), 64)
-	const year9999 = 253402300799
-	if !ok || err != nil || !(math.Abs(at) <= year9999) {
-		return errors.New("a sample is [seconds, \"value\"]")
-	}
-	unquoted, err := strconv.Unquote(string(bytes.TrimSpace(value)))
-	if err != nil {
-		return errors.New("a sample is [seconds, \"value\"]")
-	}
-	s.At = time.UnixMilli(int64(math.Round(at * 1000))).UTC()
-	s.Value, err = strconv.ParseFloat(unquoted, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // what is too large for a float64 is an infinity
-		return errors.New("the value of a sample is not a number")
-	}
-	return nil
-}
-
 // samples are those of one series.
-type samples []sample
+type samples []promtext.Sample
 
 var errTooManySamples = fmt.Errorf("the query gives more than %d samples: use a shorter window, a longer step or fewer series", maxSamples)
 
@@ -71,7 +46,7 @@ func (s *samples) UnmarshalJSON(text []byte) error {
 		return errTooManySamples
 	}
 	*s = make(samples, 0, max(n, 0))
-	return json.Unmarshal(text, (*[]sample)(s))
+	return json.Unmarshal(text, (*[]promtext.Sample)(s))
 }
 
 // decode reads an answer of the API; scrub makes the server's words fit for people.
@@ -89,7 +64,7 @@ func decode(body []byte, kind adg.QueryKind, scrub func(string) string) (adg.Ans
 	case got == "matrix" && kind != adg.Instant, got == "vector" && kind == adg.Instant:
 		answer.Series, err = decodeSeries(e.Data.Result, got, kind)
 	case got == "scalar" && kind == adg.Instant:
-		var s sample
+		var s promtext.Sample
 		err = unexpected(json.Unmarshal(e.Data.Result, &s))
 		answer.Series = []adg.Series{{Samples: []adg.Sample{adg.Sample(s)}}}
 	case got == "matrix":
@@ -181,7 +156,7 @@ func decodeOne(d *json.Decoder, kind string, asked adg.QueryKind) (adg.Series, e
 		return adg.Series{}, adg.Errorf(adg.Unavailable, "the answer is damaged: an element of a %s without its samples", kind)
 	}
 	if s.Value != nil {
-		s.Values = []sample{*s.Value}
+		s.Values = []promtext.Sample{*s.Value}
 	}
 	one := adg.Series{Labels: s.Metric, Samples: make([]adg.Sample, len(s.Values)), Histograms: s.Histograms}
 	for i, v := range s.Values {

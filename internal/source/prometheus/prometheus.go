@@ -85,11 +85,11 @@ func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 	}
 	body, err := s.post(ctx, path, params)
 	if err != nil {
-		return adg.Answer{}, fmt.Errorf("query %s: %w", excerpt(text), err)
+		return adg.Answer{}, fmt.Errorf("query %s: %w", promtext.Excerpt(text), err)
 	}
 	answer, err := decode(body, q.Kind, s.client.Scrub)
 	if err != nil {
-		return adg.Answer{}, fmt.Errorf("query %s: %w", excerpt(text), err)
+		return adg.Answer{}, fmt.Errorf("query %s: %w", promtext.Excerpt(text), err)
 	}
 	answer.Sent = text
 	return answer, nil
@@ -109,7 +109,7 @@ func (s *source) question(q adg.Query, text string) (string, url.Values, error) 
 			span = q.Window
 		}
 		if q.Step <= 0 || span < 0 || span/q.Step > maxSteps {
-			return "", nil, adg.Errorf(adg.Invalid, "a range of %s in steps of %s: there must be 1 to %d steps", span, q.Step, maxSteps)
+			return "", nil, adg.Errorf(adg.Invalid, "a range of %s in steps of %s: there must be 1 to %d steps", adg.Short(span), adg.Short(q.Step), maxSteps)
 		}
 		params.Set("start", stamp(q.At.Add(-span.Truncate(q.Step)))) // so that the last step is at At
 		params.Set("end", stamp(q.At))
@@ -148,12 +148,3 @@ func (s *source) post(ctx context.Context, path string, params url.Values) ([]by
 func stamp(t time.Time) string { return seconds(float64(t.UnixMilli()) / 1000) }
 
 func seconds(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
-
-// excerpt keeps a query recognisable in an error.
-func excerpt(text string) string {
-	const longest = 200
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return strconv.Quote(text)
-}

@@ -1,5 +1,6 @@
 // Package promtext turns the PromQL of a policy into the PromQL that is sent: variables go in escaped for the place
-// that they stand in, so that no value can become syntax. The sources that speak PromQL share it.
+// that they stand in, so that no value can become syntax; and it reads what such servers write. The sources that speak PromQL,
+// or a language like it, share it.
 package promtext
 
 import (
