@@ -52,7 +52,9 @@ func TestRareEpisodesOfOneReplicaAreCalledWorseAsSeldomAsThePagesSay(t *testing.
 	for draw := range uint64(400) {
 		r := source(1000 + draw)
 		rates := map[string]float64{"lost the connection": 0}
-		one := func(replicas int) writers { return writers{replicas: replicas, rates: rates, episodes: 1.0 / 1800, lasting: 12} }
+		one := func(replicas int) writers {
+			return writers{replicas: replicas, rates: rates, episodes: 1.0 / 1800, lasting: 12}
+		}
 		g := guarded{check: logCheck, share: 10, stable: one(9), candidate: one(1)}
 		g.freeze(r, g.stable)
 		if last(g.run(t, r, 30*time.Minute)).Verdict == adg.Fail {
