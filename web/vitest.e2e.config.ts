@@ -1,4 +1,12 @@
 import {defineConfig} from "vitest/config";
+import {BaseSequencer, type TestSpecification} from "vitest/node";
+
+/** The same order everywhere: the usual one depends on what was run before on this machine. */
+class ByName extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return files.toSorted((a, b) => a.moduleId.localeCompare(b.moduleId));
+  }
+}
 
 // Stories in a real browser against a real server: one file after the other, each a minute at most.
 export default defineConfig({
@@ -8,6 +16,7 @@ export default defineConfig({
     environment: "node",
     globalSetup: ["e2e/server.ts"],
     fileParallelism: false,
+    sequence: {sequencer: ByName},
     testTimeout: 90_000,
     hookTimeout: 90_000,
   },

@@ -49,6 +49,7 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 		}),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(answerError),
+		runtime.WithStreamErrorHandler(func(ctx context.Context, err error) *status.Status { return status.Convert(whyEnded(ctx, err)) }),
 		runtime.WithForwardResponseOption(a.setCookie),
 		runtime.WithForwardResponseOption(a.setLoginCookie),
 		runtime.WithForwardResponseOption(setEtag),
@@ -83,13 +84,13 @@ func (a *API) gateway(draining <-chan struct{}) (http.Handler, error) {
 			query.Set("after", last)
 			r.URL.RawQuery = query.Encode()
 		}
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
 		if strings.HasSuffix(r.URL.Path, ":watch") || strings.HasSuffix(r.URL.Path, ":stream") {
 			go func() {
 				select {
 				case <-draining:
-					cancel()
+					cancel(a.problem(ctx, "", true, errDraining))
 				case <-ctx.Done():
 				}
 			}()
@@ -149,12 +150,20 @@ func (a *API) setCookie(ctx context.Context, w http.ResponseWriter, _ proto.Mess
 
 // answerError answers with the error as JSON, its details included, and the status that fits it best.
 func answerError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	s := explained(status.Convert(err))
+	s := explained(status.Convert(whyEnded(r.Context(), err)))
 	code := httpStatus(s.Code())
 	if code == 0 {
 		code = runtime.HTTPStatusFromCode(s.Code())
 	}
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: s.Err()})
+}
+
+// whyEnded says why a stream has ended: its end for the server that goes down looks as if the caller had ended it.
+func whyEnded(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && status.Code(cause) == codes.Unavailable {
+		return cause
+	}
+	return err
 }
 
 // wrongField finds the field in what the gateway says of a body, or of a parameter.

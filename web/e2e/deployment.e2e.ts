@@ -280,7 +280,7 @@ test("a deployment that there is not is said to be missing", async () => {
 
 test("when the server is gone what is shown is said to be old, and it comes back by itself", {timeout: long}, async () => {
   const id = await deploymentOf("v2");
-  const page = await open(`/deployments/${await slow("the server goes away")}`, {served: server.served, allow: [/ERR_/, /Failed to fetch/, /401/]});
+  const page = await open(`/deployments/${await slow("the server goes away")}`, {served: server.served, allow: [/ERR_/, /Failed to fetch/, /401|503/]});
   await page.getByRole("alert").getByText(/approves or rejects/).waitFor();
   const {url} = server.served;
   const {dir} = server;

@@ -1,6 +1,6 @@
-import {expect, inject, test} from "vitest";
+import {expect, test} from "vitest";
 import {Server} from "./server";
-import {api, ended, look, world} from "./world";
+import {api, look, world} from "./world";
 
 const {open} = world();
 
@@ -11,22 +11,6 @@ test("the steps say what is done and what is next, with a command to begin with"
   expect(await next.textContent()).toContain("adg connection put"); // of a notifier: the demo has none
   await page.getByRole("listitem").filter({hasText: "Done."}).filter({hasText: "Start the first deployment"}).waitFor();
   await look(page, "first-steps");
-});
-
-test("the demo is one click away, and says why it cannot be started while it runs", async () => {
-  const page = await open("/first-steps", {allow: [/409/]});
-  const begin = page.getByRole("button", {name: "Start the demo"});
-  await begin.click();
-  await page.waitForURL(inject("served").url + "/");
-  await page.goBack();
-  await begin.click();
-  await page.getByRole("alert").getByText(/under way/).waitFor();
-  // It is not left to go on in the stories that come next.
-  const running = (await api().GET("/v1/deployments", {params: {query: {live: true}}})).data?.deployments ?? [];
-  expect(running.map(({version}) => version)).toEqual(["v2"]);
-  const id = running[0]!.id;
-  await api().POST("/v1/deployments/{id}:cancel", {params: {path: {id}}, body: {reason: "it was begun"}});
-  expect(await ended(inject("served"), id)).toBe("STATE_CANCELLED");
 });
 
 test("who may not change settings is told so, and who could let him", async () => {

@@ -42,6 +42,17 @@ describe("while the demo deploys a good release and a bad one", () => {
     await look(page, "now-ended");
     expect(await page.evaluate(() => performance.getEntriesByType("navigation").length)).toBe(1);
   }, 480_000);
+
+  test("when both have ended it is started again by one click, and says why it cannot be while it runs", async () => {
+    const page = await open("/first-steps", {served: server.served, allow: [/409/]});
+    const begin = page.getByRole("button", {name: "Start the demo"});
+    await begin.click();
+    await page.waitForURL(`${server.served.url}/`);
+    await page.getByRole("article", {name: "shop v2 in demo"}).waitFor();
+    await page.goBack();
+    await begin.click();
+    await page.getByRole("alert").getByText(/under way/).waitFor();
+  });
 });
 
 test("a rollback that failed is told above all that runs, and its page says what is left to do", async () => {
