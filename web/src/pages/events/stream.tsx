@@ -1,13 +1,14 @@
 // Events, live: the last ones first, and what comes is put in front.
 import {Button, Checkbox, Group, MultiSelect, SimpleGrid, Stack, Text} from "@mantine/core";
 import {useWindowVirtualizer} from "@tanstack/react-virtual";
-import {useEffect, useRef, useState} from "react";
+import {useEffect, useMemo, useRef, useState} from "react";
 import {answer, api, explained} from "../../ask/api";
 import {useMore} from "../../ask/more";
 import {Empty, State} from "../../ask/state";
 import {Badge} from "../../figures/badge";
 import {Copied} from "../../figures/copy";
 import {MoreRows} from "../../figures/rows";
+import {useSlots} from "../../figures/slots";
 import {useTop} from "../../figures/top";
 import {Unfold} from "../../figures/unfold";
 import {Folded, TextFilter, TimeFilter} from "../../frame/filter";
@@ -137,11 +138,12 @@ function Events({rows}: {rows: readonly Event[]}) {
   "use no memo"; // the virtualizer is one object that changes
   const list = useRef<HTMLDivElement>(null);
   const top = useTop(list);
-  const virtual = useWindowVirtualizer({count: rows.length, estimateSize: () => 76, overscan: 8, scrollMargin: top, getItemKey: (i) => rows[i]!.cursor});
+  const key = useSlots(useMemo(() => rows.map(({cursor}) => cursor), [rows]));
+  const virtual = useWindowVirtualizer({count: rows.length, estimateSize: () => 76, overscan: 8, scrollMargin: top, getItemKey: key});
   return (
     <div ref={list} role="list" aria-label="Events" style={{height: virtual.getTotalSize(), position: "relative"}}>
       {virtual.getVirtualItems().map((item) => (
-        <div key={item.key} ref={virtual.measureElement} data-index={item.index} role="listitem" aria-setsize={rows.length} aria-posinset={item.index + 1} className={classes.row} style={{transform: `translateY(${item.start - top}px)`}}>
+        <div key={rows[item.index]!.cursor} ref={virtual.measureElement} data-index={item.index} role="listitem" aria-setsize={rows.length} aria-posinset={item.index + 1} className={classes.row} style={{transform: `translateY(${item.start - top}px)`}}>
           <One event={rows[item.index]!} />
         </div>
       ))}

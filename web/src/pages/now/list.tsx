@@ -1,7 +1,8 @@
 // The list: of ten thousand rows those are drawn that can be seen.
 import {Text} from "@mantine/core";
 import {useWindowVirtualizer} from "@tanstack/react-virtual";
-import {useCallback, useEffect, useRef, useState} from "react";
+import {useEffect, useMemo, useRef, useState} from "react";
+import {useSlots} from "../../figures/slots";
 import {useTop} from "../../figures/top";
 import {count, whole} from "../../figures/words";
 import {useKeys} from "../../frame/keys";
@@ -14,7 +15,7 @@ import classes from "./now.module.css";
 export function Rows({items}: {items: readonly Item[]}) {
   const box = useRef<HTMLDivElement>(null);
   const top = useTop(box);
-  const key = useCallback((i: number) => keyOf(items[i]!), [items]);
+  const key = useSlots(useMemo(() => items.map(keyOf), [items]));
   const list = useWindowVirtualizer({count: items.length, estimateSize: (i) => (items[i]?.kind === "group" ? 44 : 112), getItemKey: key, overscan: 6, scrollMargin: top});
   const {chosen} = useChoosing(items, (i) => list.scrollToIndex(i, {align: "auto"}));
   return (
@@ -22,7 +23,7 @@ export function Rows({items}: {items: readonly Item[]}) {
       {list.getVirtualItems().map((at) => {
         const item = items[at.index]!;
         return (
-          <div key={at.key} ref={list.measureElement} data-index={at.index} role="listitem" aria-setsize={items.length} aria-posinset={at.index + 1} className={classes.item} style={{transform: `translateY(${at.start - list.options.scrollMargin}px)`}}>
+          <div key={keyOf(item)} ref={list.measureElement} data-index={at.index} role="listitem" aria-setsize={items.length} aria-posinset={at.index + 1} className={classes.item} style={{transform: `translateY(${at.start - list.options.scrollMargin}px)`}}>
             {item.kind === "row" ? <DeploymentRow row={item.row} chosen={item.row.id === chosen} /> : <GroupHead {...item} />}
           </div>
         );
