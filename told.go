@@ -1,6 +1,7 @@
 package adg
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -8,6 +9,9 @@ import (
 
 // Via is how somebody asked for something: it stands in the audit log under this word, and in facts.
 const Via = "via"
+
+// Person stands in the audit log under this word: who is behind the token that was used.
+const Person = "person"
 
 // The ways in. What a program calls itself is its own word; nothing is allowed because of it.
 const (
@@ -29,7 +33,7 @@ func (e AuditEntry) Fact() (Fact, bool) {
 	_, name, _ := strings.Cut(e.Resource, "/")
 	f := Fact{
 		ID: fmt.Sprintf("audit/%d", e.Seq), Kind: FactChanged, At: e.At, Service: e.Service, Environment: e.Environment,
-		Text: strings.NewReplacer("NAME", name, "ROLE", e.Detail["role"], "PLACE", e.place()).Replace(sentence), Actor: e.Actor,
+		Text: strings.NewReplacer("NAME", name, "ROLE", e.Detail["role"], "PLACE", e.place()).Replace(sentence), Actor: cmp.Or(e.Detail[Person], strings.TrimPrefix(e.Actor, "user:")),
 		Action: e.Action, Resource: e.Resource, Via: e.Detail[Via],
 	}
 	if e.Reason != "" {

@@ -19,10 +19,17 @@ func TestPeopleAreToldOfWhatWasChangedAndOfNothingElse(t *testing.T) {
 	}
 	want := adg.Fact{
 		ID: "audit/7", Kind: adg.FactChanged, At: at, Service: "shop-*", Environment: "*", Text: "user:bob was given the role deployer for shop-* in all environments",
-		Reasons: []string{"he is new"}, Actor: "user:ann", Via: "dashboard", Action: "role.grant", Resource: "role/user:bob",
+		Reasons: []string{"he is new"}, Actor: "ann", Via: "dashboard", Action: "role.grant", Resource: "role/user:bob",
 	}
 	if got, told := e.Fact(); !told || !reflect.DeepEqual(got, want) {
 		t.Errorf("told is %t: %+v", told, got)
+	}
+	of := e.With(adg.Person, "bob")
+	if of.Actor = "token:1x2y"; len(of.Detail) != 3 {
+		t.Fatal(of.Detail)
+	}
+	if got, _ := of.Fact(); got.Actor != "bob" {
+		t.Errorf("people are told that it was %s", got.Actor)
 	}
 	for _, outcome := range []adg.AuditOutcome{adg.AuditUnknown, adg.AuditDenied, adg.AuditFailed} {
 		if e.Outcome = outcome; told(e) {

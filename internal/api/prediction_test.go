@@ -89,7 +89,7 @@ func TestServerThatHasLearnedPredictsWhatBegins(t *testing.T) {
 	}
 	model, _, err := b.train("first")
 	b.must(err)
-	if !model.GetActive() || model.GetAuthor() != "user:ann" && !strings.HasPrefix(model.GetAuthor(), "token:") || model.GetReason() != "first" || model.GetOutcomes() != 60 || model.GetFailed() != 15 ||
+	if !model.GetActive() || model.GetAuthor() != "ann" || model.GetReason() != "first" || model.GetOutcomes() != 60 || model.GetFailed() != 15 ||
 		len(model.GetLearned()) == 0 || model.GetLearned()[0].GetFeature() != "nf" || model.GetLearned()[0].GetDirection() > -0.5 || model.GetLearned()[0].GetImportance() < 1 {
 		t.Errorf("%v", model)
 	}

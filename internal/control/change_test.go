@@ -36,7 +36,7 @@ func TestAChangeThatFailsIsOnRecordAsFailedAndIsNoEvent(t *testing.T) {
 	}
 	events, _, err := b.store.Events(t.Context(), adg.EventFilter{})
 	b.must(err)
-	if len(events) != 1 || events[0].Fact.ID != "audit/2" || events[0].Fact.Via != adg.ViaCLI || events[0].Fact.Actor != ann.Subject {
+	if len(events) != 1 || events[0].Fact.ID != "audit/2" || events[0].Fact.Via != adg.ViaCLI || events[0].Fact.Actor != "ann" {
 		t.Errorf("events: %+v", events)
 	}
 }

@@ -58,7 +58,7 @@ func (c *Control) PutConnection(ctx context.Context, who identity.Caller, k Conn
 	if err != nil {
 		return k, err
 	}
-	k.Created, k.Changed, k.Actor = now, now, who.Subject
+	k.Created, k.Changed, k.Actor = now, now, who.Name()
 	var old Connection
 	var before map[string]string
 	if version != 0 {

@@ -138,6 +138,9 @@ func (c *Control) failed(ctx context.Context, entry adg.AuditEntry, err error) e
 // entry fills in who it was, and how he came.
 func (c *Control) entry(who identity.Caller, e adg.AuditEntry) adg.AuditEntry {
 	e.Actor, e.From, e.Reason = who.Subject, who.From, cmp.Or(e.Reason, who.Reason)
+	if who.Kind == identity.KindToken {
+		e = e.With(adg.Person, who.Person)
+	}
 	return e.With(adg.Via, who.Via)
 }
 

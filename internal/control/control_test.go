@@ -312,7 +312,7 @@ func TestWeakerPolicyNeedsSomebodyElse(t *testing.T) {
 	if _, err = b.ApprovePolicy(t.Context(), admin("bob"), "shop", "production", 2, "agreed", nil); err != nil {
 		t.Error(err)
 	}
-	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 2 || p.Approved != "user:bob" {
+	if p, err := b.Policy(t.Context(), b.admin, "shop", "production", 0); err != nil || p.Number != 2 || p.Approved != "bob" {
 		t.Errorf("in force: %+v %v", p, err)
 	}
 	_, err = b.PutPolicy(t.Context(), b.admin, adg.Scope{}, policy, "from an old copy", 1)

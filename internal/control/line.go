@@ -16,7 +16,7 @@ func (c *Control) Stop(ctx context.Context, who identity.Caller, scope adg.Scope
 		return err
 	}
 	return c.change(ctx, who, entry, func(entry adg.AuditEntry) error {
-		return c.o.Store.StopLine(ctx, adg.Stop{Scope: scope, Actor: who.Subject, Reason: reason}, entry)
+		return c.o.Store.StopLine(ctx, adg.Stop{Scope: scope, Actor: who.Name(), Reason: reason}, entry)
 	})
 }
 
@@ -40,7 +40,7 @@ func (c *Control) Resume(ctx context.Context, who identity.Caller, scope adg.Sco
 			return adg.Stop{}, err
 		}
 	}
-	return stops[at], c.change(ctx, who, entry, func(entry adg.AuditEntry) error { return c.o.Store.ResumeLine(ctx, scope, who.Subject, entry) })
+	return stops[at], c.change(ctx, who, entry, func(entry adg.AuditEntry) error { return c.o.Store.ResumeLine(ctx, scope, who.Name(), entry) })
 }
 
 // Stops are the stops in force that reach what the caller may see.
@@ -58,7 +58,7 @@ func (c *Control) Stops(ctx context.Context, who identity.Caller) ([]adg.Stop, e
 
 // PutFreeze adds a freeze window, or changes it: version is the one that is there, 0 for a new one.
 func (c *Control) PutFreeze(ctx context.Context, who identity.Caller, w freeze.Window, version int64) (freeze.Window, int64, error) {
-	w.Actor = who.Subject
+	w.Actor = who.Name()
 	entry := adg.AuditEntry{Action: "freeze.put", Resource: freeze.Kind + "/" + w.Name, Service: w.Service, Environment: w.Environment, Reason: w.Reason}
 	if err := c.allowed(ctx, who, identity.FreezeWrite, adg.Scope{Service: w.Service, Environment: w.Environment}, entry); err != nil {
 		return w, 0, err
@@ -116,7 +116,7 @@ func (c *Control) PutHold(ctx context.Context, who identity.Caller, h adg.Releas
 	if err != nil {
 		return h, err
 	}
-	h.Actor, h.Since = who.Subject, now
+	h.Actor, h.Since = who.Name(), now
 	return h, c.change(ctx, who, entry, func(entry adg.AuditEntry) error { return c.o.Store.PutHold(ctx, h, entry) })
 }
 
@@ -142,7 +142,7 @@ func (c *Control) LiftHold(ctx context.Context, who identity.Caller, scope adg.S
 // MarkGood makes a release one that rollbacks go to.
 func (c *Control) MarkGood(ctx context.Context, who identity.Caller, environment string, r adg.Release, reason string) (adg.ReleaseRecord, error) {
 	entry := adg.AuditEntry{Action: "release.mark", Resource: "release/" + r.Identity(), Service: r.Service, Environment: environment, Reason: reason}
-	record := adg.ReleaseRecord{Environment: environment, Release: r, Standing: adg.StandingGood, Why: "marked good by " + who.Subject + ": " + reason}
+	record := adg.ReleaseRecord{Environment: environment, Release: r, Standing: adg.StandingGood, Why: "marked good by " + who.Name() + ": " + reason}
 	if err := c.allowed(ctx, who, identity.ReleaseMark, adg.Scope{Service: r.Service, Environment: environment}, entry); err != nil {
 		return record, err
 	}

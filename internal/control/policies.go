@@ -49,7 +49,7 @@ func (c *Control) PutPolicy(ctx context.Context, who identity.Caller, place adg.
 		return Policy{}, err
 	}
 	scope := adg.Scope{Service: cmp.Or(place.Service, said.Service), Environment: cmp.Or(place.Environment, said.Environment)}
-	p := Policy{Service: scope.Service, Environment: scope.Environment, Text: text, Actor: who.Subject, Person: who.Person, Reason: reason, Number: after + 1}
+	p := Policy{Service: scope.Service, Environment: scope.Environment, Text: text, Actor: who.Name(), Person: who.Person, Reason: reason, Number: after + 1}
 	entry := adg.AuditEntry{Action: "policy.put", Resource: p.resource(), Service: p.Service, Environment: p.Environment, Reason: reason}
 	// Who may write no policy there learns nothing from the errors of one.
 	if err := c.allowed(ctx, who, identity.PolicyWrite, scope, entry); err != nil {
@@ -117,7 +117,7 @@ func (c *Control) ApprovePolicy(ctx context.Context, who identity.Caller, servic
 	if refusal := p.anotherThan(who); refusal != nil {
 		return Policy{}, c.refused(ctx, who, refusal, entry)
 	}
-	p.Approved, head.InForce, head.Uses = who.Subject, number, p.Uses
+	p.Approved, head.InForce, head.Uses = who.Name(), number, p.Uses
 	p = p.under(head)
 	return p, c.writePolicy(ctx, who, p, head, version, entry)
 }

@@ -68,7 +68,7 @@ func (c *Control) CorrectOutcome(ctx context.Context, who identity.Caller, id st
 	if err != nil {
 		return oracle.Judged{}, err
 	}
-	correction := learn.Correction{Deployment: d.ID, Actor: who.Subject, Reason: who.Reason, Outcome: learn.Unknown}
+	correction := learn.Correction{Deployment: d.ID, Actor: who.Name(), Reason: who.Reason, Outcome: learn.Unknown}
 	switch {
 	case known && failed:
 		correction.Outcome = failureOf(d.Spec.Policy)
@@ -94,7 +94,7 @@ func (c *Control) TrainModel(ctx context.Context, who identity.Caller, seed uint
 	}
 	entry = c.entry(who, entry)
 	entry.Outcome = adg.AuditDone
-	return seer.Train(ctx, oracle.Training{Author: who.Subject, Reason: who.Reason, Seed: seed, Entry: entry, Progress: progress})
+	return seer.Train(ctx, oracle.Training{Author: who.Name(), Reason: who.Reason, Seed: seed, Entry: entry, Progress: progress})
 }
 
 // Models are all that are kept, the newest first. They are made of what everybody did: who sees a part only, sees none.

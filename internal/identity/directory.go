@@ -162,7 +162,7 @@ func (d *Directory) recordDenied(ctx context.Context, entries ...adg.AuditEntry)
 func (c Caller) entry(action, resource string) adg.AuditEntry {
 	e := adg.AuditEntry{Actor: orNobody(c.Subject), From: c.From, Action: action, Resource: resource, Outcome: adg.AuditDone, Reason: c.Reason}
 	if c.Kind == KindToken {
-		e.Detail = map[string]string{"person": c.Person}
+		e.Detail = map[string]string{adg.Person: c.Person}
 	}
 	return e.With(adg.Via, c.Via)
 }

@@ -46,6 +46,14 @@ type Identity struct {
 	Until    time.Time // when what he shows ends at the latest; zero: it does not end
 }
 
+// Name is who it is to people: the person, also behind a token, whose number tells them nothing.
+func (i Identity) Name() string {
+	if i.Person != "" {
+		return i.Person
+	}
+	return orNobody(i.Subject)
+}
+
 // Caller is an identity in one request, as the audit log has it.
 type Caller struct {
 	Identity

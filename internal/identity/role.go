@@ -34,7 +34,7 @@ func (d *Directory) Grant(ctx context.Context, by Caller, b Binding) error {
 			return c, err
 		}
 		after := append(slices.Clone(now.list), b)
-		c.writes = append(c.writes, now.noting(b, Given{By: by.name(), At: at}).replacedBy(after))
+		c.writes = append(c.writes, now.noting(b, Given{By: by.Name(), At: at}).replacedBy(after))
 		return c, d.endBootstrap(ctx, &c, by, after, "", nil)
 	})
 }
@@ -181,14 +181,6 @@ func (r *roles) held(subjects ...string) []Binding {
 		own = append(own, r.of[s]...)
 	}
 	return own
-}
-
-// name is who the caller is to people.
-func (c Caller) name() string {
-	if c.Person != "" {
-		return c.Person
-	}
-	return orNobody(c.Subject)
 }
 
 func (c Caller) bindingEntry(action string, b Binding) adg.AuditEntry {

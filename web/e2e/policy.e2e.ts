@@ -187,7 +187,7 @@ describe("saving", () => {
     await dialog.getByLabel("Reason").fill("fewer false alarms are worth it");
     await dialog.getByRole("button", {name: "Save version 3"}).click();
     await dialog.waitFor({state: "detached"});
-    await page.getByText("Version 3 by user:demo waits for a second person.").waitFor();
+    await page.getByText("Version 3 by demo waits for a second person.").waitFor();
     const mine = page.getByRole("button", {name: "Approve version 3"}).first();
     expect(await mine.getAttribute("aria-disabled")).toBe("true");
     await mine.hover();

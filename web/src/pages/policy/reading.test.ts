@@ -52,7 +52,7 @@ test("a difference has the numbers of the lines in both texts", () => {
 });
 
 function version(n: number, more: Partial<Version> = {}): Version {
-  return {service: "shop", environment: "demo", version: String(n), text: "", author: "user:ann", reason: "", approver: "", pendingApproval: false, weakens: [], warnings: [], promise: "", etag: "", ...more} as Version;
+  return {service: "shop", environment: "demo", version: String(n), text: "", author: "ann", reason: "", approver: "", pendingApproval: false, weakens: [], warnings: [], promise: "", etag: "", ...more} as Version;
 }
 
 test("in force is the newest that does not guard less, or that was approved", () => {
