@@ -23,7 +23,7 @@ test.each(Object.entries(pages))("the page at %s has an address of its own, and 
 
 test("who is not logged in comes to the login, and from there to where he wanted to go", async () => {
   const {url, name, password} = inject("served");
-  const page = await open("/");
+  const page = await open("/", {allow: [/401/]}); // what the page asks for when its session is gone
   await page.context().clearCookies();
   await page.goto(`${url}/services?q=shop`);
   expect(new URL(page.url()).pathname).toBe("/login");
