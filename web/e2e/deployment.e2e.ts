@@ -13,7 +13,7 @@ let server: Server;
 beforeAll(async () => {
   server = await Server.demonstrated(); // of its own: its policy is changed
 }, 2 * long);
-afterAll(() => server.stop());
+afterAll(() => server.stop({keep: false}));
 
 /** The row of the first deployment that is as it is wanted. */
 async function until(wanted: (row: Schemas["adg.v1.DeploymentSummary"]) => boolean): Promise<Schemas["adg.v1.DeploymentSummary"]> {
