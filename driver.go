@@ -3,6 +3,7 @@ package adg
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"slices"
 )
 
@@ -22,6 +23,9 @@ type Host struct {
 	Commands bool // whether drivers may start processes here
 	// Programs are the only ones that they may start, each by its whole path; none: any, where Commands is true.
 	Programs []string
+	Writes   bool // whether drivers may write files that their options name, outside of Dir
+	// Folders are the only ones that they may write in, each by its whole path; none: any, where Writes is true.
+	Folders []string
 	// Target opens another target that is registered for the same deployments; nil: there are none.
 	Target func(ctx context.Context, name string) (Target, error)
 }
@@ -33,6 +37,21 @@ func (h Host) MayStart(program string) error {
 		return Permanent(Errorf(Unauthorized, "programs may not be started here: an administrator has to allow them (commands.allow in the server's configuration), or run the deployment with adg run"))
 	case len(h.Programs) > 0 && !slices.Contains(h.Programs, program):
 		return Permanent(Errorf(Unauthorized, "%s is none of the programs that may be started here (commands.allow in the server's configuration)", program))
+	}
+	return nil
+}
+
+// MayWrite refuses a file, by its whole path, that may not be written here.
+func (h Host) MayWrite(file string) error {
+	inside := func(folder string) bool {
+		below, err := filepath.Rel(folder, file)
+		return err == nil && filepath.IsLocal(below)
+	}
+	switch {
+	case !h.Writes:
+		return Permanent(Errorf(Unauthorized, "files may not be written here: an administrator has to allow their folder (files.allow in the server's configuration)"))
+	case len(h.Folders) > 0 && !slices.ContainsFunc(h.Folders, inside):
+		return Permanent(Errorf(Unauthorized, "%s is in none of the folders that may be written in here (files.allow in the server's configuration)", file))
 	}
 	return nil
 }
