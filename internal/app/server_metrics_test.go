@@ -63,7 +63,7 @@ func TestWhoSendsNoneOfTheBodyThatHeAnnouncedIsCutOff(t *testing.T) {
 	set := settings.Settings{
 		Limits:   settings.Limits{Request: 50 * time.Millisecond},
 		Metrics:  settings.Metrics{Token: adg.NewSecret("s3cret")},
-		Webhooks: map[string]settings.Webhook{"ci": {Kind: "cloudevents", Secret: adg.NewSecret("the secret of the webhook"), Service: "shop", Environment: "production"}},
+		Webhooks: map[string]settings.Webhook{"ci": {Type: "cloudevents", Secret: adg.NewSecret("the secret of the webhook"), Service: "shop", Environment: "production"}},
 	}
 	s := &server{set: set, metrics: telemetry.NewMetrics("test"), log: slog.New(slog.DiscardHandler), rate: serve.NewRate(1000, 1000)}
 	for name, handler := range map[string]http.Handler{"the main port": s.outside(http.NotFoundHandler()), "the port of the metrics": s.asked(s.apart())} {

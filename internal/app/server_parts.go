@@ -61,7 +61,7 @@ func (s *server) assemble(ctx context.Context) (*control.World, error) {
 		Secrets: control.Secrets{Env: os.LookupEnv, EnvPrefix: "ADG_SECRET_", Dir: filepath.Join(s.set.Data, "secrets")},
 		Host: adg.Host{
 			Dir: filepath.Join(s.set.Data, "connections"), Commands: len(s.set.Commands.Allow) > 0, Programs: s.set.Commands.Allow,
-			Writes: len(s.set.Files.Allow) > 0, Folders: s.set.Files.Allow,
+			Folders: s.set.Files.Allow,
 		},
 	})
 	world := control.NewWorld(s.control, control.Wrap{Source: s.metrics.Source, Notifier: s.notifier})

@@ -173,7 +173,7 @@ func (w *world) openTarget(ctx context.Context, instance config.Instance, host a
 }
 
 func (w *world) host(seam, name string) adg.Host {
-	return adg.Host{Name: name, Dir: filepath.Join(w.dir, seam+"-"+name), Log: w.log.With(seam, name), Commands: true, Writes: true}
+	return adg.Host{Name: name, Dir: filepath.Join(w.dir, seam+"-"+name), Log: w.log.With(seam, name), Commands: true}
 }
 
 func named(all []config.Instance, what, name string) (config.Instance, error) {
