@@ -3,6 +3,7 @@ package adg
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"slices"
 )
 
@@ -22,6 +23,9 @@ type Host struct {
 	Commands bool // whether drivers may start processes here
 	// Programs are the only ones that they may start, each by its whole path; none: any, where Commands is true.
 	Programs []string
+	// Folders are those, by their whole paths, in which they may write files that their options name, beside Dir; on a
+	// machine that is Own all are.
+	Folders []string
 	// Target opens another target that is registered for the same deployments; nil: there are none.
 	Target func(ctx context.Context, name string) (Target, error)
 }
@@ -35,6 +39,22 @@ func (h Host) MayStart(program string) error {
 		return Permanent(Errorf(Unauthorized, "%s is none of the programs that may be started here (commands.allow in the server's configuration)", program))
 	}
 	return nil
+}
+
+// Own tells whether the machine is that of whoever wrote the options, as with adg run: nothing of it is kept from him. Of a
+// server it is not: whoever registers something there is no user of the machine by that.
+func (h Host) Own() bool { return h.Commands && len(h.Programs) == 0 }
+
+// MayWrite refuses a file, by its whole path, that may not be written here.
+func (h Host) MayWrite(file string) error {
+	inside := func(folder string) bool {
+		below, err := filepath.Rel(folder, file)
+		return err == nil && filepath.IsLocal(below)
+	}
+	if h.Own() || slices.ContainsFunc(h.Folders, inside) {
+		return nil
+	}
+	return Permanent(Errorf(Unauthorized, "%s is in no folder that may be written in here: an administrator has to allow it (files.allow in the server's configuration)", file))
 }
 
 // SourceDriver opens sources of one type.

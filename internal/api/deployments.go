@@ -47,7 +47,7 @@ func (s *deployments) PlanDeployment(ctx context.Context, r *adgv1.PlanDeploymen
 		return nil, err
 	}
 	planned := wire.Planned{Spec: plan.Spec, PolicyVersion: plan.Spec.PolicyVersion, Gates: plan.Gates, Fleet: fleet, Supersedes: plan.Supersedes}
-	planned.Obstacles, planned.Doubt = s.o.World.Rehearse(ctx, plan.Spec)
+	planned.Obstacles, planned.Doubt = s.o.World.Rehearse(ctx, caller(ctx), plan.Spec)
 	return wire.Plan(planned), nil
 }
 

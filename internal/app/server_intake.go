@@ -117,5 +117,6 @@ func (s *server) webhooks() http.Handler {
 	for name, hook := range s.set.Webhooks {
 		named[name] = hook.Bound()
 	}
-	return serve.Headers(!s.set.InsecureHTTP, &announce.Webhooks{Desk: s.desk(), Store: s.store, Named: named, Rate: s.rate, Proxies: s.proxies})
+	hooks := &announce.Webhooks{Desk: s.desk(), Store: s.store, Named: named, Rate: s.rate, Proxies: s.proxies}
+	return serve.Headers(s.set.Secure(), serve.Bodies(intake.MaxBody, s.set.Limits.Request, hooks))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/announce"
+	"github.com/deployguardian/adg/internal/intake"
 	"github.com/deployguardian/adg/internal/serve"
 	"github.com/deployguardian/adg/internal/watchdog"
 )
@@ -28,12 +29,17 @@ func (s *server) outside(inner http.Handler) http.Handler {
 	if s.set.Metrics.Listen != "" {
 		return mux
 	}
-	mux.Handle("GET /livez", http.HandlerFunc(s.livez))
-	mux.Handle("GET /readyz", http.HandlerFunc(s.readyz))
+	mux.Handle("GET /livez", s.asked(http.HandlerFunc(s.livez)))
+	mux.Handle("GET /readyz", s.asked(http.HandlerFunc(s.readyz)))
 	if !s.set.Metrics.Token.IsZero() {
-		mux.Handle("GET /metrics", s.exposed())
+		mux.Handle("GET /metrics", s.asked(s.exposed()))
 	}
 	return mux
+}
+
+// asked bounds how long the body of a request may take to come that needs none: a server reads it to its end all the same.
+func (s *server) asked(inner http.Handler) http.Handler {
+	return serve.Bodies(intake.MaxBody, s.set.Limits.Request, inner)
 }
 
 // watched serves metrics and probes on a port of their own.
@@ -42,7 +48,7 @@ func (s *server) watched(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return port.Run(ctx, func(<-chan struct{}) http.Handler { return s.apart() })
+	return port.Run(ctx, func(<-chan struct{}) http.Handler { return s.asked(s.apart()) })
 }
 
 // apart is what that port answers.

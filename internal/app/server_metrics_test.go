@@ -1,11 +1,20 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/serve"
 	"github.com/deployguardian/adg/internal/settings"
 	"github.com/deployguardian/adg/internal/telemetry"
 )
@@ -45,5 +54,43 @@ func TestTheMetricsAskForTheirTokenOnWhicheverPortTheyAre(t *testing.T) {
 				t.Errorf("a probe has no token: %d", code)
 			}
 		})
+	}
+}
+
+// Whoever sends the head of a request and then nothing would keep his connection for good, and with enough of them everybody
+// else out. Nobody has to be logged in for that.
+func TestWhoSendsNoneOfTheBodyThatHeAnnouncedIsCutOff(t *testing.T) {
+	set := settings.Settings{
+		Limits:   settings.Limits{Request: 50 * time.Millisecond},
+		Metrics:  settings.Metrics{Token: adg.NewSecret("s3cret")},
+		Webhooks: map[string]settings.Webhook{"ci": {Type: "cloudevents", Secret: adg.NewSecret("the secret of the webhook"), Service: "shop", Environment: "production"}},
+	}
+	s := &server{set: set, metrics: telemetry.NewMetrics("test"), log: slog.New(slog.DiscardHandler), rate: serve.NewRate(1000, 1000)}
+	for name, handler := range map[string]http.Handler{"the main port": s.outside(http.NotFoundHandler()), "the port of the metrics": s.asked(s.apart())} {
+		port, err := serve.Listen(t.Context(), serve.Options{Listen: "127.0.0.1:0", Drain: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- port.Run(ctx, func(<-chan struct{}) http.Handler { return handler }) }()
+		for _, asked := range []string{"POST /hooks/ci", "POST /hooks/unknown", "GET /livez", "GET /metrics"} {
+			for _, length := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
+				conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", port.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n", asked, length)
+				if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s: %s with %s keeps its connection", name, asked, length)
+				}
+				_ = conn.Close()
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -59,7 +59,10 @@ func (s *server) assemble(ctx context.Context) (*control.World, error) {
 		Store: s.store, Starter: late, Drivers: all, Keyring: ring, Log: s.log, Predictor: s.oracle, Changes: changes(s.set.Repositories),
 		Settings: s.listed, Features: offered(s.set),
 		Secrets: control.Secrets{Env: os.LookupEnv, EnvPrefix: "ADG_SECRET_", Dir: filepath.Join(s.set.Data, "secrets")},
-		Host:    adg.Host{Dir: filepath.Join(s.set.Data, "connections"), Commands: len(s.set.Commands.Allow) > 0, Programs: s.set.Commands.Allow},
+		Host: adg.Host{
+			Dir: filepath.Join(s.set.Data, "connections"), Commands: len(s.set.Commands.Allow) > 0, Programs: s.set.Commands.Allow,
+			Folders: s.set.Files.Allow,
+		},
 	})
 	world := control.NewWorld(s.control, control.Wrap{Source: s.metrics.Source, Notifier: s.notifier})
 	s.world, s.patrol = world, patrol.New(s.store, world, patrol.Options{Every: patrolEvery, Log: s.log})
@@ -151,7 +154,7 @@ func (s *server) door() (*api.API, error) {
 	l := s.set.Limits
 	o := api.Options{
 		Control: s.control, World: s.world, Directory: s.directory, Devices: device.New(s.store), Providers: s.providers, Store: s.store, Metrics: s.metrics, Log: s.log, Version: s.app.version,
-		BaseURL: s.set.BaseURL, Local: s.set.Login.Local, Secure: !s.set.InsecureHTTP, Proxies: s.proxies,
+		BaseURL: s.set.BaseURL, Local: s.set.Login.Local, Secure: s.set.Secure(), Proxies: s.proxies,
 		Rate: s.rate, Logins: serve.NewRate(float64(l.Logins)/60, l.Logins), Body: int64(l.Body), Request: l.Request, Watchers: l.Watchers, PerCaller: l.PerCaller,
 	}
 	if s.demo != nil {

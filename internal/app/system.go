@@ -28,6 +28,7 @@ func offered(s settings.Settings) []control.Feature {
 		{Name: "commands", Enabled: len(s.Commands.Allow) > 0, Text: "Sources and targets may start programs on the server: commands.allow names them."},
 		{Name: "demo", Enabled: s.Demo, Text: "An admin can start the demo inside the server: demo."},
 		{Name: "egress-list", Enabled: len(s.Egress.Allow) > 0, Text: "Only listed hosts and networks are asked: egress.allow."},
+		{Name: "files", Enabled: len(s.Files.Allow) > 0, Text: "Notifiers may write files on the server: files.allow names the folders."},
 		{Name: "intake", Enabled: len(s.Intake) > 0, Text: "Deployments are announced through brokers: intake."},
 		{Name: "local-login", Enabled: s.Login.Local, Text: "People log in with a password of their own here: login.local."},
 		{Name: "metrics", Enabled: s.Metrics.Listen != "" || !s.Metrics.Token.IsZero(), Text: "Prometheus can scrape the server: metrics.listen or metrics.token."},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"fmt"
 	"strings"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/guard"
 	"github.com/deployguardian/adg/internal/identity"
 	"github.com/deployguardian/adg/internal/trace"
 )
@@ -34,7 +36,7 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
 	entry := adg.AuditEntry{
 		Action: "deployment.start", Resource: "deployment/" + scope.Service + "/" + scope.Environment, Service: scope.Service, Environment: scope.Environment, Reason: s.Reason,
-		Detail: map[string]string{"version": s.Release.Version, "artifact": s.Release.Artifact, "emergency": s.Emergency},
+		Detail: map[string]string{"version": s.Release.Version, "artifact": s.Release.Artifact, "emergency": s.Emergency, "previous": s.Previous},
 	}
 	if err := c.allowed(ctx, who, identity.DeploymentStart, scope, entry); err != nil {
 		return adg.Deployment{}, err
@@ -50,6 +52,9 @@ func (c *Control) StartDeployment(ctx context.Context, who identity.Caller, s St
 	}
 	if before, err := c.begun(ctx, spec); err != nil || before.ID != "" {
 		return before, err
+	}
+	if err := c.mayTrust(ctx, who, spec, entry); err != nil {
+		return adg.Deployment{}, err
 	}
 	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
 		return adg.Deployment{}, err
@@ -267,6 +272,30 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 		spec.ID, spec.Key = DeploymentID(who, s), digest("start", who.Person, s.Release.Service, s.Environment, s.Key)
 	}
 	return spec, nil
+}
+
+// mayTrust refuses, on record, a way back to a release that nobody has found good, from who may not mark one good: a start
+// that names it says that it is, for this deployment and for those after it.
+func (c *Control) mayTrust(ctx context.Context, who identity.Caller, spec adg.Spec, entry adg.AuditEntry) error {
+	if spec.LastGood == nil {
+		return nil
+	}
+	scope := adg.Scope{Service: spec.Policy.Service, Environment: spec.Policy.Environment}
+	named, err := guard.Recall(ctx, c.o.Store, spec.Policy, *spec.LastGood)
+	if err != nil {
+		return err
+	}
+	switch record, err := c.o.Store.Standing(ctx, scope.Service, scope.Environment, named.Identity()); {
+	case err == nil && record.Standing == adg.StandingGood:
+		return nil
+	case err != nil && adg.CodeOf(err) != adg.NotFound:
+		return err
+	}
+	denied := may(who, identity.ReleaseMark, scope)
+	if denied != nil {
+		denied = fmt.Errorf("nobody has found %s good, and who names it as the way back says that it is: %w", named.Version, denied)
+	}
+	return c.refused(ctx, who, denied, entry)
 }
 
 // begun is the deployment that an idempotency key began; none is zero.

@@ -73,7 +73,7 @@ func (w *World) TestPolicy(ctx context.Context, who identity.Caller, t PolicyTes
 		spec.LastGood = &good.Release
 	}
 	tested.Spec = spec
-	tested.Obstacles, tested.Doubt = w.rehearse(ctx, spec)
+	tested.Obstacles, tested.Doubt = w.rehearse(ctx, who, spec)
 	return file, tested, nil
 }
 
@@ -131,14 +131,15 @@ func (c *Control) BacktestPolicy(ctx context.Context, who identity.Caller, b Bac
 	return result.Summary, err
 }
 
-// Rehearse says what is in the way back from a release that is not deployed, and, where that cannot be found out, why.
-func (w *World) Rehearse(ctx context.Context, spec adg.Spec) (found []adg.Obstacle, doubt string) {
+// Rehearse says what is in the way back from a release that is not deployed, and, where that cannot be found out, why. Who
+// may not start the deployment may not have its target try anything either: it starts programs there.
+func (w *World) Rehearse(ctx context.Context, who identity.Caller, spec adg.Spec) (found []adg.Obstacle, doubt string) {
 	leave, err := enter(w.c.trials, "rehearsals")
 	if err != nil {
 		return nil, err.Error()
 	}
 	defer leave()
-	return w.rehearse(ctx, spec)
+	return w.rehearse(ctx, who, spec)
 }
 
 // Private
@@ -192,7 +193,10 @@ func (w *World) live(ctx context.Context, spec adg.Spec) (adg.Release, error) {
 	return most.Release, nil
 }
 
-func (w *World) rehearse(ctx context.Context, spec adg.Spec) (found []adg.Obstacle, doubt string) {
+func (w *World) rehearse(ctx context.Context, who identity.Caller, spec adg.Spec) (found []adg.Obstacle, doubt string) {
+	if spec.LastGood != nil && may(who, identity.DeploymentStart, scopeOf(adg.Deployment{Spec: spec})) != nil {
+		return nil, "the target is asked for those who may start the deployment"
+	}
 	found, err := rehearsal.Of(ctx, w.Target, adg.Deployment{ID: spec.Release.Service + "-plan", Spec: spec})
 	if err != nil {
 		return found, err.Error()

@@ -23,7 +23,7 @@ type NewToken struct {
 	// Scope is what it may do at most, without subjects; empty: all that its maker may do at the time.
 	Scope []Binding
 	Life  time.Duration // zero: Options.TokenLife
-	Login bool          // it comes of a login, and ends with it: see Directory.LogOut
+	Login bool          // it comes of a login, and ends as a session does: with Directory.LogOut, and with a new password
 }
 
 // Token is a token as others see it: without its secret.
@@ -71,6 +71,9 @@ func (d *Directory) CreateToken(ctx context.Context, by Caller, n NewToken) (adg
 		}
 		made = tokenRecord{Label: n.Label, Person: by.Person, PersonID: a.ID, Digest: c.digest(), Scope: withSubject(n.Scope, "token:"+c.id),
 			Created: now, Expires: now.Add(n.Life), Login: n.Login}
+		if n.Login {
+			made.Epoch = a.Epoch
+		}
 		ch.writes = append(ch.writes, made.write(c.id, 0))
 		return ch, nil
 	})
@@ -163,6 +166,7 @@ type tokenRecord struct {
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires"`
 	Login    bool      `json:"login,omitempty"`
+	Epoch    string    `json:"epoch,omitempty"` // with Login: of the account when it was made, as of a session
 	Used     time.Time `json:"used,omitzero"`
 }
 
@@ -188,6 +192,8 @@ func (i Identity) isPerson() bool {
 }
 
 var errUnknownToken = adg.Advised(adg.Errorf(adg.Unauthorized, "this token is not known, it was revoked, or is of another server"), "make a new one with `adg token create`")
+
+var errLoginOver = adg.Advised(adg.Errorf(adg.Unauthorized, "this login is over: since then the password was changed, or all sessions of the user were ended"), "log in again with adg login")
 
 // inPerson tells whether the person asks himself: in a browser, or at a command line where he logged in.
 func (i Identity) inPerson() bool {
@@ -246,6 +252,9 @@ func (d *Directory) byToken(ctx context.Context, c credential, note used) (Ident
 	a, err := d.activeAccount(ctx, record.Person, record.PersonID)
 	if err != nil {
 		return Identity{}, err
+	}
+	if record.Epoch != "" && record.Epoch != a.Epoch {
+		return Identity{}, errLoginOver
 	}
 	given, err := d.readRoles(ctx)
 	if err != nil {

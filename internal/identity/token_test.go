@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -241,6 +242,28 @@ func TestLoggingOutEndsTheTokenOfALoginAndNoOther(t *testing.T) {
 	refused(t, err, adg.Unauthorized, "revoked")
 	refused(t, h.LogOut(t.Context(), h.caller(t, made), made.Reveal()), adg.Unauthorized, "adg token revoke")
 	_ = h.caller(t, made) // still good
+}
+
+func TestALoginAtACommandLineEndsAsASessionDoes(t *testing.T) {
+	h := newHouse(t)
+	for name, end := range map[string]func() error{
+		"a new password":     func() error { return h.SetPassword(t.Context(), h.root, "ann", adg.NewSecret("another long password")) },
+		"all sessions ended": func() error { return h.EndSessions(t.Context(), h.root, "ann") },
+		"kept out for a moment": func() error {
+			return errors.Join(h.DisableUser(t.Context(), h.root, "ann"), h.EnableUser(t.Context(), h.root, "ann"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ann := h.user(t, "ann", Deployer)
+			login, _ := h.token(t, ann, NewToken{Login: true})
+			pipeline, _ := h.token(t, ann, NewToken{})
+			h.must(t, end())
+			_, err := h.Authenticate(t.Context(), login.Reveal())
+			refused(t, err, adg.Unauthorized, "this login is over")
+			_ = h.caller(t, pipeline) // what is no login goes on
+			h.must(t, h.RemoveUser(t.Context(), h.root, "ann"))
+		})
+	}
 }
 
 func TestNobodyIsCalledAsTheMachineIs(t *testing.T) {

@@ -48,11 +48,28 @@ func control(ctx context.Context, _, address string, _ syscall.RawConn) error {
 }
 
 func allowed(addr netip.Addr) error {
-	addr = addr.Unmap().WithZone("")
+	addr = within4(addr.Unmap().WithZone(""))
 	if addr.IsLinkLocalUnicast() || addr.IsMulticast() || slices.Contains(metadata, addr) {
 		return forbidden(addr.String())
 	}
 	return nil
+}
+
+// carried4 are the networks whose addresses lead to one of IPv4, and where in them that stands: what translates in between
+// (NAT64, 6to4) would take a request there.
+var carried4 = map[netip.Prefix]int{
+	netip.MustParsePrefix("64:ff9b::/96"): 12, netip.MustParsePrefix("2002::/16"): 2,
+}
+
+// within4 is the address of IPv4 that one of IPv6 leads to, or the address itself.
+func within4(addr netip.Addr) netip.Addr {
+	for network, at := range carried4 {
+		if network.Contains(addr) {
+			bytes := addr.As16()
+			return netip.AddrFrom4([4]byte(bytes[at : at+4]))
+		}
+	}
+	return addr
 }
 
 func forbidden(host string) error {

@@ -360,7 +360,7 @@ func TestACancelledCallEndsWithTheCauseAndSendsNothingIfItWasBefore(t *testing.T
 func TestNothingIsSentToLinkLocalAndMetadataAddresses(t *testing.T) {
 	for _, url := range []string{
 		"http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "http://[fe80::1%25lo]/", "http://[fd00:ec2::254]/",
-		"http://[::ffff:169.254.169.254]/", "http://168.63.129.16/", "http://METADATA.google.internal./", "http://224.0.0.1/",
+		"http://[::ffff:169.254.169.254]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:a9fe:a9fe::1]/", "http://168.63.129.16/", "http://METADATA.google.internal./", "http://224.0.0.1/",
 	} {
 		for _, proxy := range []string{"direct", "http://127.0.0.1:1"} {
 			_, err := client(t, Options{Proxy: proxy}).Do(t.Context(), get(t, url))
@@ -372,7 +372,7 @@ func TestNothingIsSentToLinkLocalAndMetadataAddresses(t *testing.T) {
 }
 
 func TestTheDialerLooksAtTheAddressAfterTheNameWasResolved(t *testing.T) {
-	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:443", "[::ffff:169.254.0.1]:80", "[::ffff:168.63.129.16]:80"} {
+	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:443", "[::ffff:169.254.0.1]:80", "[64:ff9b::169.254.169.254]:80", "[::ffff:168.63.129.16]:80"} {
 		if err := control(t.Context(), "tcp", address, nil); err == nil {
 			t.Errorf("%s may be connected to", address)
 		}

@@ -3,6 +3,7 @@
 package settings
 
 import (
+	"strings"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -15,7 +16,7 @@ import (
 // Settings is the configuration of a server, complete and consistent.
 type Settings struct {
 	Listen         string   `yaml:"listen" default:"':8443'" doc:"Address and port that the API, the dashboard and webhooks are served on."`
-	BaseURL        string   `yaml:"base_url" example:"https://adg.example.com" doc:"Address that people and providers reach the server at, as in https://adg.example.com; links in notifications and the way back from a login are made of it."`
+	BaseURL        string   `yaml:"base_url" example:"https://adg.example.com" doc:"Address that people and providers reach the server at, as in https://adg.example.com; links in notifications and the way back from a login are made of it. Where it begins with https://, browsers are told to come that way only, also where a proxy ends TLS."`
 	TLS            *TLS     `yaml:"tls" doc:"The server's certificate. Without it, insecure_http has to be said."`
 	InsecureHTTP   bool     `yaml:"insecure_http" default:"false" doc:"Serve without TLS. Only behind a proxy that ends TLS on the same machine or in the same pod: passwords and tokens pass in the clear."`
 	TrustedProxies []string `yaml:"trusted_proxies" example:"[10.0.0.0/8]" doc:"Networks, as in 10.0.0.0/8, whose X-Forwarded-For is believed when the address of a client is put on record or limited."`
@@ -32,6 +33,7 @@ type Settings struct {
 
 	Egress   Egress   `yaml:"egress" doc:"Where connections, notifiers and providers may be."`
 	Commands Commands `yaml:"commands" doc:"Programs that sources and targets of type command may start on the server."`
+	Files    Files    `yaml:"files" doc:"Folders that notifiers of type log may write files in on the server."`
 
 	Repositories map[string]string `yaml:"repositories" example:"{shop: /srv/git/shop.git}" doc:"Folders of git repositories on this machine, by service: a clone, or a bare mirror, that somebody keeps up to date. The draft of a post-mortem names the commits, files and migrations of the release from there."`
 
@@ -50,6 +52,11 @@ type Settings struct {
 	Log       Log       `yaml:"log" doc:"The server's log, on standard error."`
 
 	Demo bool `yaml:"demo" default:"false" doc:"Whether an admin can start the demo inside the server: a small shop, whose processes this server then runs. Only for a server that listens on this machine alone."`
+}
+
+// Secure tells whether browsers reach the server by TLS: its own, or that of a proxy before it, as base_url says.
+func (s Settings) Secure() bool {
+	return !s.InsecureHTTP || strings.HasPrefix(strings.ToLower(s.BaseURL), "https://")
 }
 
 // TLS is the server's side of TLS. The files are in PEM format and are read again when they change.
@@ -143,6 +150,11 @@ type Egress struct {
 // Commands is the allow-list of programs.
 type Commands struct {
 	Allow []string `yaml:"allow" example:"[/usr/local/bin/deploy]" doc:"The programs, each by its whole path. Unless set, none: no command is ever started."`
+}
+
+// Files is the allow-list of folders to write in.
+type Files struct {
+	Allow []string `yaml:"allow" example:"[/var/log/adg]" doc:"The folders, each by its whole path. Unless set, none: whoever may register a notifier can have no file of the machine written."`
 }
 
 // Guard is how a server takes part in the work.

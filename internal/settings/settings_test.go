@@ -104,6 +104,7 @@ tokens: {default: 2d, longest: 1d}
 limits: {per_second: 50, burst: 5, body: 999999999}
 egress: {allow: [prometheus.example.com, "http://x", "a:0"]}
 commands: {allow: [deploy, /usr/bin/../bin/x]}
+files: {allow: [logs]}
 guard: {lease: 1s, poll: 1s, workers: 0}
 oidc:
   company: {issuer: "http://login.example.com", client_id: adg, algorithms: [HS256], scopes: [email], skew: 1h}
@@ -209,6 +210,18 @@ func TestAVariableThatSetsNothingIsDoubtful(t *testing.T) {
 	said := fmt.Sprint(warnings)
 	if len(warnings) != 2 || !strings.Contains(said, "was ADG_SERVER_DRAIN meant?") || !strings.Contains(said, "ADG_SERVER_SERVICE_HOST") {
 		t.Errorf("doubtful: %s", said)
+	}
+}
+
+func TestBrowsersComeByTLSAlsoWhereAProxyEndsIt(t *testing.T) {
+	for text, want := range map[string]bool{
+		"tls: {cert_file: a, key_file: b}\n": true, "insecure_http: true\n": false, "insecure_http: true\nbase_url: http://adg.example.com\n": false,
+		"insecure_http: true\nbase_url: HTTPS://adg.example.com\n": true,
+	} {
+		s, _, err := settings.Parse("adg.yaml", []byte(text+"seal: {active: {env: KEY}}\n"), nil, nil)
+		if err != nil || s.Secure() != want {
+			t.Errorf("%q: %t, %v", text, s.Secure(), err)
+		}
 	}
 }
 

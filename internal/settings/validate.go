@@ -202,6 +202,11 @@ func (l *loader) reaching() {
 			l.refuse(numbered("commands.allow", i), "%q is no whole path of a program: write it as /usr/local/bin/deploy", strictyaml.Cut(program))
 		}
 	}
+	for i, folder := range l.s.Files.Allow {
+		if !filepath.IsAbs(folder) || filepath.Clean(folder) != folder {
+			l.refuse(numbered("files.allow", i), "%q is no whole path of a folder: write it as /var/log/adg", strictyaml.Cut(folder))
+		}
+	}
 }
 
 // changing is about what tells of changes.

@@ -16,7 +16,7 @@ func (o Options) person(issuer, subject string, claims map[string]any) (identity
 	if !ok || name == "" {
 		return identity.External{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the ID token has no claim %q, which names the person", o.NameClaim), "have the provider put it there, or set name_claim")
 	}
-	name = strings.ToLower(name)
+	name = strings.Map(small, name)
 	if o.NameClaim == emailClaim && !o.UnverifiedEmail && claims["email_verified"] != true && claims["email_verified"] != "true" {
 		return identity.External{}, adg.Advised(adg.Errorf(adg.Unauthorized, "the provider has not verified the address of %.100q", name), "verify it there, or set name_claim to another claim")
 	}
@@ -28,6 +28,15 @@ func (o Options) person(issuer, subject string, claims map[string]any) (identity
 	}
 	groups, err := o.groups(claims[o.GroupsClaim])
 	return identity.External{Name: name, Issuer: issuer, Subject: subject, Groups: groups}, err
+}
+
+// small is a capital letter as a small one, within the alphabet of names: of others, some become letters of it, so that the
+// sign of Kelvin would be somebody's k.
+func small(letter rune) rune {
+	if 'A' <= letter && letter <= 'Z' {
+		return letter + 'a' - 'A'
+	}
+	return letter
 }
 
 // groups reads a list of names, or a single one; a claim that is not there is no group.

@@ -28,6 +28,7 @@ func TestWhoSomebodyIsFollowsFromTheClaims(t *testing.T) {
 		{"unverified addresses were allowed", Options{UnverifiedEmail: true}, map[string]any{"email": "a@b.c"}, identity.External{Name: "a@b.c"}, ""},
 		{"a domain that may log in", Options{EmailDomains: []string{"B.c"}}, map[string]any{"email": "a@b.c", "email_verified": true}, identity.External{Name: "a@b.c"}, ""},
 		{"a domain that may not", Options{EmailDomains: []string{"b.c"}}, map[string]any{"email": "a@x.b.c", "email_verified": true}, identity.External{}, "no domain"},
+		{"a letter of another alphabet that is small a k", mail, map[string]any{"email": "\u212Aate@b.c", "email_verified": true}, identity.External{}, "small letters"},
 		{"two at signs", Options{EmailDomains: []string{"b.c"}}, map[string]any{"email": "a@evil@b.c", "email_verified": true}, identity.External{}, "no domain"},
 		{"another claim for the name, one group as text", byName, map[string]any{"preferred_username": "ann", "roles": "sre"}, identity.External{Name: "ann", Groups: []string{"sre"}}, ""},
 		{"several groups", mail, map[string]any{"email": "a@b.c", "email_verified": true, "groups": []any{"x", "y"}}, identity.External{Name: "a@b.c", Groups: []string{"x", "y"}}, ""},

@@ -83,7 +83,7 @@ func (p *Provider) Begin(ctx context.Context, next string) (Begun, error) {
 		return Begun{}, err
 	}
 	state, cookie := rand.Text(), rand.Text()+rand.Text()
-	data, err := json.Marshal(begun{Cookie: derived("cookie", cookie), Next: ownPath(next)})
+	data, err := json.Marshal(begun{Cookie: derived("cookie", cookie), Next: ownPath(next), Back: p.options.RedirectURL})
 	if err != nil {
 		return Begun{}, adg.Errorf(adg.Internal, "begin a login: %w", err)
 	}
@@ -149,6 +149,7 @@ const (
 type begun struct {
 	Cookie string `json:"cookie"` // its digest
 	Next   string `json:"next,omitempty"`
+	Back   string `json:"back,omitempty"` // where the provider that it was begun at sends people: each to a page of its own
 }
 
 // ownPath is a path of ours, so that nobody is sent elsewhere after a login.
@@ -181,6 +182,9 @@ func (p *Provider) use(ctx context.Context, c Callback) (next string, err error)
 		return "", adg.Errorf(adg.Internal, "read a login: %w", err)
 	}
 	if subtle.ConstantTimeCompare([]byte(b.Cookie), []byte(derived("cookie", c.Cookie))) != 1 {
+		return "", gone
+	}
+	if b.Back != "" && b.Back != p.options.RedirectURL { // one provider has handed the login on to another; a replica of the version before does not say
 		return "", gone
 	}
 	_, err = p.store.WriteDocuments(ctx, []adg.Write{{Document: doc, If: doc.Version, Drop: true}})

@@ -191,6 +191,19 @@ func TestALoginThatIsNotInOrderIsRefused(t *testing.T) {
 	}
 }
 
+// A provider could hand on a login that was begun at it: whoever believes to come in from there would be somebody else here.
+func TestALoginEndsAtTheProviderThatItBeganAt(t *testing.T) {
+	s := newStage(t)
+	p := s.as(t, "adg", nil)
+	other := s.as(t, "adg", func(o *Options) { o.RedirectURL = "http://127.0.0.1:1/other/callback" })
+	back, _ := login(t, p, "a1")
+	_, _, err := other.Finish(t.Context(), back)
+	refused(t, err, adg.Unauthorized, "this login is over")
+	if _, _, err := p.Finish(t.Context(), back); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestACodeThatWasUsedAtTheProviderIsRefused(t *testing.T) {
 	s := newStage(t)
 	p := s.as(t, "adg", nil)

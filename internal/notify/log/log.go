@@ -15,7 +15,7 @@ import (
 
 // Options are the notifier's settings.
 type Options struct {
-	Path string `yaml:"path" doc:"File that one JSON object per fact is appended to. Without it, facts go to the log of the process."`
+	Path string `yaml:"path" doc:"File that one JSON object per fact is appended to; on a server, in a folder of its files.allow. Without it, facts go to the log of the process."`
 }
 
 // Driver opens notifiers of type log.
@@ -30,6 +30,9 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Notifier, error) {
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, adg.Errorf(adg.Invalid, "notifier %s: %w", host.Name, err)
+	}
+	if err := host.MayWrite(path); err != nil {
+		return nil, fmt.Errorf("notifier %s: %w", host.Name, err)
 	}
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, adg.Errorf(adg.Invalid, "notifier %s: there is no directory %s: create it, or name another path", host.Name, filepath.Dir(path))

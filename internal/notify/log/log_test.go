@@ -43,15 +43,41 @@ func TestProcessLog(t *testing.T) {
 }
 
 func TestMissingDirectoryIsNamedWhenThePolicyIsRead(t *testing.T) {
-	_, err := log.Driver.Open(t.Context(), log.Options{Path: "no/such/dir/facts"}, adg.Host{Name: "audit"})
+	_, err := log.Driver.Open(t.Context(), log.Options{Path: "no/such/dir/facts"}, adg.Host{Name: "audit", Commands: true})
 	if adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "no/such/dir") {
 		t.Errorf("got %v", err)
 	}
 }
 
+// A line of JSON in the right file is a command: who may register a notifier is no user of the machine by that.
+func TestAServersFileIsWrittenOnlyInTheFoldersThatAreAllowed(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for name, c := range map[string]struct {
+		path string
+		host adg.Host
+		well bool
+	}{
+		"nothing is allowed":                  {filepath.Join(dir, "facts"), adg.Host{}, false},
+		"the folder is":                       {filepath.Join(dir, "facts"), adg.Host{Folders: []string{other, dir}}, true},
+		"the folder is, and a program":        {filepath.Join(dir, "facts"), adg.Host{Commands: true, Programs: []string{"/bin/true"}, Folders: []string{dir}}, true},
+		"a program is, and no folder":         {filepath.Join(dir, "facts"), adg.Host{Commands: true, Programs: []string{"/bin/true"}}, false},
+		"another one is":                      {filepath.Join(other, "facts"), adg.Host{Folders: []string{dir}}, false},
+		"out of it again":                     {dir + "/../" + filepath.Base(other) + "/facts", adg.Host{Folders: []string{dir}}, false},
+		"one whose name goes on":              {dir + "-more/facts", adg.Host{Folders: []string{dir}}, false},
+		"no folder that there is, outside":    {"/no/such/folder/facts", adg.Host{Folders: []string{dir}}, false},
+		"the process's log, which is no file": {"", adg.Host{}, true},
+		"everything, on one's own machine":    {filepath.Join(other, "facts"), adg.Host{Commands: true}, true},
+	} {
+		_, err := log.Driver.Open(t.Context(), log.Options{Path: c.path}, c.host)
+		if (err == nil) != c.well || err != nil && (adg.CodeOf(err) != adg.Unauthorized || !strings.Contains(err.Error(), "files.allow")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func open(t *testing.T, o log.Options, l *slog.Logger) adg.Notifier {
 	t.Helper()
-	n, err := log.Driver.Open(t.Context(), o, adg.Host{Name: "log", Log: l})
+	n, err := log.Driver.Open(t.Context(), o, adg.Host{Name: "log", Log: l, Commands: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -87,6 +88,9 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Target, error) {
 		// The cause repeats parts of what it could not read, and the password may be in any of them.
 		problem("dsn: it cannot be read: it has the form postgres://user:password@host:5432/name?sslmode=verify-full")
 	}
+	if err == nil && config.Password != "" && !host.Own() && !holds(o.DSN.Reveal(), config.Password) {
+		problem("dsn: it holds no password, and that of the server's own environment is for its own store: write the user's")
+	}
 	if t.config = config; config != nil {
 		config.DialFunc, config.LookupFunc = remote.Dial, asked
 	}
@@ -118,6 +122,16 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Target, error) {
 	t.redact = remote.Redactor(append(secrets, o.DSN, adg.NewSecret(config.Password))...)
 	t.env = o.environment()
 	return t, nil
+}
+
+// holds tells whether the address of a database holds the password that would be sent to it, so that none comes from the
+// environment.
+func holds(dsn, password string) bool {
+	if u, err := url.Parse(dsn); err == nil && u.Host != "" {
+		own, _ := u.User.Password()
+		return own == password || slices.Contains(u.Query()["password"], password)
+	}
+	return strings.Contains(strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(dsn), password)
 }
 
 // Can is to move the schema.

@@ -38,6 +38,28 @@ func fails(t *testing.T, name string, target adg.Target, d adg.Desired, words ..
 	}
 }
 
+// Whoever registers a database would have the password of the server's own store sent to it.
+func TestThePasswordOfTheServersOwnStoreGoesToNoOtherDatabase(t *testing.T) {
+	t.Setenv("PGPASSWORD", targettest.Planted)
+	for dsn, well := range map[string]bool{
+		"postgres://eve@192.0.2.1/x": false, "host=192.0.2.1 user=eve dbname=x": false, "host=192.0.2.1 user='eve password=hers' dbname=x": false,
+		"postgres://shop:own@192.0.2.1/x": true, `host=192.0.2.1 user=shop password='it\'s own'`: true, "postgres://192.0.2.1/x?user=shop&password=own": true,
+	} {
+		o, ok := Driver.Options.(Options)
+		if !ok {
+			t.Fatal("the driver has other options")
+		}
+		o.DSN, o.Folder, o.Format = adg.NewSecret(dsn), t.TempDir(), "sql"
+		_, err := Driver.Open(t.Context(), o, adg.Host{})
+		if (err == nil) != well || err != nil && !strings.Contains(err.Error(), "its own store") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+		if _, err := Driver.Open(t.Context(), o, adg.Host{Commands: true}); err != nil {
+			t.Errorf("%s, on one's own machine: %v", dsn, err)
+		}
+	}
+}
+
 func TestARollbackLeavesASchemaThatIsDeclaredCompatible(t *testing.T) {
 	w := newWorld(t)
 	w.files(t, "1.sql", "CREATE TABLE shop (id int)", "2.sql", "-- adg: expand\nALTER TABLE shop ADD a int", "2.down.sql", "ALTER TABLE shop DROP a")
