@@ -65,13 +65,23 @@ func TestEveryExampleOfThePagesIsAPolicy(t *testing.T) {
 			}
 		}
 	}
+	needed := map[string]string{} // by the type and its page: where that is
 	for _, d := range drivers().Targets {
 		page := d.Type
 		if page == "webhook" {
 			page = "command"
 		}
-		if !shown[page+".md "+d.Type] {
-			t.Errorf("docs/targets/%s.md shows no policy with a target of type %s", page, d.Type)
+		needed[page+".md "+d.Type] = "docs/targets"
+	}
+	for _, d := range drivers().Sources {
+		needed["sources.md "+d.Type] = "docs"
+	}
+	for _, d := range drivers().Notifiers {
+		needed["notifiers.md "+d.Type] = "docs"
+	}
+	for what, folder := range needed {
+		if !shown[what] {
+			t.Errorf("%s: a policy with a type is missing on its page: %s", folder, what)
 		}
 	}
 }
@@ -118,7 +128,7 @@ func examples(page string) (all []string) {
 // topics are the words of a policy that stand at its top.
 func topics(example string) (found []string) {
 	for _, m := range word.FindAllStringSubmatch(example, -1) {
-		if slices.Contains([]string{"target", "targets", "checks", "rollback", "strategy", "risk", "verify", "notify"}, m[1]) {
+		if slices.Contains([]string{"target", "targets", "sources", "checks", "rollback", "strategy", "risk", "verify", "notify"}, m[1]) {
 			found = append(found, m[1])
 		}
 	}
@@ -153,6 +163,9 @@ func opens(t *testing.T, page, example string, files map[string]string) {
 			text += a.text + "\n"
 		}
 	}
+	if !has("target") && !has("targets") {
+		text += "target: {type: webhook, url: \"https://deploy.example.com/apply\"}\n"
+	}
 	for named, stands := range files {
 		text = strings.ReplaceAll(text, " "+named, " "+stands)
 	}
@@ -160,14 +173,14 @@ func opens(t *testing.T, page, example string, files map[string]string) {
 		if strings.HasSuffix(name, "DSN") {
 			return "postgres://adg@127.0.0.1:1/shop", true
 		}
+		if strings.HasSuffix(name, "WEBHOOK") {
+			return "https://hooks.example.com/canary", true
+		}
 		return "canary-of-" + name, true
 	}
 	file, err := config.Parse(filepath.Base(page), []byte(text), drivers(), environment)
 	if err != nil {
 		t.Errorf("%s: what stands there is no policy:\n%s\n%v", page, example, err)
-		return
-	}
-	if file.Target.Type == "" && len(file.Targets) == 0 {
 		return
 	}
 	w, err := newWorld(file, t.TempDir(), slog.New(slog.DiscardHandler), true)
@@ -221,6 +234,13 @@ func keysOf(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 		files[name] = path
+	}
+	for _, program := range []string{"deploy", "deploy.sh", "current.sh", "what-is-live", "errors", "journal", "smoke-test"} {
+		path := filepath.Join(dir, program)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		files["./"+program] = path
 	}
 	return files
 }
