@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"log/slog"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/deployguardian/adg/internal/config"
@@ -40,6 +42,7 @@ var others = map[string]string{
 var (
 	word      = regexp.MustCompile(`(?m)^([a-z_-]+):`)
 	driverOf  = regexp.MustCompile(`(?m)[ {]type: ([a-z-]+)`)
+	nameOnly  = regexp.MustCompile(`(?m)^target: [a-z]`)
 	ownTarget = regexp.MustCompile(`(?m)^target:`)
 )
 
@@ -55,6 +58,12 @@ func TestEveryExampleOfThePagesIsAPolicy(t *testing.T) {
 		}
 		for _, example := range examples(string(text)) {
 			if others[strings.SplitN(example, "\n", 2)[0]] != "" {
+				continue
+			}
+			if taken, err := byServer(example); taken {
+				if err != nil {
+					t.Errorf("%s: a server does not take what stands there:\n%s\n%v", page, example, err)
+				}
 				continue
 			}
 			for _, policy := range apart(example) {
@@ -243,4 +252,38 @@ func keysOf(t *testing.T) map[string]string {
 		files["./"+program] = path
 	}
 	return files
+}
+
+// connectionOf reads a connection as an admin registers it, its secrets apart.
+func connectionOf(text string) error {
+	var c struct {
+		Name, Seam, Type       string
+		Options                map[string]any
+		Services, Environments []string
+	}
+	if err := yaml.UnmarshalWithOptions([]byte(text), &c, yaml.Strict()); err != nil {
+		return err
+	}
+	options, err := json.Marshal(c.Options)
+	if err != nil {
+		return err
+	}
+	_, err = config.Connection{Seam: c.Seam, Name: c.Name, Type: c.Type, Options: options}.Open(drivers(), nil)
+	return err
+}
+
+// byServer reads what only a server takes: a connection, or a policy that names connections.
+func byServer(example string) (taken bool, err error) {
+	switch {
+	case strings.Contains(example, "\nseam: "):
+		return true, connectionOf(example)
+	case nameOnly.MatchString(example):
+		_, err := config.ParseRegistered("guardian.yaml", []byte(example), config.Connections{
+			Sources: []config.Instance{{Name: "prom", Type: "prometheus"}}, Targets: []config.Instance{{Name: "checkout-deploy", Type: "webhook"}},
+			Notifiers: []config.Instance{{Name: "team-chat", Type: "slack"}},
+		})
+		return true, err
+	default:
+		return false, nil
+	}
 }
