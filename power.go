@@ -36,6 +36,12 @@ type Suspender interface {
 	Resume(ctx context.Context, held []Release) (Observed, error)
 }
 
+// Checker is a source or a target that can tell from this machine alone, and without changing anything, what would keep it
+// from working here: a program that is not there. Nothing that is found is asked for elsewhere.
+type Checker interface {
+	Check() error
+}
+
 // PowerOf finds what a target can do beyond the methods of Target, such as Rehearser, in it or in what it wraps.
 func PowerOf[T any](t Target) (power T, found bool) {
 	for t != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"log/slog"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/deployguardian/adg/internal/config"
@@ -40,6 +42,7 @@ var others = map[string]string{
 var (
 	word      = regexp.MustCompile(`(?m)^([a-z_-]+):`)
 	driverOf  = regexp.MustCompile(`(?m)[ {]type: ([a-z-]+)`)
+	nameOnly  = regexp.MustCompile(`(?m)^target: [a-z]`)
 	ownTarget = regexp.MustCompile(`(?m)^target:`)
 )
 
@@ -57,6 +60,12 @@ func TestEveryExampleOfThePagesIsAPolicy(t *testing.T) {
 			if others[strings.SplitN(example, "\n", 2)[0]] != "" {
 				continue
 			}
+			if taken, err := byServer(example); taken {
+				if err != nil {
+					t.Errorf("%s: a server does not take what stands there:\n%s\n%v", page, example, err)
+				}
+				continue
+			}
 			for _, policy := range apart(example) {
 				opens(t, page, policy, files)
 				for _, m := range driverOf.FindAllStringSubmatch(policy, -1) {
@@ -65,13 +74,23 @@ func TestEveryExampleOfThePagesIsAPolicy(t *testing.T) {
 			}
 		}
 	}
+	needed := map[string]string{} // by the type and its page: where that is
 	for _, d := range drivers().Targets {
 		page := d.Type
 		if page == "webhook" {
 			page = "command"
 		}
-		if !shown[page+".md "+d.Type] {
-			t.Errorf("docs/targets/%s.md shows no policy with a target of type %s", page, d.Type)
+		needed[page+".md "+d.Type] = "docs/targets"
+	}
+	for _, d := range drivers().Sources {
+		needed["sources.md "+d.Type] = "docs"
+	}
+	for _, d := range drivers().Notifiers {
+		needed["notifiers.md "+d.Type] = "docs"
+	}
+	for what, folder := range needed {
+		if !shown[what] {
+			t.Errorf("%s: a policy with a type is missing on its page: %s", folder, what)
 		}
 	}
 }
@@ -118,7 +137,7 @@ func examples(page string) (all []string) {
 // topics are the words of a policy that stand at its top.
 func topics(example string) (found []string) {
 	for _, m := range word.FindAllStringSubmatch(example, -1) {
-		if slices.Contains([]string{"target", "targets", "checks", "rollback", "strategy", "risk", "verify", "notify"}, m[1]) {
+		if slices.Contains([]string{"target", "targets", "sources", "checks", "rollback", "strategy", "risk", "verify", "notify"}, m[1]) {
 			found = append(found, m[1])
 		}
 	}
@@ -153,6 +172,9 @@ func opens(t *testing.T, page, example string, files map[string]string) {
 			text += a.text + "\n"
 		}
 	}
+	if !has("target") && !has("targets") {
+		text += "target: {type: webhook, url: \"https://deploy.example.com/apply\"}\n"
+	}
 	for named, stands := range files {
 		text = strings.ReplaceAll(text, " "+named, " "+stands)
 	}
@@ -160,14 +182,14 @@ func opens(t *testing.T, page, example string, files map[string]string) {
 		if strings.HasSuffix(name, "DSN") {
 			return "postgres://adg@127.0.0.1:1/shop", true
 		}
+		if strings.HasSuffix(name, "WEBHOOK") {
+			return "https://hooks.example.com/canary", true
+		}
 		return "canary-of-" + name, true
 	}
 	file, err := config.Parse(filepath.Base(page), []byte(text), drivers(), environment)
 	if err != nil {
 		t.Errorf("%s: what stands there is no policy:\n%s\n%v", page, example, err)
-		return
-	}
-	if file.Target.Type == "" && len(file.Targets) == 0 {
 		return
 	}
 	w, err := newWorld(file, t.TempDir(), slog.New(slog.DiscardHandler), true)
@@ -222,5 +244,46 @@ func keysOf(t *testing.T) map[string]string {
 		}
 		files[name] = path
 	}
+	for _, program := range []string{"deploy", "deploy.sh", "current.sh", "what-is-live", "errors", "journal", "smoke-test"} {
+		path := filepath.Join(dir, program)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		files["./"+program] = path
+	}
 	return files
+}
+
+// connectionOf reads a connection as an admin registers it, its secrets apart.
+func connectionOf(text string) error {
+	var c struct {
+		Name, Seam, Type       string
+		Options                map[string]any
+		Services, Environments []string
+	}
+	if err := yaml.UnmarshalWithOptions([]byte(text), &c, yaml.Strict()); err != nil {
+		return err
+	}
+	options, err := json.Marshal(c.Options)
+	if err != nil {
+		return err
+	}
+	_, err = config.Connection{Seam: c.Seam, Name: c.Name, Type: c.Type, Options: options}.Open(drivers(), nil)
+	return err
+}
+
+// byServer reads what only a server takes: a connection, or a policy that names connections.
+func byServer(example string) (taken bool, err error) {
+	switch {
+	case strings.Contains(example, "\nseam: "):
+		return true, connectionOf(example)
+	case nameOnly.MatchString(example):
+		_, err := config.ParseRegistered("guardian.yaml", []byte(example), config.Connections{
+			Sources: []config.Instance{{Name: "prom", Type: "prometheus"}}, Targets: []config.Instance{{Name: "checkout-deploy", Type: "webhook"}},
+			Notifiers: []config.Instance{{Name: "team-chat", Type: "slack"}},
+		})
+		return true, err
+	default:
+		return false, nil
+	}
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,12 +25,19 @@ import (
 )
 
 // lint reads a policy and gives what is doubtful; what is wrong is the error.
-func (a *App) lint(path string) (cli.Linted, error) {
-	file, err := a.load(path)
+func (a *App) lint(ctx context.Context, path string) (found cli.Linted, err error) {
+	dir, err := os.MkdirTemp("", "adg-lint-")
 	if err != nil {
-		return cli.Linted{}, err
+		return found, fmt.Errorf("making a folder for what is opened: %w", err)
 	}
-	found := cli.Linted{Promise: file.Promise}
+	defer both(&err, func() error { return os.RemoveAll(dir) })
+	file, err := config.Lint(path, drivers(), a.env, func(file config.File, seam, name string) error {
+		return worksHere(ctx, file, dir, seam, name)
+	})
+	if err != nil {
+		return found, err
+	}
+	found.Promise = file.Promise
 	for _, w := range file.Warnings {
 		found.Warnings = append(found.Warnings, w.String())
 	}
@@ -50,6 +59,19 @@ func (a *App) try(ctx context.Context, o cli.TestOptions) (tested cli.Tested, er
 }
 
 // Private
+
+// worksHere opens an instance of a policy and closes it. A source that begins to collect when it is opened is left alone.
+func worksHere(ctx context.Context, file config.File, dir, seam, name string) (err error) {
+	if i := slices.IndexFunc(file.Sources, func(s config.Instance) bool { return s.Name == name }); seam == "source" && file.Sources[i].Type == "embedded" {
+		return nil
+	}
+	w, err := newWorld(file, dir, slog.New(slog.DiscardHandler), true)
+	if err != nil {
+		return err
+	}
+	defer both(&err, w.Close)
+	return w.works(ctx, seam, name)
+}
 
 func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, o cli.TestOptions) (tested cli.Tested, err error) {
 	spec := adg.Spec{Policy: p.WithDefaults(), Release: adg.Release{Service: p.Service, Version: o.Version, Schema: o.Schema}}
@@ -73,12 +95,27 @@ func tryPolicy(ctx context.Context, w guard.World, p adg.Policy, o cli.TestOptio
 		spec.LastGood = recorded
 	}
 	doubt := ""
-	obstacles, err := rehearsal.Of(ctx, w.Target, adg.Deployment{ID: p.Service + "-plan", Spec: spec})
+	plan := adg.Deployment{ID: p.Service + "-plan", Spec: spec}
+	obstacles, err := rehearsal.Of(ctx, w.Target, plan)
 	if err != nil {
 		doubt = err.Error()
+	} else if err := missing(ctx, w, plan); err != nil {
+		obstacles = append(obstacles, adg.Obstacle{Name: "access", Final: true, Text: err.Error()})
 	}
 	tested.Rollback = wire.RollbackOf(spec, obstacles, doubt)
 	return tested, nil
+}
+
+// missing is what a target needs on this machine and does not find.
+func missing(ctx context.Context, w guard.World, d adg.Deployment) error {
+	t, err := w.Target(ctx, d)
+	if err != nil {
+		return err
+	}
+	if c, can := adg.PowerOf[adg.Checker](t); can {
+		return c.Check()
+	}
+	return nil
 }
 
 // onRecord is the release that a rollback would go to, as whole as the data directory knows it: the one that is named, else

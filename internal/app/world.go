@@ -105,18 +105,14 @@ func (w *world) Notifier(ctx context.Context, name string) (adg.Notifier, error)
 func (w *world) Open(ctx context.Context) error {
 	var errs []error
 	for _, s := range w.file.Sources {
-		_, err := w.Source(ctx, adg.Deployment{}, s.Name)
-		errs = append(errs, err)
+		errs = append(errs, w.works(ctx, "source", s.Name))
 	}
 	for _, n := range w.file.Notifiers {
-		_, err := w.Notifier(ctx, n.Name)
-		errs = append(errs, err)
+		errs = append(errs, w.works(ctx, "notifier", n.Name))
 	}
-	_, err := w.Target(ctx, adg.Deployment{})
-	errs = append(errs, err)
+	errs = append(errs, w.works(ctx, "target", "target"))
 	for _, t := range w.file.Targets {
-		_, err := w.part(ctx, t.Name)
-		errs = append(errs, err)
+		errs = append(errs, w.works(ctx, "target", t.Name))
 	}
 	return errors.Join(errs...)
 }
@@ -139,6 +135,52 @@ func (w *world) Close() error {
 }
 
 // Private
+
+// works opens an instance, and has it say what would keep it from working here.
+func (w *world) works(ctx context.Context, seam, name string) error {
+	check := func(c adg.Checker) error {
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("%s: %w", titled(seam, name), err)
+		}
+		return nil
+	}
+	switch seam {
+	case "source":
+		s, err := w.Source(ctx, adg.Deployment{}, name)
+		if c, can := s.(adg.Checker); err == nil && can {
+			return check(c)
+		}
+		return err
+	case "target":
+		t, err := w.targetOf(ctx, name)
+		if err != nil {
+			return err
+		}
+		if c, can := adg.PowerOf[adg.Checker](t); can {
+			return check(c)
+		}
+		return nil
+	default:
+		_, err := w.Notifier(ctx, name)
+		return err
+	}
+}
+
+// targetOf opens a target by its name: the one in charge, or one of the others.
+func (w *world) targetOf(ctx context.Context, name string) (adg.Target, error) {
+	if name == "target" {
+		return w.Target(ctx, adg.Deployment{})
+	}
+	return w.part(ctx, name)
+}
+
+// titled is how an instance is named to people; the target in charge has no name of its own.
+func titled(seam, name string) string {
+	if seam == name {
+		return seam
+	}
+	return seam + " " + name
+}
 
 // part opens another target than the first one. It is no composite one: who names parts is none.
 func (w *world) part(ctx context.Context, name string) (adg.Target, error) {
@@ -166,7 +208,7 @@ func (w *world) openTarget(ctx context.Context, instance config.Instance, host a
 	}
 	t, err := w.drivers.Targets[i].Open(ctx, instance.Options, host)
 	if err != nil {
-		return nil, fmt.Errorf("opening the target %s: %w", instance.Name, err)
+		return nil, fmt.Errorf("opening %s: %w", titled("target", instance.Name), err)
 	}
 	w.targets[instance.Name] = target.Wrap(t, target.WrapOptions{DryRun: w.dryRun, Host: host})
 	return w.targets[instance.Name], nil

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ type Calls struct {
 	Demo         func(context.Context, DemoOptions, Terminal) error
 	Report       func(context.Context, ReportOptions) ([]string, error)
 	Changed      Changed
-	PolicyLint   func(file string) (Linted, error)
+	PolicyLint   func(ctx context.Context, file string) (Linted, error)
 	PolicySchema func() ([]byte, error)
 	PolicyTest   func(context.Context, TestOptions) (Tested, error)
 	Reference    func(dir string, root *cobra.Command) error
@@ -168,26 +169,53 @@ func ExitOf(s adg.State) int {
 	return ExitError
 }
 
-// refuseStray makes wrong arguments usage errors, in every command below too.
+// refuseStray makes wrong arguments, and flags that are missing or exclude each other, usage errors that say what to type, in
+// every command below too.
 func refuseStray(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			err := check(cmd, args)
-			if err == nil {
-				return nil
-			}
-			meant := ""
-			if cmd.SuggestionsMinimumDistance = 2; cmd.HasSubCommands() && len(args) > 0 {
-				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-					meant = fmt.Sprintf(" — did you mean %q?", near[0])
+			var problem string
+			switch err := check(cmd, args); {
+			case err != nil && cmd.HasSubCommands():
+				return adg.Errorf(adg.Invalid, "%w%s\nsee '%s --help'", err, meant(cmd, args), cmd.CommandPath())
+			case err != nil && len(args) == 0:
+				problem = "something is missing"
+			case err != nil:
+				problem = fmt.Sprintf("%q does not fit", strings.Join(args, " "))
+			default:
+				if err = cmp.Or(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err == nil {
+					return nil
 				}
+				problem = err.Error()
 			}
-			return adg.Errorf(adg.Invalid, "%w%s\nsee '%s --help'", err, meant, cmd.CommandPath())
+			written := cmd.CommandPath() + strings.TrimPrefix(cmd.Use, cmd.Name())
+			return adg.Errorf(adg.Invalid, "%s: %s%s\nsee '%s --help'", problem, written, asIn(cmd), cmd.CommandPath())
 		}
 	}
 	for _, below := range cmd.Commands() {
 		refuseStray(below)
 	}
+}
+
+// meant names the verb that a word which is none is near to.
+func meant(cmd *cobra.Command, args []string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	if len(args) == 0 {
+		return ""
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Sprintf(" — did you mean %q?", near[0])
+	}
+	return ""
+}
+
+// asIn is the first example of a command's help.
+func asIn(cmd *cobra.Command) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
+	if first == "" {
+		return ""
+	}
+	return "; as in: " + first
 }
 
 // oneOf refuses a value outside the choices.

@@ -85,6 +85,20 @@ func TestACommandThatIsMistypedIsGuessed(t *testing.T) {
 	}
 }
 
+func TestWhatIsMissingOrTooMuchIsSaidWithTheWholeCommandAndAnExample(t *testing.T) {
+	for said, want := range map[string]string{
+		"policy lint": "adg: something is missing: adg policy lint FILE...; as in: adg policy lint guardian.yaml\nsee 'adg policy lint --help'\n",
+		"run guardian.yaml": `adg: "guardian.yaml" does not fit: adg run -f POLICY --version VERSION; as in: adg run -f guardian.yaml --version 1.4.2` +
+			"\nsee 'adg run --help'\n",
+		"store copy": `adg: required flag(s) "from" not set: adg store copy --from DIR --to URL; as in: ` +
+			"PGPASSFILE=/etc/adg/pgpass adg store copy --from /var/lib/adg --to 'postgres://adg@db:5432/adg?sslmode=verify-full'\nsee 'adg store copy --help'\n",
+	} {
+		if exit, _, text := typed(adg.Deployment{}, nil, strings.Fields(said)...); exit != ExitUsage || text != want {
+			t.Errorf("%s: exit code %d, said %q, want %q", said, exit, text, want)
+		}
+	}
+}
+
 func TestPipelinesAreToldFromPeopleByTheirVariables(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  map[string]string

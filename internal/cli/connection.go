@@ -108,13 +108,13 @@ func putConnectionCommand(t Terminal, connect Connect) *cobra.Command {
   name: prom
   seam: source                  # or target, notifier
   type: prometheus
-  options: {url: 'https://prometheus.example.com', auth: {username: adg}}
+  options: {url: 'https://prometheus.example.com', basic_auth: {username: adg}}
   services: ['*']               # who may use it: names, or prefixes with a final '*'
   environments: [production]
 
 Secrets are never in the file: --secret names the option and where its secret is, a variable or a file. Those that are
 not named stay as they are.`,
-		Example: `  adg connection put -f prom.yaml --secret auth.password=env:PROM_PASSWORD
+		Example: `  adg connection put -f prom.yaml --secret basic_auth.password=env:PROM_PASSWORD
   adg connection put -f slack.yaml --secret webhook=file:webhook.txt`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "`file` that says what it is; '-' is standard input")

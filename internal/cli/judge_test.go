@@ -71,7 +71,7 @@ func TestJudgeRefusesWhatCannotBeMeant(t *testing.T) {
 		{"alpha 0: between 0 and 1", []string{"--method", "sequential", "--alpha", "0"}},
 		{"threshold promises nothing", []string{"--method", "threshold", "--alpha", "0.1"}},
 		{"settings: no JSON", []string{"--method", "threshold", "--settings", "fail"}},
-		{"unknown command", []string{"--method", "threshold", "file.json"}},
+		{`"file.json" does not fit: adg judge --method METHOD`, []string{"--method", "threshold", "file.json"}},
 		{"--csv", []string{"--method", "sequential", "--csv=perhaps"}},
 	} {
 		exit, out, said := judgedLines("{}", test.args...)

@@ -254,6 +254,14 @@ func logIn(ctx context.Context, t Terminal, connect Connect, at contexts.Context
 	return err
 }
 
+// pageOf is the whole address of a page: a server that was not told its own base_url says the path alone.
+func pageOf(at contexts.Context, address string) string {
+	if strings.HasPrefix(address, "/") {
+		address = strings.TrimSuffix(at.Server, "/") + address
+	}
+	return clean(address)
+}
+
 // deviceToken shows a code and waits until a person has approved it elsewhere.
 func deviceToken(ctx context.Context, t Terminal, connect Connect, at contexts.Context, version string) (token string, err error) {
 	c, err := connect(at)
@@ -269,9 +277,9 @@ func deviceToken(ctx context.Context, t Terminal, connect Connect, at contexts.C
 	if err != nil {
 		return "", err
 	}
-	_, _ = fmt.Fprintf(t.Err, "open %s and enter the code %s\n", clean(begun.GetVerificationUri()), clean(begun.GetUserCode()))
+	_, _ = fmt.Fprintf(t.Err, "open %s and enter the code %s\n", pageOf(at, begun.GetVerificationUri()), clean(begun.GetUserCode()))
 	if whole := begun.GetVerificationUriComplete(); whole != "" {
-		_, _ = fmt.Fprintf(t.Err, "or open %s\n", clean(whole))
+		_, _ = fmt.Fprintf(t.Err, "or open %s\n", pageOf(at, whole))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, min(time.Hour, begun.GetExpiresIn().AsDuration()), errLateLogin)
 	defer cancel()

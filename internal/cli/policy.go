@@ -86,7 +86,7 @@ there for the service. Nothing is stored, and nothing is asked of the connection
 			}
 			doubts := 0
 			for _, file := range files {
-				found, err := calls.PolicyLint(file)
+				found, err := calls.PolicyLint(cmd.Context(), file)
 				if err != nil {
 					return err
 				}

@@ -182,7 +182,8 @@ func TestAPersonWithoutABrowserIsLetInWithACode(t *testing.T) {
 			if client := in.(*adgv1.StartDeviceLoginRequest).GetClient(); !strings.HasPrefix(client, "adg v0 on ") {
 				t.Errorf("calls itself %q", client)
 			}
-			return &adgv1.StartDeviceLoginResponse{DeviceCode: "dev1ce", UserCode: "BCDF-GHJK", VerificationUri: "https://adg.example.com/device", ExpiresIn: durationpb.New(time.Minute), Interval: durationpb.New(time.Millisecond)}, nil
+			return &adgv1.StartDeviceLoginResponse{DeviceCode: "dev1ce", UserCode: "BCDF-GHJK", VerificationUri: "https://adg.example.com/device",
+				VerificationUriComplete: "/device?user_code=BCDF-GHJK", ExpiresIn: durationpb.New(time.Minute), Interval: durationpb.New(time.Millisecond)}, nil
 		},
 		"PollDeviceLogin": func(proto.Message) (proto.Message, error) {
 			asked++
@@ -200,6 +201,9 @@ func TestAPersonWithoutABrowserIsLetInWithACode(t *testing.T) {
 	exit, out, errOut := command(t, "", "login", server+"/", "--name", "work")
 	if exit != 0 || !strings.Contains(errOut, "open https://adg.example.com/device and enter the code BCDF-GHJK") || !strings.HasPrefix(out, "logged in to "+server+" as user:alice, which ends in ") {
 		t.Fatalf("exit code %d, out %q, err %q", exit, out, errOut)
+	}
+	if want := "or open " + server + "/device?user_code=BCDF-GHJK\n"; !strings.Contains(errOut, want) { // as of a server without a base_url
+		t.Errorf("said %q, want %q", errOut, want)
 	}
 	file, err := contexts.Load(os.Getenv("ADG_CONTEXTS"))
 	if want := (contexts.File{Current: "work", Contexts: []contexts.Context{{Name: "work", Server: server, Token: "t0k"}}}); err != nil || !cmp.Equal(want, file) {

@@ -10,6 +10,7 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 
 	"github.com/deployguardian/adg"
@@ -64,6 +65,24 @@ func Load(path string, drivers Drivers, env Lookup) (File, error) {
 	return Parse(path, text, drivers, env)
 }
 
+// Lint reads the policy file at path as Load does, and doubts more: a secret that is not to be had here, and whatever works says
+// of one of the instances, by its seam and name. What is wrong elsewhere may be right there, and the other way round.
+func Lint(path string, drivers Drivers, env Lookup, works func(file File, seam, name string) error) (File, error) {
+	text, err := strictyaml.ReadFile(path)
+	if err != nil {
+		return File{}, adg.Errorf(adg.Invalid, "reading the policy: %w", err)
+	}
+	return parse(path, text, func(doc *strictyaml.Document, root *strictyaml.Node) File {
+		d := strictyaml.NewDecoder(doc, env)
+		d.SecretsMayBeAbsent()
+		file := read(doc, root, d, drivers)
+		if !doc.Failed() {
+			tryInstances(doc, file, drivers, works)
+		}
+		return file
+	})
+}
+
 // ParseRegistered reads a policy as a server takes it: what it measures, changes and tells is registered there by an
 // admin, and the policy only names it. The instances of the file are those of known.
 func ParseRegistered(name string, text []byte, known Connections) (File, error) {
@@ -73,7 +92,9 @@ func ParseRegistered(name string, text []byte, known Connections) (File, error) 
 // Parse reads the text of a policy file; name is what problems call it. Files that hold secrets are read from where
 // the process runs. The error is adg.Invalid and holds Problems, all of them.
 func Parse(name string, text []byte, drivers Drivers, env Lookup) (File, error) {
-	return parse(name, text, func(doc *strictyaml.Document, root *strictyaml.Node) File { return read(doc, root, drivers, env) })
+	return parse(name, text, func(doc *strictyaml.Document, root *strictyaml.Node) File {
+		return read(doc, root, strictyaml.NewDecoder(doc, env), drivers)
+	})
 }
 
 // Private
@@ -94,8 +115,7 @@ func parse(name string, text []byte, read func(*strictyaml.Document, *strictyaml
 }
 
 // read makes a file of a tree; what is wrong stands in doc afterwards.
-func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env Lookup) File {
-	d := strictyaml.NewDecoder(doc, env)
+func read(doc *strictyaml.Document, root *strictyaml.Node, d *strictyaml.Decoder, drivers Drivers) File {
 	var w policy
 	d.Decode(root, &w, "")
 	file := File{Path: doc.Name()}
@@ -107,6 +127,33 @@ func read(doc *strictyaml.Document, root *strictyaml.Node, drivers Drivers, env 
 	file.Notifiers = o.notifiers(w.Notify)
 	file.finish(doc, w)
 	return file
+}
+
+// tryInstances doubts what does not work here. Where a secret is not to be had here nothing can be said.
+func tryInstances(doc *strictyaml.Document, file File, drivers Drivers, works func(file File, seam, name string) error) {
+	try := func(path, seam, name string) {
+		if doc.DoubtedAt(path) {
+			return
+		}
+		if err := works(file, seam, name); err != nil {
+			doc.Doubt(path, "it does not work here: %s", err)
+		}
+	}
+	for _, s := range file.Sources {
+		try(strictyaml.Join("sources", s.Name), "source", s.Name)
+	}
+	partless := true
+	for _, t := range file.Targets {
+		path := strictyaml.Join("targets", t.Name)
+		partless = partless && !doc.DoubtedAt(path)
+		try(path, "target", t.Name)
+	}
+	if file.Target.Type != "" && (partless || len(drivers.Parts(file.Target)) == 0) {
+		try("target", "target", file.Target.Name)
+	}
+	for i, n := range file.Notifiers {
+		try(fmt.Sprintf("notify[%d]", i), "notifier", n.Name)
+	}
 }
 
 // finish makes the policy of what was read, its instances known.

@@ -117,7 +117,7 @@ notify: [log, team]
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := config.ParseRegistered("shop.yaml", []byte(text), config.Connections{}); err == nil || !strings.Contains(err.Error(), "ask an admin") {
+	if _, err := config.ParseRegistered("shop.yaml", []byte(text), config.Connections{}); err == nil || !strings.Contains(err.Error(), "have an admin register one, by adg connection put") {
 		t.Errorf("nothing is registered: %v", err)
 	}
 }

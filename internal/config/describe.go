@@ -15,7 +15,7 @@ type Described struct {
 	Type    string
 	Summary string
 	Schema  []byte   // JSON Schema (draft 2020-12) of its options; that a secret is necessary it does not say: those may be given apart
-	Secrets []string // paths of the options that are secrets, as in auth.password or scrape[].bearer_token
+	Secrets []string // paths of the options that are secrets, as in basic_auth.password or scrape[].bearer_token
 }
 
 // Describe tells of all types, by seam and name.

@@ -51,7 +51,7 @@ func readRegistered(doc *strictyaml.Document, root *strictyaml.Node, known Conne
 		if i := slices.IndexFunc(root.Entries, func(e strictyaml.Entry) bool { return e.Name == what }); i >= 0 {
 			e := root.Entries[i]
 			doc.Mask(e.Value.At)
-			doc.Refuse(e.At, what, "", "a server has its %s registered by an admin: take this out, and name one of %s where it is used", what, named(instances))
+			doc.Refuse(e.At, what, "", "a server has its %s registered by an admin: take this out, and %s", what, toName(instances))
 			root.Entries = slices.Delete(slices.Clone(root.Entries), i, i+1)
 		}
 	}
@@ -80,12 +80,12 @@ func readRegistered(doc *strictyaml.Document, root *strictyaml.Node, known Conne
 func registered(doc *strictyaml.Document, n *strictyaml.Node, path, what string, known []Instance) Instance {
 	if n.Kind != strictyaml.Text {
 		doc.Mask(n.At)
-		doc.Refuse(n.At, path, "", "a server has its %ss registered by an admin: name one of %s", what, named(known))
+		doc.Refuse(n.At, path, "", "a server has its %ss registered by an admin: %s", what, toName(known))
 		return Instance{}
 	}
 	i := slices.IndexFunc(known, func(one Instance) bool { return one.Name == n.Text })
 	if i < 0 {
-		doc.Refuse(n.At, path, strictyaml.Nearest(n.Text, names(known)), "there is no %s %q for this service and environment: there are %s", what, strictyaml.Cut(n.Text), named(known))
+		doc.Refuse(n.At, path, strictyaml.Nearest(n.Text, names(known)), "there is no %s %q for this service and environment: %s", what, strictyaml.Cut(n.Text), toName(known))
 		return Instance{}
 	}
 	return known[i]
@@ -101,7 +101,15 @@ func names(all []Instance) []string {
 
 func named(all []Instance) string {
 	if len(all) == 0 {
-		return "none yet: ask an admin"
+		return "none"
 	}
 	return strictyaml.Choices(names(all))
+}
+
+// toName says what can be named, or who can change that there is nothing.
+func toName(known []Instance) string {
+	if len(known) == 0 {
+		return "have an admin register one, by adg connection put or in the dashboard's settings"
+	}
+	return "name one of " + named(known)
 }

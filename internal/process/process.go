@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -105,6 +106,30 @@ func Run(ctx context.Context, s Spec) (Result, error) {
 		return result, nil
 	default:
 		return result, adg.Errorf(adg.Unavailable, "wait for %s: %w", s.Path, waited)
+	}
+}
+
+// Startable tells what would keep Run from starting a program, as far as it can be seen without starting it.
+func Startable(path, dir string) error {
+	at := path
+	if dir != "" && !filepath.IsAbs(path) {
+		at = dir + "/" + path
+	}
+	if !strings.ContainsRune(path, '/') {
+		return adg.Permanent(adg.Errorf(adg.Invalid, "program %q: write its full path, PATH is not searched", path))
+	}
+	if dir != "" {
+		if _, err := os.Stat(dir); err != nil {
+			return startError(path, err)
+		}
+	}
+	switch _, err := exec.LookPath(at); {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EISDIR):
+		return startError(path, fs.ErrPermission) // as starting it would say
+	default:
+		return startError(path, err)
 	}
 }
 

@@ -233,6 +233,33 @@ func TestWhatCannotBeStartedIsPermanentAndSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeStartedIsSeenBefore(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"program": 0o700, "plain": 0o600} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ path, dir, want string }{
+		{dir + "/program", "", ""},
+		{"./program", dir, ""},
+		{dir + "/program", "/nonexistent", "working directory"},
+		{"./program", "", "no such program"},
+		{"./program", "/nonexistent", "no such program"},
+		{"./plain", dir, "chmod"},
+		{dir, "", "chmod"},
+		{"ls", "", "full path"},
+	} {
+		err := Startable(c.path, c.dir)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s in %q: %v, want %q", c.path, c.dir, err, c.want)
+		}
+		if _, started := Run(t.Context(), Spec{Path: c.path, Dir: c.dir}); (started == nil) != (err == nil) {
+			t.Errorf("%s in %q: %v was said before, and then %v", c.path, c.dir, err, started)
+		}
+	}
+}
+
 func interpreted(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "interpreted")

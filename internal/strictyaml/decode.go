@@ -21,6 +21,7 @@ type Decoder struct {
 	forms  SecretForms
 	values int
 	hiding bool // whether the values of unknown fields may be secrets
+	absent bool // whether a secret that is not to be had here is a doubt only
 	shapes map[reflect.Type]shape
 	blanks map[reflect.Type]reflect.Value
 }
@@ -38,6 +39,10 @@ func NewDecoderWith(doc *Document, forms SecretForms) *Decoder {
 	d.forms = forms
 	return d
 }
+
+// SecretsMayBeAbsent makes a secret that is not to be had on this machine a doubt, and no error: it may be there where the file
+// is used.
+func (d *Decoder) SecretsMayBeAbsent() { d.absent = true }
 
 // Decode lays n over *into, which gets the defaults of its tags first.
 func (d *Decoder) Decode(n *Node, into any, path string) {

@@ -74,6 +74,11 @@ func (doc *Document) FailedAt(path string) bool {
 	return slices.ContainsFunc(doc.wrong, func(p Problem) bool { return p.Path == path || Inside(p.Path, path) })
 }
 
+// DoubtedAt tells whether anything is doubtful in a field.
+func (doc *Document) DoubtedAt(path string) bool {
+	return slices.ContainsFunc(doc.doubts, func(p Problem) bool { return p.Path == path || Inside(p.Path, path) })
+}
+
 // Has tells whether the text sets a field.
 func (doc *Document) Has(path string) bool {
 	_, found := doc.values[path]

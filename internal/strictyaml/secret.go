@@ -47,7 +47,13 @@ func (d *Decoder) secret(n *Node, v reflect.Value, path string) {
 	}
 	value, err := resolve(path, text)
 	if err != nil {
-		if ref.Env == "" && ref.File == "" {
+		named := ref.Env != "" || ref.File != ""
+		if named && d.absent {
+			d.doc.Doubt(path, "%s: %s here", last(path), err)
+			v.Set(reflect.ValueOf(ref))
+			return
+		}
+		if !named {
 			d.doc.Mask(n.At)
 		}
 		d.doc.Refuse(n.At, path, "", "%s: %s", last(path), err)

@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -74,6 +75,8 @@ func (powerful) Resume(context.Context, []adg.Release) (adg.Observed, error) {
 	return adg.Observed{}, nil
 }
 
+func (powerful) Check() error { return errors.New("there is no such program") }
+
 func TestWrappersHideNothingThatATargetCanBeyondTheContract(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		o := WrapOptions{Host: adg.Host{Name: "shop", Dir: t.TempDir()}, DryRun: dry}
@@ -83,6 +86,9 @@ func TestWrappersHideNothingThatATargetCanBeyondTheContract(t *testing.T) {
 		}
 		if found, err := rehearser.Rehearse(t.Context(), targettest.Rollback("d/1", 1)); err != nil || len(found) != 1 {
 			t.Errorf("dry run %v: %v, %v", dry, found, err)
+		}
+		if checker, can := adg.PowerOf[adg.Checker](Wrap(powerful{targettest.NewMemory()}, o)); !can || checker.Check() == nil {
+			t.Errorf("dry run %v: nothing is found missing", dry)
 		}
 		if _, can := adg.PowerOf[adg.Suspender](Wrap(powerful{targettest.NewMemory()}, o)); can == dry {
 			t.Errorf("dry run %v: it resumes %v", dry, can)

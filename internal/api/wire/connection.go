@@ -36,7 +36,7 @@ func Connection(k control.Connection) (*adgv1.Connection, error) {
 
 // ReadConnection is the connection that a caller wants, for control.PutConnection. Secrets of the one before, which is
 // as control shows it and nil for a new one, stay where the caller names none; one that is named empty goes. The path of
-// a secret has its fields between dots, as in auth.password or scrape[0].bearer_token.
+// a secret has its fields between dots, as in basic_auth.password or scrape[0].bearer_token.
 func ReadConnection(c *adgv1.Connection, before *control.Connection) (control.Connection, error) {
 	seam, err := ReadSeam(c.GetSeam())
 	k := control.Connection{Seam: seam, Name: c.GetName(), Type: c.GetType(), Services: c.GetServices(), Environments: c.GetEnvironments()}
@@ -217,7 +217,7 @@ func putSecret(options map[string]any, path, secret string) error {
 	}
 	last := fields[len(fields)-1]
 	if last == "" || strings.ContainsAny(last, "[]") || slices.Contains(fields, "") {
-		return adg.Errorf(adg.Invalid, "%.100q is no path of a secret: write its fields between dots, as in auth.password", path)
+		return adg.Errorf(adg.Invalid, "%.100q is no path of a secret: write its fields between dots, as in basic_auth.password", path)
 	}
 	if secret == "" {
 		delete(options, last)

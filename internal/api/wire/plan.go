@@ -147,7 +147,7 @@ const irreversible = "its schema change cannot be undone: it is not rolled back 
 func noWayBack(spec adg.Spec) string {
 	switch {
 	case spec.LastGood == nil:
-		return "no rollback is possible: there is no last good release to go back to"
+		return "no rollback is possible: there is no last good release to go back to: say which version is live (previous) when you start, or mark a release as good"
 	case !spec.WayBack():
 		return "no rollback is possible: the last good release is the one that is deployed"
 	}

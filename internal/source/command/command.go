@@ -79,6 +79,9 @@ func open(_ context.Context, o Options, host adg.Host) (adg.Source, error) {
 	return &source{o, remote.Scrubber(secrets...), remote.Redactor(secrets...)}, nil
 }
 
+// Check looks whether the program is there.
+func (s *source) Check() error { return process.Startable(s.o.Path, s.o.Dir) }
+
 // Query runs the program once.
 func (s *source) Query(ctx context.Context, q adg.Query) (adg.Answer, error) {
 	if q.Kind > adg.Counters {

@@ -137,6 +137,15 @@ func (t *target) Can() adg.Capabilities {
 	return adg.Capabilities{Shares: t.o.Shares, Idle: t.o.Idle, Drain: t.o.Drain, Migrate: t.o.Migrate, Reports: t.o.Current.Path != ""}
 }
 
+// Check looks whether the programs are there.
+func (t *target) Check() error {
+	err := process.Startable(t.o.Apply.Path, t.o.Apply.Dir)
+	if t.o.Current.Path != "" {
+		err = errors.Join(err, process.Startable(t.o.Current.Path, t.o.Current.Dir))
+	}
+	return err
+}
+
 // Current asks the program. It is not done while an operation is under way, or when the last one failed.
 func (t *target) Current(ctx context.Context) (adg.Observed, error) {
 	begun, done, err := t.ledger.Last()

@@ -77,6 +77,14 @@ func (t *target) Apply(ctx context.Context, want adg.Desired) (adg.Observed, err
 	return t.state(live), nil
 }
 
+// Check has the target look at this machine, which changes nothing.
+func (t *target) Check() error {
+	if inner, can := adg.PowerOf[adg.Checker](t.inner); can {
+		return inner.Check()
+	}
+	return nil
+}
+
 // Rehearse changes nothing anyway.
 func (t *target) Rehearse(ctx context.Context, want adg.Desired) ([]adg.Obstacle, error) {
 	if inner, can := adg.PowerOf[adg.Rehearser](t.inner); can {
