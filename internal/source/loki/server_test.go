@@ -62,32 +62,22 @@ func realServer(t *testing.T) Options {
 	t.Helper()
 	command := program(t)
 	dir := t.TempDir()
-	port, internal := freePort(t), freePort(t)
+	address := sourcetest.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	_, internal, _ := net.SplitHostPort(sourcetest.FreeAddress(t))
 	config := filepath.Join(dir, "loki.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, settings, dir, port, internal), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(command, "-config.file="+config)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the server said:\n%s", log.Bytes())
-		}
-	})
-	o := at("http://127.0.0.1:" + port)
+	sourcetest.Serve(t, command, "-config.file="+config)
+	o := at("http://" + address)
 	o.Tenant = "shop"
 	push := func(ctx context.Context) error {
 		return pushed(ctx, o, map[string]string{"app": "probe"}, entry(time.Now(), "started"))
 	}
-	until(t, time.Minute, push)
+	sourcetest.Until(t, time.Minute, push)
 	source := opened(t, o)
-	until(t, time.Minute, func(ctx context.Context) error {
+	sourcetest.Until(t, time.Minute, func(ctx context.Context) error {
 		answer, err := adg.AskLines(ctx, source, adg.LinesQuery{Text: `{app="probe"}`, At: time.Now(), Window: time.Hour})
 		if err == nil && len(answer.Lines) == 0 {
 			err = fmt.Errorf("no line yet")
@@ -95,40 +85,6 @@ func realServer(t *testing.T) Options {
 		return err
 	})
 	return o
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// until tries ten times a second; it polls, because a server in another process has no other way to say when.
-func until(t *testing.T, limit time.Duration, try func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := try(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", limit, err)
-		}
-	}
 }
 
 func entry(when time.Time, text string) [2]string { return [2]string{nanos(when), text} }
