@@ -206,7 +206,7 @@ export interface paths {
         put?: never;
         /**
          * PlanDeployment says what would happen if a deployment were started now, where a rollback would go, and what is
-         *     expected of it. Nothing is stored.
+         *     expected of it. What starting it would refuse is refused in the same words. Nothing is stored.
          */
         post: operations["DeploymentService_PlanDeployment"];
         delete?: never;
@@ -5617,7 +5617,7 @@ export interface operations {
                      * @description Version of the policy; 0: the newest.
                      */
                     policyVersion?: string;
-                    /** @description Version that a rollback would go to; empty: the last good one on record. */
+                    /** @description Version that a rollback would go to; empty: the last good one on record, else what is live and healthy. */
                     previous?: string;
                     /** @description What would be made live; service and version are necessary. */
                     release: components["schemas"]["adg.v1.Release"];
