@@ -7551,6 +7551,8 @@ export interface operations {
                 "application/json": {
                     /** @description Names of checks; empty: all. */
                     checks?: string[];
+                    /** @description Version that stands for $baseline, and that a rollback would go to; empty: none, and the last good one on record. */
+                    previous?: string;
                     /** @description What $version stands for; not set: the live release. */
                     release?: components["schemas"]["adg.v1.Release"];
                     /** @description The policy file, YAML, at most 1 MiB; empty: the newest version. */
