@@ -6440,7 +6440,7 @@ export interface operations {
             query?: {
                 /** @description Id of a deployment; empty: all. */
                 deployment?: string;
-                /** @description Names of environments; empty: all. */
+                /** @description Names of environments; empty: all. What is of no environment concerns each. */
                 environments?: string[];
                 /** @description Only from this time on; not set: from the beginning. */
                 fromTime?: string;
@@ -6452,7 +6452,7 @@ export interface operations {
                 pageSize?: number;
                 /** @description The next_page_token of the page before; empty: the first page. */
                 pageToken?: string;
-                /** @description Names of services; empty: all. */
+                /** @description Names of services; empty: all. What is of no service, such as a stop of everything, concerns each. */
                 services?: string[];
                 /** @description Only before this time; not set: until now. */
                 toTime?: string;
@@ -6484,11 +6484,11 @@ export interface operations {
                 after?: string;
                 /** @description Id of a deployment; empty: all. */
                 deployment?: string;
-                /** @description Names of environments; empty: all. */
+                /** @description Names of environments; empty: all. What is of no environment concerns each. */
                 environments?: string[];
                 /** @description Kinds; empty: all. */
                 kinds?: components["schemas"]["adg.v1.FactKind"][];
-                /** @description Names of services; empty: all. */
+                /** @description Names of services; empty: all. What is of no service, such as a stop of everything, concerns each. */
                 services?: string[];
                 /** @description Only those that wake people. */
                 urgent?: boolean;
