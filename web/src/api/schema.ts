@@ -3306,6 +3306,11 @@ export interface components {
              */
             fromTime?: string;
             /**
+             * Format: date-time
+             * @description The latest line of whatever level; not set: there is none. A log that comes late is judged up to there only.
+             */
+            lastTime?: string;
+            /**
              * Format: int32
              * @description Lines of more patterns than are kept.
              */
@@ -3317,6 +3322,11 @@ export interface components {
             lines: number;
             /** @description The stretch of time in which a pattern counts once for each replica. */
             moment?: string;
+            /**
+             * Format: int32
+             * @description Lines that do not count because they do not say their level. Where none of them does, the verdict is unknown.
+             */
+            mute: number;
             /** @description The patterns of the levels that count. */
             patterns: components["schemas"]["adg.v1.LogPattern"][];
             /** @description The replicas that wrote a line. */
