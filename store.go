@@ -281,7 +281,8 @@ type Event struct {
 	Fact   Fact  `json:"fact"`
 }
 
-// EventFilter selects events, oldest first; zero fields select all.
+// EventFilter selects events, oldest first; zero fields select all. What is of no service concerns each of them, and what is
+// of no environment each of those, as a stop of everything does: it is selected with the one that is asked for.
 type EventFilter struct {
 	After       int64 // only events with a larger cursor
 	Newest      bool  // the newest come first, and After is what they come before; zero: all of them do

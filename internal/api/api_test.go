@@ -52,6 +52,8 @@ func (s starter) Start(ctx context.Context, spec adg.Spec) (_ adg.Deployment, er
 	return s.store.Deployment(ctx, spec.ID)
 }
 
+func (starter) Plan(_ context.Context, spec adg.Spec) (adg.Spec, error) { return spec, nil }
+
 func (starter) Gates(context.Context, adg.Deployment) ([]adg.Gate, error) { return nil, nil }
 
 // bench is a server on a port of this machine, and people who may do things there.

@@ -150,8 +150,8 @@ func (s *events) selection(ctx context.Context, r selecting) (e eventSelection, 
 }
 
 func (e eventSelection) holds(f adg.Fact) bool {
-	return e.sees(f) && among(e.services, f.Service) && among(e.environments, f.Environment) && (!e.urgent || f.Urgent) &&
-		!f.At.Before(e.from) && (e.to.IsZero() || f.At.Before(e.to))
+	return e.sees(f) && (f.Service == "" || among(e.services, f.Service)) && (f.Environment == "" || among(e.environments, f.Environment)) &&
+		(!e.urgent || f.Urgent) && !f.At.Before(e.from) && (e.to.IsZero() || f.At.Before(e.to))
 }
 
 // over tells whether nothing that is wanted comes any more, once the log has come to that time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +124,54 @@ func TestEventsAreListedFromEitherEndInPages(t *testing.T) {
 	for _, id := range []string{"till", "nothing"} {
 		if _, err := client.ListEvents(as(t.Context(), b.viewer), &adgv1.ListEventsRequest{Deployment: id}); err == nil {
 			t.Errorf("events of %s were listed", id)
+		}
+	}
+}
+
+func TestAStopOfEverythingIsAmongTheEventsOfEachServiceAndEnvironment(t *testing.T) {
+	b := newBench(t)
+	last, err := b.store.LastEvent(t.Context())
+	b.must(err)
+	change := func(action, resource, service, environment string) adg.AuditEntry {
+		return adg.AuditEntry{Actor: "user:ann", Action: action, Resource: resource, Service: service, Environment: environment, Outcome: adg.AuditDone}
+	}
+	_, err = b.store.AppendAudit(t.Context(), change("stop.put", "stop/all", "", ""), change("freeze.put", "freeze/production", "", "production"), change("stop.put", "stop/till", "till", ""),
+		change("user.create", "user/cid", "", ""), change("stop.put", "stop/shop", "shop", "production"), change("stop.put", "stop/staging", "", "staging"), change("stop.drop", "stop/end", "", ""))
+	b.must(err)
+	for what, c := range map[string]struct {
+		token                  string
+		services, environments []string
+		want                   string
+	}{
+		"a viewer of the shop":                 {b.viewer, []string{"shop"}, nil, "all production shop staging end"},
+		"a viewer of the shop, in production":  {b.viewer, []string{"shop"}, []string{"production"}, "all production shop end"},
+		"an admin, of another service":         {b.admin, []string{"till"}, nil, "all production till cid staging end"},
+		"an admin, of two":                     {b.admin, []string{"till", "shop"}, []string{"production", "staging"}, "all production till cid shop staging end"},
+		"an admin, in one environment":         {b.admin, nil, []string{"staging"}, "all till cid staging end"},
+		"an admin, of a service nobody knows":  {b.admin, []string{"search"}, nil, "all production cid staging end"},
+		"an admin, in a place that nobody has": {b.admin, []string{"search"}, []string{"moon"}, "all cid end"},
+	} {
+		ctx, stop := context.WithCancel(as(t.Context(), c.token))
+		stream, err := b.events().StreamEvents(ctx, &adgv1.StreamEventsRequest{After: &last, Services: c.services, Environments: c.environments})
+		b.must(err)
+		var listed, streamed []string
+		for !strings.HasSuffix(strings.Join(streamed, " "), "end") {
+			answer, err := stream.Recv()
+			b.must(err)
+			if e := answer.GetEvent(); e != nil {
+				streamed = append(streamed, path.Base(e.GetFact().GetResource()))
+			}
+		}
+		stop()
+		page, err := b.events().ListEvents(as(t.Context(), c.token), &adgv1.ListEventsRequest{Services: c.services, Environments: c.environments, NewestFirst: true})
+		b.must(err)
+		for _, e := range page.GetEvents() {
+			if e.GetCursor() > last {
+				listed = append([]string{path.Base(e.GetFact().GetResource())}, listed...)
+			}
+		}
+		if got := strings.Join(listed, " "); got != c.want || strings.Join(streamed, " ") != c.want {
+			t.Errorf("%s: listed %s, streamed %s, want %s", what, got, streamed, c.want)
 		}
 	}
 }

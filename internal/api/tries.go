@@ -35,7 +35,7 @@ func (s *policies) GetPolicySchema(ctx context.Context, _ *adgv1.GetPolicySchema
 
 // TestPolicy asks every query once.
 func (s *policies) TestPolicy(ctx context.Context, r *adgv1.TestPolicyRequest) (*adgv1.TestPolicyResponse, error) {
-	t := control.PolicyTest{Scope: scope(r), Text: r.GetText(), Checks: r.GetChecks()}
+	t := control.PolicyTest{Scope: scope(r), Text: r.GetText(), Checks: r.GetChecks(), Previous: r.GetPrevious()}
 	if r.GetRelease() != nil {
 		named := r.GetRelease()
 		if named.GetService() != "" && named.GetService() != r.GetService() {

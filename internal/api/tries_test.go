@@ -207,6 +207,31 @@ func TestAPolicyIsTestedByTheConnectionsOfItsService(t *testing.T) {
 	b.refused(b.viewer, "POST", "/v1/policies/cart/production:test", `{}`, 403, "policy.read")
 }
 
+func TestAPolicyIsTestedWithTheReleaseBeforeThatSomebodyNames(t *testing.T) {
+	b, _ := connected(t)
+	before := strings.Replace(tried, "$version", "$baseline", 1)
+	answer := b.good(b.admin, "POST", "/v1/policies/shop/production:test", string(mustJSON(map[string]any{
+		"text": before, "checks": []string{"errors"}, "release": map[string]string{"version": "v7"}, "previous": "v6",
+	})))
+	first := answer["checks"].([]any)[0].(map[string]any)["measurements"].([]any)[0].(map[string]any)
+	if to := answer["rollback"].(map[string]any)["to"]; fmt.Sprint(first["sent"]) != `[errors{version="v6"}]` || to == nil || to.(map[string]any)["version"] != "v6" {
+		t.Errorf("got %v", answer)
+	}
+	// The one on record by that version is meant, with all that is known of it, although another was good last.
+	for version, at := range map[string]int64{"v6": 1e9, "v7": 2e9} {
+		b.must(b.store.Mark(t.Context(), adg.ReleaseRecord{Environment: "production", Release: adg.Release{Service: "shop", Version: version, Artifact: "shop@sha256:" + version}, Standing: adg.StandingGood, Since: time.Unix(at, 0)}))
+	}
+	b.must(b.store.CreateDeployment(t.Context(), adg.Deployment{ID: "d6", Spec: adg.Spec{
+		Release: adg.Release{Service: "shop", Version: "v6", Artifact: "shop@sha256:v6"}, Policy: adg.Policy{Service: "shop", Environment: "production"},
+	}}))
+	answer = b.good(b.viewer, "POST", "/v1/policies/shop/production:test", `{"checks": ["errors"], "release": {"version": "v8"}, "previous": "v6"}`)
+	if to, _ := answer["rollback"].(map[string]any)["to"].(map[string]any); to["artifact"] != "shop@sha256:v6" {
+		t.Errorf("got %v", answer["rollback"])
+	}
+	b.refused(b.viewer, "POST", "/v1/policies/shop/production:test", `{"release": {"version": "v7"}, "previous": "v7"}`, 400, "the same version")
+	b.refused(b.viewer, "POST", "/v1/policies/shop/production:test", `{"release": {"version": "v7"}, "previous": "v6\"} or vector(1)"}`, 400, "version")
+}
+
 func TestABacktestTellsCaseByCaseAndThenWhatTheyComeTo(t *testing.T) {
 	b, _ := connected(t)
 	for i := range 3 {

@@ -157,12 +157,16 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 	if err != nil {
 		return err
 	}
-	here := []string{demoEnvironment}
-	for _, k := range []control.Connection{
-		{Seam: "source", Name: demoSource, Type: "embedded", Options: `{"scrape": ` + scrape + `}`, Services: []string{demo.Service}, Environments: here},
-		{Seam: "source", Name: demoLog, Type: "demo", Options: "{}", Services: []string{demo.Service}, Environments: here},
-		{Seam: "target", Name: demoTarget, Type: "demo", Options: "{}", Services: []string{demo.Service}, Environments: here},
-	} {
+	shop, here := []string{demo.Service}, []string{demoEnvironment}
+	needed := []control.Connection{
+		{Seam: "source", Name: demoSource, Type: "embedded", Options: `{"scrape": ` + scrape + `}`, Services: shop, Environments: here},
+		{Seam: "target", Name: demoTarget, Type: "demo", Options: "{}", Services: shop, Environments: here},
+	}
+	logged := logFor(fault, demoLog) != ""
+	if logged {
+		needed = append(needed, control.Connection{Seam: "source", Name: demoLog, Type: "demo", Options: "{}", Services: shop, Environments: here})
+	}
+	for _, k := range needed {
 		before, err := c.server.control.Connection(ctx, who, k.Name)
 		if err != nil && adg.CodeOf(err) != adg.NotFound {
 			return err
@@ -174,6 +178,11 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 	if err := c.push(ctx, who, fault); err != nil {
 		return err
 	}
+	if !logged {
+		if err := c.dropLog(ctx, who); err != nil {
+			return err
+		}
+	}
 	scope := adg.Scope{Service: demo.Service, Environment: demoEnvironment}
 	for _, version := range []string{demo.Good, demo.Bad} {
 		_, err := c.server.control.LiftHold(ctx, who, scope, demo.Release(version).Identity(), "the demo begins anew", nil)
@@ -183,6 +192,19 @@ func (c *showcase) register(ctx context.Context, who identity.Caller, stage *dem
 	}
 	// From now on it is measured.
 	_, err = c.server.world.Source(ctx, adg.Deployment{Spec: adg.Spec{Policy: adg.Policy{Service: scope.Service, Environment: scope.Environment}}}, demoSource)
+	return err
+}
+
+// dropLog forgets the log that an earlier start has registered. It stays where the policy in force goes on to name it: one
+// without its check guards less, and waits for somebody who approves it.
+func (c *showcase) dropLog(ctx context.Context, who identity.Caller) error {
+	before, err := c.server.control.Connection(ctx, who, demoLog)
+	if err == nil {
+		err = c.server.control.DropConnection(ctx, who, demoLog, before.Version)
+	}
+	if code := adg.CodeOf(err); code == adg.NotFound || code == adg.Conflict {
+		return nil
+	}
 	return err
 }
 

@@ -57,7 +57,7 @@ borne for as long as --patience says. Interrupting ends the watching, not the de
 
 The same --idempotency-key again starts nothing twice: it gives the deployment that was started. In a pipeline it is
 made of the job's own id and of what is deployed, so that a step which is repeated within its job goes on with its
-deployment. --plan starts nothing and says what would happen.`,
+deployment. --plan starts nothing and says what would happen; what a start would refuse it refuses in the same words.`,
 		Example: `  adg deploy start -s checkout -e production --version 1.4.2 --wait
   adg deploy start -s checkout -e production --version 1.4.2 --artifact registry.example.com/checkout@sha256:… --commit 4f2a…
   adg deploy start -s checkout -e production --version 1.4.2 --plan`,

@@ -36,7 +36,8 @@ func eventsCommand(t Terminal, connect Connect) *cobra.Command {
 	var f eventFilter
 	cmd := &cobra.Command{
 		Use: "events", Short: "Show what happened, and with --follow what happens", Args: cobra.NoArgs,
-		Long: `Show what happened, the newest last.
+		Long: `Show what happened, the newest last. What concerns all services, such as a stop of everything, is shown with each of them,
+and what concerns all environments with each of those.
 
 --follow shows what happens from now on, until it is interrupted; with --after from the event behind that cursor on, so
 that a reader who notes the last cursor that he saw misses nothing and sees nothing twice. Lost connections are borne

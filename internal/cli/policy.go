@@ -149,30 +149,30 @@ func testCommand(t Terminal, calls Calls) *cobra.Command {
 --previous, or else to the last good release on record: the target is asked whether it could. Nothing is changed. The exit code is 1 if a check says nothing.
 
 With --server the server asks, by the connections that are registered there and that the policy names; without --version
-about the release that is live. The way back is then to the last good release that the server has on record.`,
+about the release that is live. What is on record is then what the server has on record.`,
 		Example: `  adg policy test guardian.yaml --version 1.4.1 --previous 1.4.0
   adg policy test guardian.yaml --server
-  adg policy test guardian.yaml --server --version 1.4.1 --schema 17`,
+  adg policy test guardian.yaml --server --version 1.4.1 --previous 1.4.0 --schema 17`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("output", output, "text", "json"); err != nil {
 				return err
 			}
+			o.File = args[0]
 			if server.chosen() {
-				if o.Previous != "" || cmd.Flags().Changed("data-dir") {
-					return adg.Errorf(adg.Invalid, "--previous and --data-dir are for a test from this machine: a server knows the last good release by its own records")
+				if cmd.Flags().Changed("data-dir") {
+					return adg.Errorf(adg.Invalid, "--data-dir is for a test from this machine: a server has records of its own")
 				}
 				if o.Schema != "" && o.Version == "" {
 					return adg.Errorf(adg.Invalid, "which version needs schema %s? name it with --version", o.Schema)
 				}
 				return server.ask(cmd.Context(), t, calls.Connect, output, func(ctx context.Context, s session) error {
-					return testOnServer(ctx, s, args[0], o.Version, o.Schema)
+					return testOnServer(ctx, s, o)
 				})
 			}
 			if o.Version == "" {
 				return adg.Errorf(adg.Invalid, "which version is to be measured? name one that is live, with --version")
 			}
-			o.File = args[0]
 			tested, err := calls.PolicyTest(cmd.Context(), o)
 			if err != nil {
 				return err

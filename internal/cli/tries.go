@@ -106,20 +106,20 @@ func unusable(all []*adgv1.PolicyProblem) error {
 }
 
 // testOnServer asks every query of a policy by the server's connections.
-func testOnServer(ctx context.Context, s session, file, version, schema string) error {
-	f, err := readPolicy(s.t, file)
+func testOnServer(ctx context.Context, s session, o TestOptions) error {
+	f, err := readPolicy(s.t, o.File)
 	if err != nil {
 		return err
 	}
-	r := &adgv1.TestPolicyRequest{Service: f.service, Environment: f.environment, Text: f.text}
-	if version != "" {
-		r.Release = &adgv1.Release{Service: f.service, Version: version, Schema: schema}
+	r := &adgv1.TestPolicyRequest{Service: f.service, Environment: f.environment, Text: f.text, Previous: o.Previous}
+	if o.Version != "" {
+		r.Release = &adgv1.Release{Service: f.service, Version: o.Version, Schema: o.Schema}
 	}
 	answer, err := s.Policies.TestPolicy(ctx, r)
 	if err != nil {
 		return err
 	}
-	err = s.show(answer, func() error { return showTests(s.t.Out, file, answer) })
+	err = s.show(answer, func() error { return showTests(s.t.Out, o.File, answer) })
 	unknown := 0
 	for _, c := range answer.GetChecks() {
 		if c.GetJudgement().GetVerdict() == adgv1.Verdict_VERDICT_UNKNOWN {

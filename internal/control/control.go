@@ -23,6 +23,8 @@ import (
 // Starter checks and stores deployments.
 type Starter interface {
 	Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error)
+	// Plan is what Start would store now. It refuses what Start refuses, in the same words, and changes nothing.
+	Plan(ctx context.Context, spec adg.Spec) (adg.Spec, error)
 	// Gates are what a deployment has to pass before it begins, as they are now.
 	Gates(ctx context.Context, d adg.Deployment) ([]adg.Gate, error)
 }

@@ -69,6 +69,8 @@ func (s *starter) Start(ctx context.Context, spec adg.Spec) (_ adg.Deployment, e
 	return s.store.Deployment(ctx, id)
 }
 
+func (s *starter) Plan(_ context.Context, spec adg.Spec) (adg.Spec, error) { return spec, s.err }
+
 func (s *starter) Gates(context.Context, adg.Deployment) ([]adg.Gate, error) { return s.gates, nil }
 
 type bench struct {

@@ -80,12 +80,13 @@ func DeploymentID(who identity.Caller, s Start) string {
 
 // Plan is what would happen.
 type Plan struct {
-	Spec       adg.Spec   // as it would be stored: the policy, the prediction, where a rollback goes
+	Spec       adg.Spec   // as it would be stored: the policy as the risk steers it, the prediction, where a rollback goes
 	Gates      []adg.Gate // that it would have to pass
 	Supersedes []string   // live deployments that would have to make way
 }
 
-// Plan is what would happen if the deployment were started now. Nothing is changed.
+// Plan is what would happen if the deployment were started now. What its start would refuse is refused in the same words.
+// Nothing is changed.
 func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (Plan, error) {
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
 	if err := c.allowed(ctx, who, identity.DeploymentRead, scope, adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}); err != nil {
@@ -95,16 +96,10 @@ func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
-	if spec.LastGood == nil {
-		record, err := c.o.Store.LastGood(ctx, scope.Service, scope.Environment)
-		switch {
-		case err == nil:
-			spec.LastGood = &record.Release
-		case adg.CodeOf(err) != adg.NotFound:
-			return Plan{}, err
-		}
-	}
 	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
+		return Plan{}, err
+	}
+	if spec, err = c.o.Starter.Plan(ctx, spec); err != nil {
 		return Plan{}, err
 	}
 	plan := Plan{Spec: spec}

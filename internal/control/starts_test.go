@@ -66,3 +66,20 @@ func TestAKeyThatAReplicaOfTheVersionBeforeTookBeginsNothingAgain(t *testing.T) 
 		t.Errorf("%s, %v", d.ID, err)
 	}
 }
+
+func TestPlanRefusesWhatAStartWouldRefuse(t *testing.T) {
+	b := newBench(t)
+	b.putPolicy()
+	s := keyedStart("v1")
+	plan, err := b.Plan(t.Context(), b.admin, s)
+	if err != nil || plan.Spec.Release.Version != "v1" {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	b.starter.err = adg.Errorf(adg.Conflict, "v1 is the last good release already")
+	_, planned := b.Plan(t.Context(), b.admin, s)
+	_, started := b.StartDeployment(t.Context(), b.admin, s)
+	b.refused(planned, adg.Conflict, "v1 is the last good release already")
+	if started == nil || started.Error() != planned.Error() {
+		t.Errorf("the plan says %v, and the start %v", planned, started)
+	}
+}

@@ -17,9 +17,10 @@ import (
 // PolicyTest is a policy whose queries are asked once.
 type PolicyTest struct {
 	adg.Scope
-	Text    string      // YAML; empty: the newest version
-	Release adg.Release // what $version stands for; without a version: the live release
-	Checks  []string    // names; none: all
+	Text     string      // YAML; empty: the newest version
+	Release  adg.Release // what $version stands for; without a version: the live release
+	Previous string      // the version that $baseline stands for and that a rollback goes to; empty: none, and the last good one on record
+	Checks   []string    // names; none: all
 }
 
 // PolicyTested is what came of it.
@@ -59,18 +60,14 @@ func (w *World) TestPolicy(ctx context.Context, who identity.Caller, t PolicyTes
 			return file, PolicyTested{}, err
 		}
 	}
-	if spec.Release.Version == "" {
-		if spec.Release, err = w.live(ctx, spec); err != nil {
-			return file, PolicyTested{}, err
-		}
-	}
-	spec.Release.Service = t.Service
-	if err := spec.Release.Validate(); err != nil {
+	if err := w.releases(ctx, &spec, t); err != nil {
 		return file, PolicyTested{}, err
 	}
 	tested := PolicyTested{Checks: guard.Try(ctx, w, spec)}
-	if good, err := w.c.o.Store.LastGood(ctx, t.Service, t.Environment); err == nil && good.Release.Identity() != spec.Release.Identity() {
-		spec.LastGood = &good.Release
+	if spec.LastGood == nil {
+		if good, err := w.c.o.Store.LastGood(ctx, t.Service, t.Environment); err == nil && good.Release.Identity() != spec.Release.Identity() {
+			spec.LastGood = &good.Release
+		}
 	}
 	tested.Spec = spec
 	tested.Obstacles, tested.Doubt = w.rehearse(ctx, who, spec)
@@ -168,6 +165,28 @@ func chosen(checks []adg.Check, names []string) ([]adg.Check, error) {
 		some = append(some, checks[i])
 	}
 	return some, nil
+}
+
+// releases fills in which release is asked about, and where one is named the one beside it.
+func (w *World) releases(ctx context.Context, spec *adg.Spec, t PolicyTest) (err error) {
+	if spec.Release.Version == "" {
+		if spec.Release, err = w.live(ctx, *spec); err != nil {
+			return err
+		}
+	}
+	spec.Release.Service = t.Service
+	if err := spec.Release.Validate(); err != nil || t.Previous == "" {
+		return err
+	}
+	previous, err := guard.Recall(ctx, w.c.o.Store, spec.Policy, adg.Release{Service: t.Service, Version: t.Previous})
+	if err != nil {
+		return err
+	}
+	if err := previous.Validate(); err != nil {
+		return err
+	}
+	spec.LastGood = &previous
+	return spec.ValidWayBack()
 }
 
 // live is the last release that was found good there, or what the target reports to have most of the traffic.

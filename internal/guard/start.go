@@ -22,39 +22,25 @@ import (
 // these exists the deployment starts all the same, and says that it cannot be rolled back. Only a strategy of several
 // steps does not start while nobody knows how the live release is: without a way back it would be made one step.
 func (g *Guard) Start(ctx context.Context, spec adg.Spec) (adg.Deployment, error) {
-	spec.Policy = spec.Policy.WithDefaults()
-	if err := spec.Policy.Validate(); err != nil {
-		return adg.Deployment{}, err
-	}
-	if err := spec.Release.Validate(); err != nil {
-		return adg.Deployment{}, err
-	}
-	if err := spec.ValidWayBack(); err != nil {
-		return adg.Deployment{}, err
-	}
-	if p := spec.Prediction; p != nil {
-		spec.Policy, spec.Steered = risk.Steer(spec.Policy, *p)
-	}
-	now, err := g.store.Now(ctx)
-	if err != nil {
-		return adg.Deployment{}, err
-	}
-	spec.Created = now
-	d := adg.Deployment{ID: cmp.Or(spec.ID, newID(spec)), Spec: spec}
-	target, err := g.world.Target(ctx, d)
+	d, news, err := g.begin(ctx, spec)
 	if err != nil {
 		return d, err
 	}
-	if err := suits(spec.Policy.Strategy, target.Can()); err != nil {
-		return d, err
-	}
-	if d.Spec.LastGood, err = g.lastGood(ctx, d, target); err != nil {
-		return d, err
+	if news != nil {
+		if err := g.store.Mark(ctx, *news); err != nil {
+			return d, err
+		}
 	}
 	if err := g.store.CreateDeployment(ctx, d); err != nil {
 		return d, err
 	}
 	return g.store.Deployment(ctx, d.ID)
+}
+
+// Plan is what Start would store now. It refuses what Start refuses, in the same words; it stores nothing.
+func (g *Guard) Plan(ctx context.Context, spec adg.Spec) (adg.Spec, error) {
+	d, _, err := g.begin(ctx, spec)
+	return d.Spec, err
 }
 
 // Before is how a release that is live alone is doing, and what the policy's checks said of it until now. What a source
@@ -125,6 +111,37 @@ func Recall(ctx context.Context, store adg.Store, policy adg.Policy, named adg.R
 // remembered is how many deployments are looked through for a release that is named by its version alone.
 const remembered = 200
 
+// begin is the deployment that a spec comes to, and what is to be put on record first about the release that it would go
+// back to; nil: nothing. It stores nothing itself.
+func (g *Guard) begin(ctx context.Context, spec adg.Spec) (d adg.Deployment, news *adg.ReleaseRecord, err error) {
+	spec.Policy = spec.Policy.WithDefaults()
+	if err := spec.Policy.Validate(); err != nil {
+		return d, nil, err
+	}
+	if err := spec.Release.Validate(); err != nil {
+		return d, nil, err
+	}
+	if err := spec.ValidWayBack(); err != nil {
+		return d, nil, err
+	}
+	if p := spec.Prediction; p != nil {
+		spec.Policy, spec.Steered = risk.Steer(spec.Policy, *p)
+	}
+	if spec.Created, err = g.store.Now(ctx); err != nil {
+		return d, nil, err
+	}
+	d = adg.Deployment{ID: cmp.Or(spec.ID, newID(spec)), Spec: spec}
+	target, err := g.world.Target(ctx, d)
+	if err != nil {
+		return d, nil, err
+	}
+	if err := suits(spec.Policy.Strategy, target.Can()); err != nil {
+		return d, nil, err
+	}
+	d.Spec.LastGood, news, err = g.lastGood(ctx, d, target)
+	return d, news, err
+}
+
 // newID sorts by nothing and says what it is of: people read it in chat, in logs and on the command line.
 func newID(spec adg.Spec) string {
 	return fmt.Sprintf("%s-%s-%s", spec.Policy.Service, spec.Release.Version, strings.ToLower(rand.Text()[:8]))
@@ -143,27 +160,28 @@ func suits(s adg.Strategy, can adg.Capabilities) error {
 	return nil
 }
 
-// lastGood finds where a rollback would go. Nothing is put on record about a release that is refused.
-func (g *Guard) lastGood(ctx context.Context, d adg.Deployment, target adg.Target) (*adg.Release, error) {
+// lastGood finds where a rollback would go, and what is to be put on record about it; nil: nothing.
+func (g *Guard) lastGood(ctx context.Context, d adg.Deployment, target adg.Target) (*adg.Release, *adg.ReleaseRecord, error) {
 	if named := d.Spec.LastGood; named != nil {
 		good, err := Recall(ctx, g.store, d.Spec.Policy, *named)
 		if err == nil {
 			err = other(d, good)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return &good, g.trustNamed(ctx, d, good)
+		news, err := g.trustNamed(ctx, d, good)
+		return &good, news, err
 	}
 	record, err := g.store.LastGood(ctx, d.Spec.Policy.Service, d.Spec.Policy.Environment)
 	if err == nil {
 		if err := g.drifted(ctx, d, record.Release, target); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return &record.Release, other(d, record.Release)
+		return &record.Release, nil, other(d, record.Release)
 	}
 	if adg.CodeOf(err) != adg.NotFound {
-		return nil, err
+		return nil, nil, err
 	}
 	return g.adopt(ctx, d, target)
 }
@@ -212,59 +230,60 @@ func other(d adg.Deployment, good adg.Release) error {
 	return adg.Errorf(adg.Conflict, "%s %s is the last good release already: there is nothing to deploy", good.Service, good.Version)
 }
 
-// trustNamed puts on record that somebody called a release good, unless it was rolled back: then a human has to mark
-// it good again first, and knowingly.
-func (g *Guard) trustNamed(ctx context.Context, d adg.Deployment, named adg.Release) error {
+// trustNamed is what is to be put on record where somebody calls a release good; nil: it is there already. It refuses one
+// that was rolled back: a human has to mark it good again first, and knowingly.
+func (g *Guard) trustNamed(ctx context.Context, d adg.Deployment, named adg.Release) (*adg.ReleaseRecord, error) {
 	if err := named.Validate(); err != nil {
-		return err
+		return nil, err
 	}
 	service, environment := d.Spec.Policy.Service, d.Spec.Policy.Environment
 	record, err := g.store.Standing(ctx, service, environment, named.Identity())
 	switch {
 	case err == nil && record.Standing == adg.StandingRolledBack:
-		return adg.Advised(adg.Errorf(adg.Conflict, "%s %s was itself rolled back on %s (%s): a rollback never goes there",
+		return nil, adg.Advised(adg.Errorf(adg.Conflict, "%s %s was itself rolled back on %s (%s): a rollback never goes there",
 			service, named.Version, record.Since.Format("2006-01-02 15:04 MST"), record.Why), "name another release")
 	case err == nil && record.Standing == adg.StandingGood:
-		return nil
+		return nil, nil
 	case err != nil && adg.CodeOf(err) != adg.NotFound:
-		return err
+		return nil, err
 	}
-	return g.store.Mark(ctx, adg.ReleaseRecord{
-		Environment: environment, Release: named, Standing: adg.StandingGood, Since: d.Spec.Created,
-		Deployment: d.ID, Why: "named as the release before by " + d.Spec.Actor,
-	})
+	return good(d, named, "named as the release before by "+d.Spec.Actor), nil
+}
+
+// good is the record of a release that a deployment found good before it began.
+func good(d adg.Deployment, release adg.Release, why string) *adg.ReleaseRecord {
+	return &adg.ReleaseRecord{
+		Environment: d.Spec.Policy.Environment, Release: release, Standing: adg.StandingGood, Since: d.Spec.Created, Deployment: d.ID, Why: why,
+	}
 }
 
 // adopt takes the release that is live now as the last good one, if it is alone and the checks find it healthy.
-func (g *Guard) adopt(ctx context.Context, d adg.Deployment, target adg.Target) (*adg.Release, error) {
+func (g *Guard) adopt(ctx context.Context, d adg.Deployment, target adg.Target) (*adg.Release, *adg.ReleaseRecord, error) {
 	seen, err := target.Current(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading what is live now: %w", err)
+		return nil, nil, fmt.Errorf("reading what is live now: %w", err)
 	}
 	if len(seen.Releases) != 1 || seen.Releases[0].Share < 100 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	live := seen.Releases[0].Release
 	live.Service = d.Spec.Policy.Service
 	if live.Validate() != nil || live.Version == d.Spec.Release.Version {
-		return nil, nil
+		return nil, nil, nil
 	}
 	found, _ := g.healthOf(ctx, d, live)
 	if cause := context.Cause(ctx); cause != nil {
-		return nil, cause
+		return nil, nil, cause
 	}
 	if found.Health == adg.HealthUnknown && len(d.Spec.Policy.Strategy.Steps) > 1 {
-		return nil, adg.Advised(adg.Errorf(adg.Unavailable, "%s is live, and nobody knows whether it is good, so there would be no way back (%s)", live.Version, found.Text),
+		return nil, nil, adg.Advised(adg.Errorf(adg.Unavailable, "%s is live, and nobody knows whether it is good, so there would be no way back (%s)", live.Version, found.Text),
 			"name it (--previous %s) if it is, or try again when the checks know", live.Version)
 	}
 	if found.Health != adg.Healthy {
 		g.o.Log.Warn("the live release is not adopted as the last good one", "version", live.Version, "health", found.Health, "why", found.Text)
-		return nil, nil
+		return nil, nil, nil
 	}
-	return &live, g.store.Mark(ctx, adg.ReleaseRecord{
-		Environment: d.Spec.Policy.Environment, Release: live, Standing: adg.StandingGood, Since: d.Spec.Created,
-		Deployment: d.ID, Why: "live and healthy before the deployment: " + found.Text,
-	})
+	return &live, good(d, live, "live and healthy before the deployment: "+found.Text), nil
 }
 
 // healthOf is how the release that is live alone is doing. What is compared is compared with its own past; a fault that

@@ -25,6 +25,52 @@ func TestRefusedStartLeavesNothingOnRecordAsGood(t *testing.T) {
 	})
 }
 
+func TestPlanSaysWhatAStartSaysAndStoresNothing(t *testing.T) {
+	for name, row := range map[string]struct {
+		previous, version, fails string
+	}{
+		"what it would adopt is live and healthy":               {version: "v2"},
+		"what it would go back to is named":                     {version: "v2", previous: "v1"},
+		"what it would go back to is the same version":          {version: "v2", previous: "v2", fails: "the same version"},
+		"what it deploys is the last good release":              {version: "v1", fails: "v1 is the last good release already"},
+		"what is live is neither the last good one nor its own": {version: "v3", fails: "v1 is live, and the last good release on record is v2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				spec := s.spec(policy())
+				spec.Release.Version, spec.LastGood = row.version, nil
+				if row.previous != "" {
+					spec.LastGood = &adg.Release{Service: "shop", Version: row.previous}
+				}
+				known := map[string]string{"v1": "v1", "v3": "v2"}[row.version]
+				if known != "" {
+					if err := s.store.Mark(t.Context(), adg.ReleaseRecord{Environment: "production", Release: adg.Release{Service: "shop", Version: known}, Standing: adg.StandingGood, Since: time.Unix(1e9, 0)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				plan, planned := s.guard.Plan(t.Context(), spec)
+				if all, err := s.store.ListDeployments(t.Context(), adg.DeploymentFilter{}); err != nil || len(all) > 0 {
+					t.Errorf("stored by a plan: %d deployments, %v", len(all), err)
+				}
+				if good, err := s.store.LastGood(t.Context(), "shop", "production"); known == "" && adg.CodeOf(err) != adg.NotFound {
+					t.Errorf("a plan calls %s good: %v", good.Release.Version, err)
+				}
+				d, started := s.guard.Start(t.Context(), spec)
+				switch {
+				case row.fails != "":
+					if started == nil || planned == nil || started.Error() != planned.Error() || !strings.Contains(planned.Error(), row.fails) {
+						t.Errorf("the plan says %v, and the start %v", planned, started)
+					}
+				case planned != nil || started != nil:
+					t.Errorf("the plan says %v, and the start %v", planned, started)
+				case plan.LastGood == nil || *plan.LastGood != *d.Spec.LastGood || plan.LastGood.Version != "v1":
+					t.Errorf("the plan would go back to %+v, and what began to %+v", plan.LastGood, d.Spec.LastGood)
+				}
+			})
+		})
+	}
+}
+
 func TestStartRefusesWhatCannotBeGuarded(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.target.can = adg.Capabilities{Reports: true}

@@ -111,9 +111,12 @@ func (e *Events) recent(f adg.EventFilter) (page Page, found bool) {
 }
 
 func matches(f adg.EventFilter, fact adg.Fact) bool {
-	return (f.Deployment == "" || f.Deployment == fact.Deployment) && (f.Service == "" || f.Service == fact.Service) &&
-		(f.Environment == "" || f.Environment == fact.Environment) && (len(f.Kinds) == 0 || slices.Contains(f.Kinds, fact.Kind))
+	return (f.Deployment == "" || f.Deployment == fact.Deployment) && concerns(fact.Service, f.Service) &&
+		concerns(fact.Environment, f.Environment) && (len(f.Kinds) == 0 || slices.Contains(f.Kinds, fact.Kind))
 }
+
+// concerns tells whether what is of one, or of none, which is the business of each, is meant by who asks for one, or for all.
+func concerns(of, asked string) bool { return of == "" || asked == "" || of == asked }
 
 func (e *Events) read(ctx context.Context, first bool) (news bool, err error) {
 	now, err := e.store.Now(ctx)

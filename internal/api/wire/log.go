@@ -20,6 +20,7 @@ func LogFinding(f adg.LogFinding) *adgv1.LogFinding {
 func logCount(c adg.LogCount) *adgv1.LogCount {
 	return &adgv1.LogCount{
 		FromTime: Timestamp(c.From), Moment: Duration(c.Moment), Replicas: texts(c.Replicas), Lines: count(c.Lines), LeftOut: count(c.Left),
+		LastTime: Timestamp(c.Last), Mute: count(c.Mute),
 		Patterns: each(c.Patterns, func(p adg.LogPattern) *adgv1.LogPattern {
 			lines := 0
 			for _, cell := range p.Cells {

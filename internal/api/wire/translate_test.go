@@ -154,8 +154,6 @@ var unset = map[string]string{
 
 // unread are the fields of ours that no message tells, and why.
 var unread = map[string]string{
-	"adg.LogCount.Last":         "is for the judge, which says what follows from it",
-	"adg.LogCount.Mute":         "is for the judge, which says what follows from it",
 	"adg.LogCell.Moment":        "is summed up",
 	"adg.LogCell.Replica":       "is summed up",
 	"adg.LogTest.Restored":      "is the judge's own, for the checks after a rollback",

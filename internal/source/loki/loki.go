@@ -3,6 +3,7 @@
 package loki
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -25,12 +26,13 @@ type Options struct {
 	URL            string `yaml:"url" doc:"Address of the server, without /loki/api/v1."`
 	Tenant         string `yaml:"tenant" doc:"Tenant whose logs are asked for, sent as X-Scope-OrgID."`
 	Replica        string `yaml:"replica" doc:"The label of streams that tells replicas apart, where a check does not say."`
+	MaxLines       int    `yaml:"max_lines" doc:"How many lines a question asks for at most, 1 to 5000: not more than the server's max_entries_limit_per_query."`
 	remote.Options `yaml:",inline"`
 }
 
 // Driver opens sources of type loki.
 var Driver = adg.NewSourceDriver("loki", "Asks Grafana Loki for lines of logs, and for numbers of them.",
-	Options{Replica: "pod", Options: remote.Defaults()}, open)
+	Options{Replica: "pod", MaxLines: adg.MaxLines, Options: remote.Defaults()}, open)
 
 // Private
 
@@ -42,23 +44,27 @@ const (
 )
 
 type source struct {
-	client  *remote.Client
-	base    *url.URL
-	tenant  string
-	replica string
+	client   *remote.Client
+	base     *url.URL
+	tenant   string
+	replica  string
+	maxLines int
 }
 
 func open(_ context.Context, o Options, host adg.Host) (adg.Source, error) {
 	base, urlErr := remote.BaseURL("url", o.URL)
 	client, clientErr := remote.New(o.Options)
-	var problem error
+	var tenantErr, linesErr error
 	if strings.ContainsFunc(o.Tenant, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		problem = adg.Errorf(adg.Invalid, "tenant %q: only visible ASCII characters can be sent", o.Tenant)
+		tenantErr = adg.Errorf(adg.Invalid, "tenant %q: only visible ASCII characters can be sent", o.Tenant)
 	}
-	if err := errors.Join(problem, urlErr, clientErr); err != nil {
+	if o.MaxLines < 1 || o.MaxLines > adg.MaxLines {
+		linesErr = adg.Errorf(adg.Invalid, "max_lines %d: it is 1 to %d", o.MaxLines, adg.MaxLines)
+	}
+	if err := errors.Join(tenantErr, linesErr, urlErr, clientErr); err != nil {
 		return nil, adg.Permanent(fmt.Errorf("source %s: %w", host.Name, err))
 	}
-	return &source{client: client, base: base, tenant: o.Tenant, replica: o.Replica}, nil
+	return &source{client: client, base: base, tenant: o.Tenant, replica: o.Replica, maxLines: o.MaxLines}, nil
 }
 
 // Close lets go of the idle connections.
@@ -101,7 +107,7 @@ func (s *source) Lines(ctx context.Context, q adg.LinesQuery) (adg.LinesAnswer, 
 	if err != nil {
 		return adg.LinesAnswer{}, err
 	}
-	limit := cmp.Or(q.Limit, adg.MaxLines)
+	limit := min(cmp.Or(q.Limit, adg.MaxLines), s.maxLines)
 	found, err := s.ask(ctx, "query_range", url.Values{
 		"query": {text}, "start": {nanos(q.At.Add(-q.Window))}, "end": {nanos(q.At)}, "direction": {"backward"}, "limit": {strconv.Itoa(limit)},
 	})
@@ -144,8 +150,12 @@ func (s *source) ask(ctx context.Context, path string, params url.Values) (found
 	case err == nil:
 		return decode(answer.Body, s.client.Scrub)
 	case answer.Status == http.StatusBadRequest:
-		// Loki refuses a query in plain words.
-		return found{}, adg.Permanent(adg.Errorf(adg.Invalid, "the server refuses the query: %s", s.client.Scrub(excerptOf(answer.Body))))
+		// Loki refuses a query in plain words, and has no other sign of why.
+		err := adg.Permanent(adg.Errorf(adg.Invalid, "the server refuses the query: %s", s.client.Scrub(excerptOf(answer.Body))))
+		if bytes.Contains(answer.Body, []byte("max_entries_limit")) {
+			err = adg.Advised(err, "set max_lines of the source to no more than the server gives at once")
+		}
+		return found{}, err
 	case answer.Status == http.StatusNotFound:
 		return found{}, fmt.Errorf("%w: is the url that of Loki, without /loki/api/v1?", err)
 	}

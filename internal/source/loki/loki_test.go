@@ -146,6 +146,24 @@ func TestWhereThereMayBeMoreLinesItIsSaidSinceWhenTheyAreComplete(t *testing.T) 
 	}
 }
 
+func TestNoMoreLinesAreAskedForThanTheSourceSays(t *testing.T) {
+	var form map[string][]string
+	o := at(server(t, func(_ string, f map[string][]string) { form = f }))
+	o.MaxLines = 100
+	s := opened(t, o)
+	for limit, want := range map[int]string{0: "100", 70: "70", adg.MaxLines: "100"} {
+		if _, err := adg.AskLines(t.Context(), s, adg.LinesQuery{Text: `{app="shop"}`, At: now, Window: time.Minute, Limit: limit}); err != nil || !slices.Equal(form["limit"], []string{want}) {
+			t.Errorf("of %d asked for %v, %v", limit, form["limit"], err)
+		}
+	}
+	for _, wrong := range []int{-1, 0, adg.MaxLines + 1} {
+		o.MaxLines = wrong
+		if _, err := Driver.Open(t.Context(), o, adg.Host{Name: "logs"}); !adg.IsPermanent(err) || !strings.Contains(err.Error(), "max_lines") {
+			t.Errorf("%d: %v", wrong, err)
+		}
+	}
+}
+
 func TestLinesFromOutsideTheWindowAreLeftOut(t *testing.T) {
 	s := opened(t, at(server(t, nil)))
 	answer, err := adg.AskLines(t.Context(), s, adg.LinesQuery{Text: `{app="shop"}`, At: now.Add(-15 * time.Second), Window: 10 * time.Second})

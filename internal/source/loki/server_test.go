@@ -55,39 +55,36 @@ schema_config:
   configs: [{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}]
 analytics: {reporting_enabled: false}
 limits_config: {reject_old_samples: false}
+runtime_config: {file: %[1]s/overrides.yaml}
 `
+
+// overrides give a tenant fewer lines at once than others.
+const overrides = "overrides: {small: {max_entries_limit_per_query: 100}}\n"
 
 // realServer starts a Loki and waits until it answers.
 func realServer(t *testing.T) Options {
 	t.Helper()
 	command := program(t)
 	dir := t.TempDir()
-	port, internal := freePort(t), freePort(t)
+	address := sourcetest.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	_, internal, _ := net.SplitHostPort(sourcetest.FreeAddress(t))
 	config := filepath.Join(dir, "loki.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, settings, dir, port, internal), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(command, "-config.file="+config)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "overrides.yaml"), []byte(overrides), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the server said:\n%s", log.Bytes())
-		}
-	})
-	o := at("http://127.0.0.1:" + port)
+	sourcetest.Serve(t, command, "-config.file="+config)
+	o := at("http://" + address)
 	o.Tenant = "shop"
 	push := func(ctx context.Context) error {
 		return pushed(ctx, o, map[string]string{"app": "probe"}, entry(time.Now(), "started"))
 	}
-	until(t, time.Minute, push)
+	sourcetest.Until(t, time.Minute, push)
 	source := opened(t, o)
-	until(t, time.Minute, func(ctx context.Context) error {
+	sourcetest.Until(t, time.Minute, func(ctx context.Context) error {
 		answer, err := adg.AskLines(ctx, source, adg.LinesQuery{Text: `{app="probe"}`, At: time.Now(), Window: time.Hour})
 		if err == nil && len(answer.Lines) == 0 {
 			err = fmt.Errorf("no line yet")
@@ -95,40 +92,6 @@ func realServer(t *testing.T) Options {
 		return err
 	})
 	return o
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// until tries ten times a second; it polls, because a server in another process has no other way to say when.
-func until(t *testing.T, limit time.Duration, try func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := try(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", limit, err)
-		}
-	}
 }
 
 func entry(when time.Time, text string) [2]string { return [2]string{nanos(when), text} }
@@ -236,10 +199,25 @@ func TestAgainstARealServer(t *testing.T) {
 			t.Errorf("%d lines from %q to %q, complete since %s", len(answer.Lines), first.Text, last.Text, answer.Since)
 		}
 	})
-	t.Run("more lines than the server gives are refused in its words", func(t *testing.T) {
-		_, err := adg.AskLines(t.Context(), source, adg.LinesQuery{Text: `{app="crowd"}`, At: end, Window: time.Minute, Limit: adg.MaxLines + 1})
-		if !adg.IsPermanent(err) || !strings.Contains(err.Error(), "max_entries_limit") {
+	t.Run("more lines than the server gives are refused in its words, and max_lines asks for fewer", func(t *testing.T) {
+		small := o
+		small.Tenant = "small"
+		var few [][2]string
+		for i := range 110 {
+			few = append(few, entry(end.Add(time.Duration(i-110)*time.Millisecond), "line "+strconv.Itoa(i)))
+		}
+		if err := pushed(t.Context(), small, map[string]string{"app": "crowd"}, few...); err != nil {
+			t.Fatal(err)
+		}
+		q := adg.LinesQuery{Text: `{app="crowd"}`, At: end, Window: time.Minute}
+		_, err := adg.AskLines(t.Context(), opened(t, small), q)
+		if !adg.IsPermanent(err) || adg.CodeOf(err) != adg.Invalid || !strings.Contains(err.Error(), "max_entries_limit") || !strings.Contains(adg.WayOut(err), "max_lines") {
 			t.Error(err)
+		}
+		small.MaxLines = 100
+		answer, err := adg.AskLines(t.Context(), opened(t, small), q)
+		if err != nil || len(answer.Lines) != 100 || answer.Lines[0].Text != "line 10" || !answer.Since.Equal(answer.Lines[0].At.Add(1)) {
+			t.Errorf("%d lines, complete since %s, %v", len(answer.Lines), answer.Since, err)
 		}
 	})
 	t.Run("odd names and long lines", func(t *testing.T) {

@@ -1,12 +1,10 @@
 package prometheus
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -76,23 +74,11 @@ func realServer(t *testing.T) string {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
-	var log bytes.Buffer
-	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--enable-feature=native-histograms")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the server said:\n%s", log.Bytes())
-		}
-	})
+	address := sourcetest.FreeAddress(t)
+	sourcetest.Serve(t, program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--enable-feature=native-histograms")
 	source := opened(t, Options{URL: "http://" + address, Options: remote.Defaults()})
 	defer source.(io.Closer).Close()
-	until(t, 30*time.Second, func(ctx context.Context) error {
+	sourcetest.Until(t, 30*time.Second, func(ctx context.Context) error {
 		answer, err := source.Query(ctx, adg.Query{Kind: adg.Counters, Text: "shop_requests_total", At: time.Now(), Window: time.Minute})
 		if err == nil && (len(answer.Series) != 2 || len(answer.Series[0].Samples) < 5) {
 			err = fmt.Errorf("only %d series yet", len(answer.Series))
@@ -100,36 +86,6 @@ func realServer(t *testing.T) string {
 		return err
 	})
 	return "http://" + address
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// until tries ten times a second; it polls, because a server in another process has no other way to say when.
-func until(t *testing.T, limit time.Duration, try func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := try(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", limit, err)
-		}
-	}
 }
 
 func TestAgainstARealServer(t *testing.T) {

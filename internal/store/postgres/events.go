@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,45 +20,33 @@ import (
 
 // Events are the next ones.
 func (s *Store) Events(ctx context.Context, f adg.EventFilter) (events []adg.Event, next int64, err error) {
-	var w where
+	var deployment int64
 	if f.Deployment != "" {
-		n, err := s.number(ctx, f.Deployment)
-		if err != nil {
+		if deployment, err = s.number(ctx, f.Deployment); err != nil {
 			return nil, 0, err
 		}
-		w.add("f.deployment = %s", n)
 	}
 	last, err := s.LastEvent(ctx)
-	order := ""
 	switch {
 	case err != nil:
 		return nil, f.After, err
 	case f.Newest:
-		w.add("f.cursor < %s", cmp.Or(f.After, math.MaxInt64))
-		order, last = " DESC", 0
+		next = 0
 	case last <= f.After:
 		return nil, f.After, nil
 	default:
-		w.add("f.cursor > %s AND f.cursor <= %s", f.After, last)
-	}
-	w.equal("f.service", f.Service)
-	w.equal("f.environment", f.Environment)
-	if len(f.Kinds) > 0 {
-		kinds := make([]string, len(f.Kinds))
-		for i, k := range f.Kinds {
-			kinds[i] = k.String()
-		}
-		w.add("f.kind = ANY (%s::text[])", kinds)
+		next = last
 	}
 	limit := row.Limit(f.Limit, 100, 1000)
-	events, err = collect(ctx, s, readEvent, "SELECT f.cursor, f.fact FROM facts f"+w.clause()+" ORDER BY f.cursor"+order+" LIMIT "+w.arg(limit), w.args...)
+	query, args := eventQuery(f, deployment, last, limit)
+	events, err = collect(ctx, s, readEvent, query, args...)
 	switch {
 	case err != nil:
 		return nil, 0, err
 	case len(events) == limit:
 		return events, events[limit-1].Cursor, nil
 	}
-	return events, last, nil
+	return events, next, nil
 }
 
 // LastEvent is the cursor of the last fact that is committed.
@@ -96,6 +85,46 @@ const cursorsQuery = `
 WITH new AS MATERIALIZED (SELECT n FROM facts WHERE cursor IS NULL ORDER BY n LIMIT $1),
 numbered AS MATERIALIZED (SELECT n, nextval('facts_cursor') AS cursor FROM new)
 UPDATE facts SET cursor = numbered.cursor FROM numbered WHERE facts.n = numbered.n`
+
+// eventQuery selects the facts after the cursor up to the last one, or the newest ones before it. What is of one service or
+// environment and what is of none are read apart, a page of each as the index has them in order, and put together.
+func eventQuery(f adg.EventFilter, deployment, last int64, limit int) (query string, args []any) {
+	var w where
+	order := ""
+	if f.Newest {
+		w.add("f.cursor < %s", cmp.Or(f.After, math.MaxInt64))
+		order = " DESC"
+	} else {
+		w.add("f.cursor > %s AND f.cursor <= %s", f.After, last)
+	}
+	if f.Deployment != "" {
+		w.add("f.deployment = %s", deployment)
+	}
+	if len(f.Kinds) > 0 {
+		kinds := make([]string, len(f.Kinds))
+		for i, k := range f.Kinds {
+			kinds[i] = k.String()
+		}
+		w.add("f.kind = ANY (%s::text[])", kinds)
+	}
+	page := " ORDER BY cursor" + order + " LIMIT " + w.arg(limit)
+	parts := []string{"SELECT f.cursor, f.fact FROM facts f" + w.clause()}
+	for _, c := range [][2]string{{"f.service", f.Service}, {"f.environment", f.Environment}} {
+		if c[1] == "" {
+			continue
+		}
+		one, none := " AND "+c[0]+" = "+w.arg(c[1]), " AND "+c[0]+" = ''"
+		var apart []string
+		for _, part := range parts {
+			apart = append(apart, part+one, part+none)
+		}
+		parts = apart
+	}
+	if len(parts) == 1 {
+		return parts[0] + page, w.args
+	}
+	return "(" + strings.Join(parts, page+") UNION ALL (") + page + ")" + page, w.args
+}
 
 func readEvent(rows pgx.CollectableRow) (e adg.Event, err error) {
 	var text string

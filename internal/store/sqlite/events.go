@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/deployguardian/adg"
@@ -19,13 +20,10 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int
 	if err != nil {
 		return nil, f.After, err
 	}
-	query, args, err := s.eventQuery(ctx, f)
+	limit := row.Limit(f.Limit, 100, 1000)
+	query, args, err := s.eventQuery(ctx, f, last, limit)
 	if err != nil {
 		return nil, f.After, err
-	}
-	limit := row.Limit(f.Limit, 100, 1000)
-	if !f.Newest {
-		args = append(args, last)
 	}
 	events, err := collect(ctx, s, func(rows *sql.Rows) (e adg.Event, err error) {
 		var fact string
@@ -34,7 +32,7 @@ func (s *Store) Events(ctx context.Context, f adg.EventFilter) ([]adg.Event, int
 		}
 		e.Fact, err = row.Decode[adg.Fact](fact)
 		return e, err
-	}, query, append(args, limit)...)
+	}, query, args...)
 	switch {
 	case err != nil:
 		return nil, f.After, err
@@ -54,12 +52,13 @@ func (s *Store) LastEvent(ctx context.Context) (last int64, err error) {
 
 // Private
 
-// eventQuery selects the facts after the cursor; it wants the last one's number and a limit in the end, and no number
-// for the newest ones.
-func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string, args []any, err error) {
-	where, args, end := []string{"n > ?"}, []any{f.After}, " AND n <= ? ORDER BY n LIMIT ?"
+// eventQuery selects the facts after the cursor up to the last one, or the newest ones before it. What is of one service or
+// environment and what is of none are read by an index each, and merged as they come in order. A plus keeps an index out
+// that has them in another.
+func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter, last int64, limit int) (query string, args []any, err error) {
+	where, args, order := []string{"n > ?", "n <= ?"}, []any{f.After, last}, " ORDER BY n"
 	if f.Newest {
-		where, args, end = []string{"n < ?"}, []any{cmp.Or(f.After, math.MaxInt64)}, " ORDER BY n DESC LIMIT ?"
+		where, args, order = []string{"n < ?"}, []any{cmp.Or(f.After, math.MaxInt64)}, " ORDER BY n DESC"
 	}
 	add := func(condition string, values ...any) {
 		where, args = append(where, condition), append(args, values...)
@@ -71,12 +70,6 @@ func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string
 		}
 		add("deployment = ?", n)
 	}
-	if f.Service != "" {
-		add("service = ?", f.Service)
-	}
-	if f.Environment != "" {
-		add("environment = ?", f.Environment)
-	}
 	if len(f.Kinds) > 0 {
 		names := make([]any, len(f.Kinds))
 		for i, k := range f.Kinds {
@@ -84,5 +77,23 @@ func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter) (query string
 		}
 		add("fact ->> 'kind' IN (?"+strings.Repeat(", ?", len(names)-1)+")", names...)
 	}
-	return "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ") + end, args, nil
+	merged, of := "", ""
+	switch {
+	case f.Deployment != "":
+	case f.Service != "":
+		merged, of = "service", f.Service
+	case f.Environment != "":
+		merged, of = "environment", f.Environment
+	}
+	if f.Service != "" && merged != "service" {
+		add("+service IN (?, '')", f.Service)
+	}
+	if f.Environment != "" && merged != "environment" {
+		add("+environment IN (?, '')", f.Environment)
+	}
+	query = "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ")
+	if merged != "" {
+		query, args = query+" AND "+merged+" = ? UNION ALL "+query+" AND "+merged+" = ''", slices.Concat(args, []any{of}, args)
+	}
+	return query + order + " LIMIT ?", append(args, limit), nil
 }

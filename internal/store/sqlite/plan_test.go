@@ -53,7 +53,7 @@ func TestPagesAreReadByTheirIndexes(t *testing.T) {
 	s := opened(t, fresh(t), Options{})
 	create(t, s, "d0", "s0")
 	events := func(f adg.EventFilter) string {
-		query, _, err := s.eventQuery(t.Context(), f)
+		query, _, err := s.eventQuery(t.Context(), f, 9, 9)
 		must(t, err)
 		return query
 	}
@@ -89,9 +89,12 @@ func TestPagesAreReadByTheirIndexes(t *testing.T) {
 		"events of a deployment":   {events(adg.EventFilter{Deployment: "d0"}), "facts_deployment (deployment=? AND n>? AND n<?)"},
 		"events of a service":      {events(adg.EventFilter{Service: "s"}), "facts_service (service=? AND n>? AND n<?)"},
 		"events of an environment": {events(adg.EventFilter{Environment: "e"}), "facts_environment (environment=? AND n>? AND n<?)"},
+		"events of a service's":    {events(adg.EventFilter{Deployment: "d0", Service: "s", Environment: "e"}), "facts_deployment (deployment=? AND n>? AND n<?)"},
+		"events of a place":        {events(adg.EventFilter{Service: "s", Environment: "e", Kinds: []adg.FactKind{adg.FactPage}}), "facts_service (service=? AND n>? AND n<?)"},
 		"events of a kind":         {events(adg.EventFilter{Kinds: []adg.FactKind{adg.FactPage}}), "PRIMARY KEY (rowid>? AND rowid<?)"},
 		"the newest events":        {events(adg.EventFilter{Newest: true}), "PRIMARY KEY (rowid<?)"},
 		"the newest of a service":  {events(adg.EventFilter{Newest: true, Service: "s"}), "facts_service (service=? AND n<?)"},
+		"the newest of a place":    {events(adg.EventFilter{Newest: true, Service: "s", Environment: "e"}), "facts_service (service=? AND n<?)"},
 		"entries":                  {audit(adg.AuditFilter{After: 1}), "PRIMARY KEY (rowid>?)"},
 		"the newest entries":       {audit(adg.AuditFilter{Newest: true, After: 1}), "PRIMARY KEY (rowid<?)"},
 		"entries of an actor":      {audit(adg.AuditFilter{Actor: "a"}), "audit_actor (actor=? AND seq>?)"},

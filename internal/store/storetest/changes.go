@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/deployguardian/adg"
@@ -51,6 +52,38 @@ var changes = []scenario{
 		b.Store = b.Reopen()
 		b.wantNothingAfter(all[5].Cursor)
 		b.wantChain(8)
+	}},
+	{"what is of no service concerns each of them, and what is of no environment each of those", func(b *bench) {
+		for _, place := range []adg.Scope{{}, {Service: service}, {Service: "cart"}, {Environment: environment}, {Environment: "staging"}, {Service: service, Environment: environment}, {Service: "cart", Environment: "staging"}, {}} {
+			b.append(adg.AuditEntry{Actor: "user:ann", Action: "stop.put", Resource: "stop", Service: place.Service, Environment: place.Environment, Outcome: adg.AuditDone})
+		}
+		stops := func(numbers ...int) (ids []string) {
+			for _, n := range numbers {
+				ids = append(ids, fmt.Sprint("audit/", n))
+			}
+			return ids
+		}
+		for what, c := range map[string]struct {
+			f    adg.EventFilter
+			want []string
+		}{
+			"a service":                   {adg.EventFilter{Service: service}, stops(1, 2, 4, 5, 6, 8)},
+			"an environment":              {adg.EventFilter{Environment: "staging"}, stops(1, 2, 3, 5, 7, 8)},
+			"a service in an environment": {adg.EventFilter{Service: service, Environment: environment}, stops(1, 2, 4, 6, 8)},
+			"a service that nobody knows": {adg.EventFilter{Service: "search"}, stops(1, 4, 5, 8)},
+			"a kind of a service":         {adg.EventFilter{Service: "cart", Kinds: []adg.FactKind{adg.FactChanged}}, stops(1, 3, 4, 5, 7, 8)},
+			"another kind of a service":   {adg.EventFilter{Service: "cart", Kinds: []adg.FactKind{adg.FactPage}}, nil},
+		} {
+			for _, limit := range []int{0, 1, 3} {
+				c.f.Limit = limit
+				b.equal(fmt.Sprintf("%s, %d at once", what, limit), b.paged(c.f), c.want)
+				newest := c.f
+				newest.Newest = true
+				backwards := b.paged(newest)
+				slices.Reverse(backwards)
+				b.equal(fmt.Sprintf("the newest of %s, %d at once", what, limit), backwards, c.want)
+			}
+		}
 	}},
 	{"what is not changed is neither an event nor on record", func(b *bench) {
 		done := func(action string) adg.AuditEntry {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -17,10 +16,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/target/sshdtest"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
-
-const sshdPath = "/usr/sbin/sshd"
 
 func TestAHostThatRefusesTheKeyIsNotSaidToBeSilent(t *testing.T) {
 	t.Parallel()
@@ -69,29 +67,16 @@ func TestAHostThatRefusesTheKeyIsNotSaidToBeSilent(t *testing.T) {
 // reallyServed has OpenSSH serve a port of this machine, as the user of the tests, for the key named friend.
 func (w world) reallyServed(t *testing.T) (port int) {
 	t.Helper()
-	if _, err := os.Stat(sshdPath); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("there is no sshd: scripts/test-servers installs it")
-		}
-		t.Skip("there is no sshd: scripts/test-servers installs it")
-	}
-	if os.Getuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // where it shuts its unprivileged part in; it must be there
-			t.Fatal(err)
-		}
-	}
+	friend, _ := w.key(t, "friend")
+	w.key(t, "stranger")
+	own, hostKey := w.key(t, "hostkey")
+	config := sshdtest.Configure(t, w.dir, hostKey, friend)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port = listener.Addr().(*net.TCPAddr).Port
-	w.write(t, "authorized", w.key(t, "friend"))
-	w.key(t, "stranger")
-	w.write(t, "known_hosts", fmt.Sprintf("[127.0.0.1]:%d %s", port, w.key(t, "hostkey")))
-	w.write(t, "sshd_config", strings.Join([]string{
-		"HostKey " + w.dir + "/hostkey", "AuthorizedKeysFile " + w.dir + "/authorized", "PidFile none", "StrictModes no", "UsePAM no",
-		"PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-	}, "\n")+"\n")
+	w.write(t, "known_hosts", fmt.Sprintf("[127.0.0.1]:%d %s", port, ssh.MarshalAuthorizedKey(own)))
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -99,7 +84,7 @@ func (w world) reallyServed(t *testing.T) (port int) {
 			if err != nil {
 				return // it was closed
 			}
-			serving.Go(func() { serveReally(conn, filepath.Join(w.dir, "sshd_config")) })
+			serving.Go(func() { sshdtest.Serve(conn, config) })
 		}
 	})
 	t.Cleanup(func() {
@@ -109,21 +94,8 @@ func (w world) reallyServed(t *testing.T) (port int) {
 	return port
 }
 
-// serveReally gives a connection to a sshd of its own, which ends with it.
-func serveReally(conn net.Conn, config string) {
-	file, err := conn.(*net.TCPConn).File()
-	_ = conn.Close() // the other end is the program's alone
-	if err != nil {
-		return
-	}
-	cmd := exec.Command(sshdPath, "-i", "-e", "-f", config)
-	cmd.Stdin, cmd.Stdout = file, file
-	_ = cmd.Run() // how it ends is what its client sees
-	_ = file.Close()
-}
-
-// key makes a key in a file of the world, and gives its public half.
-func (w world) key(t *testing.T, name string) (public string) {
+// key makes a key in a file of the world, and gives its public half, and the file's text.
+func (w world) key(t *testing.T, name string) (public ssh.PublicKey, text []byte) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -137,8 +109,9 @@ func (w world) key(t *testing.T, name string) (public string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.write(t, name, string(pem.EncodeToMemory(block)))
-	return string(ssh.MarshalAuthorizedKey(signer.PublicKey()))
+	text = pem.EncodeToMemory(block)
+	w.write(t, name, string(text))
+	return signer.PublicKey(), text
 }
 
 // reachedBySSH writes an inventory of hosts that are this machine, with one of the keys.

@@ -2,21 +2,16 @@ package ssh
 
 import (
 	"errors"
-	"net"
-	"os"
-	"os/exec"
 	"os/user"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/target/sshdtest"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
-
-const sshdPath = "/usr/sbin/sshd"
 
 // TestARealSSHServerCarriesAReleaseAndItsWayBack has OpenSSH in the place of the server of the other tests: its login
 // shell, its way to say how a program ended, its keys.
@@ -69,37 +64,14 @@ func TestARealSSHServerRefusesAStrangersKey(t *testing.T) {
 // reallyServed has OpenSSH serve the connections of the only host, as the user of the tests.
 func (w *world) reallyServed(t *testing.T) Options {
 	t.Helper()
-	if _, err := os.Stat(sshdPath); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("there is no sshd: scripts/test-servers installs it")
-		}
-		t.Skip("there is no sshd: scripts/test-servers installs it")
-	}
-	if os.Getuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // where it shuts its unprivileged part in; it must be there
-			t.Fatal(err)
-		}
-	}
 	m := w.machines[0]
-	allowed, err := ssh.ParsePrivateKey(w.client)
+	friend, err := ssh.ParsePrivateKey(w.client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{
-		"hostkey":    string(w.hostPEM),
-		"authorized": string(ssh.MarshalAuthorizedKey(allowed.PublicKey())),
-		"config": strings.Join([]string{
-			"HostKey " + m.dir + "/hostkey", "AuthorizedKeysFile " + m.dir + "/authorized", "PidFile none", "StrictModes no", "UsePAM no",
-			"PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		}, "\n") + "\n",
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	config := sshdtest.Configure(t, m.dir, w.hostPEM, friend.PublicKey())
 	w.mu.Lock()
-	m.sshd = filepath.Join(m.dir, "config")
+	m.sshd = config
 	w.mu.Unlock()
 	me, err := user.Current()
 	if err != nil {
@@ -108,20 +80,4 @@ func (w *world) reallyServed(t *testing.T) Options {
 	o := w.options()
 	o.User, o.Root, o.Systemctl = me.Username, m.dir+"/srv", []string{m.dir + "/bin/systemctl"}
 	return o
-}
-
-// serveReally gives a connection to a sshd of its own, which ends with it.
-func serveReally(conn net.Conn, config string) {
-	file, err := conn.(*net.TCPConn).File()
-	if err != nil {
-		return
-	}
-	cmd := exec.Command(sshdPath, "-i", "-e", "-f", config)
-	cmd.Stdin, cmd.Stdout = file, file
-	err = cmd.Start()
-	_ = file.Close()
-	_ = conn.Close() // the other end is the program's alone
-	if err == nil {
-		_ = cmd.Wait() // how it ends is what its client sees
-	}
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/deployguardian/adg"
+	"github.com/deployguardian/adg/internal/target/sshdtest"
 	"github.com/deployguardian/adg/internal/target/targettest"
 )
 
@@ -167,7 +168,7 @@ func (m *machine) serve(conn net.Conn) {
 		return
 	}
 	if sshd != "" {
-		serveReally(conn, sshd)
+		sshdtest.Serve(conn, sshd)
 		return
 	}
 	server, channels, requests, err := ssh.NewServerConn(conn, m.w.config)

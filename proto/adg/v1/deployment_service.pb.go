@@ -214,7 +214,7 @@ type PlanDeploymentRequest struct {
 	PolicyVersion int64 `protobuf:"varint,3,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	// Features for the prediction that only the caller knows, by name; at most 256.
 	Features map[string]float64 `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
-	// Version that a rollback would go to; empty: the last good one on record.
+	// Version that a rollback would go to; empty: the last good one on record, else what is live and healthy.
 	Previous      string `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -43,7 +43,7 @@ type DeploymentServiceClient interface {
 	// StartDeployment starts a deployment. The same idempotency key again gives the same deployment back.
 	StartDeployment(ctx context.Context, in *StartDeploymentRequest, opts ...grpc.CallOption) (*Deployment, error)
 	// PlanDeployment says what would happen if a deployment were started now, where a rollback would go, and what is
-	// expected of it. Nothing is stored.
+	// expected of it. What starting it would refuse is refused in the same words. Nothing is stored.
 	PlanDeployment(ctx context.Context, in *PlanDeploymentRequest, opts ...grpc.CallOption) (*Plan, error)
 	// GetDeployment gives one deployment.
 	GetDeployment(ctx context.Context, in *GetDeploymentRequest, opts ...grpc.CallOption) (*Deployment, error)
@@ -236,7 +236,7 @@ type DeploymentServiceServer interface {
 	// StartDeployment starts a deployment. The same idempotency key again gives the same deployment back.
 	StartDeployment(context.Context, *StartDeploymentRequest) (*Deployment, error)
 	// PlanDeployment says what would happen if a deployment were started now, where a rollback would go, and what is
-	// expected of it. Nothing is stored.
+	// expected of it. What starting it would refuse is refused in the same words. Nothing is stored.
 	PlanDeployment(context.Context, *PlanDeploymentRequest) (*Plan, error)
 	// GetDeployment gives one deployment.
 	GetDeployment(context.Context, *GetDeploymentRequest) (*Deployment, error)

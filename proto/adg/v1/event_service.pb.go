@@ -83,9 +83,9 @@ type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of a deployment; empty: all.
 	Deployment string `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Names of services; empty: all.
+	// Names of services; empty: all. What is of no service, such as a stop of everything, concerns each.
 	Services []string `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty"`
-	// Names of environments; empty: all.
+	// Names of environments; empty: all. What is of no environment concerns each.
 	Environments []string `protobuf:"bytes,3,rep,name=environments,proto3" json:"environments,omitempty"`
 	// Kinds; empty: all.
 	Kinds []FactKind `protobuf:"varint,4,rep,packed,name=kinds,proto3,enum=adg.v1.FactKind" json:"kinds,omitempty"`
@@ -267,9 +267,9 @@ type StreamEventsRequest struct {
 	After *int64 `protobuf:"varint,1,opt,name=after,proto3,oneof" json:"after,omitempty"`
 	// Id of a deployment; empty: all.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Names of services; empty: all.
+	// Names of services; empty: all. What is of no service, such as a stop of everything, concerns each.
 	Services []string `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
-	// Names of environments; empty: all.
+	// Names of environments; empty: all. What is of no environment concerns each.
 	Environments []string `protobuf:"bytes,4,rep,name=environments,proto3" json:"environments,omitempty"`
 	// Kinds; empty: all.
 	Kinds []FactKind `protobuf:"varint,5,rep,packed,name=kinds,proto3,enum=adg.v1.FactKind" json:"kinds,omitempty"`

@@ -322,7 +322,11 @@ type LogCount struct {
 	// The patterns of the levels that count.
 	Patterns []*LogPattern `protobuf:"bytes,5,rep,name=patterns,proto3" json:"patterns,omitempty"`
 	// Lines of more patterns than are kept.
-	LeftOut       int32 `protobuf:"varint,6,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	LeftOut int32 `protobuf:"varint,6,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	// The latest line of whatever level; not set: there is none. A log that comes late is judged up to there only.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// Lines that do not count because they do not say their level. Where none of them does, the verdict is unknown.
+	Mute          int32 `protobuf:"varint,8,opt,name=mute,proto3" json:"mute,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,6 +399,20 @@ func (x *LogCount) GetPatterns() []*LogPattern {
 func (x *LogCount) GetLeftOut() int32 {
 	if x != nil {
 		return x.LeftOut
+	}
+	return 0
+}
+
+func (x *LogCount) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+func (x *LogCount) GetMute() int32 {
+	if x != nil {
+		return x.Mute
 	}
 	return 0
 }
@@ -513,14 +531,16 @@ const file_adg_v1_log_proto_rawDesc = "" +
 	"\aexample\x18\v \x01(\tR\aexample\x12\x13\n" +
 	"\x05log_e\x18\f \x01(\x01R\x04logE\x12\x1b\n" +
 	"\tlog_limit\x18\r \x01(\x01R\blogLimit\x12\x18\n" +
-	"\adecides\x18\x0e \x01(\bR\adecides\"\xf3\x01\n" +
+	"\adecides\x18\x0e \x01(\bR\adecides\"\xc0\x02\n" +
 	"\bLogCount\x127\n" +
 	"\tfrom_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x121\n" +
 	"\x06moment\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06moment\x12\x1a\n" +
 	"\breplicas\x18\x03 \x03(\tR\breplicas\x12\x14\n" +
 	"\x05lines\x18\x04 \x01(\x05R\x05lines\x12.\n" +
 	"\bpatterns\x18\x05 \x03(\v2\x12.adg.v1.LogPatternR\bpatterns\x12\x19\n" +
-	"\bleft_out\x18\x06 \x01(\x05R\aleftOut\"\xcd\x01\n" +
+	"\bleft_out\x18\x06 \x01(\x05R\aleftOut\x127\n" +
+	"\tlast_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x12\n" +
+	"\x04mute\x18\b \x01(\x05R\x04mute\"\xcd\x01\n" +
 	"\n" +
 	"LogPattern\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12&\n" +
@@ -573,13 +593,14 @@ var file_adg_v1_log_proto_depIdxs = []int32{
 	5, // 3: adg.v1.LogCount.from_time:type_name -> google.protobuf.Timestamp
 	6, // 4: adg.v1.LogCount.moment:type_name -> google.protobuf.Duration
 	4, // 5: adg.v1.LogCount.patterns:type_name -> adg.v1.LogPattern
-	0, // 6: adg.v1.LogPattern.level:type_name -> adg.v1.LogLevel
-	5, // 7: adg.v1.LogPattern.first_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	5, // 6: adg.v1.LogCount.last_time:type_name -> google.protobuf.Timestamp
+	0, // 7: adg.v1.LogPattern.level:type_name -> adg.v1.LogLevel
+	5, // 8: adg.v1.LogPattern.first_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_adg_v1_log_proto_init() }

@@ -960,7 +960,9 @@ type TestPolicyRequest struct {
 	// What $version stands for; not set: the live release.
 	Release *Release `protobuf:"bytes,4,opt,name=release,proto3" json:"release,omitempty"`
 	// Names of checks; empty: all.
-	Checks        []string `protobuf:"bytes,5,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []string `protobuf:"bytes,5,rep,name=checks,proto3" json:"checks,omitempty"`
+	// Version that stands for $baseline, and that a rollback would go to; empty: none, and the last good one on record.
+	Previous      string `protobuf:"bytes,6,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1028,6 +1030,13 @@ func (x *TestPolicyRequest) GetChecks() []string {
 		return x.Checks
 	}
 	return nil
+}
+
+func (x *TestPolicyRequest) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
 }
 
 // TestPolicyResponse is what the sources answered.
@@ -1769,13 +1778,14 @@ const file_adg_v1_policy_service_proto_rawDesc = "" +
 	"\apromise\x18\x03 \x01(\tR\apromise\"\x18\n" +
 	"\x16GetPolicySchemaRequest\"J\n" +
 	"\x17GetPolicySchemaResponse\x12/\n" +
-	"\x06schema\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x06schema\"\xa6\x01\n" +
+	"\x06schema\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x06schema\"\xc2\x01\n" +
 	"\x11TestPolicyRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\venvironment\x18\x02 \x01(\tR\venvironment\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12)\n" +
 	"\arelease\x18\x04 \x01(\v2\x0f.adg.v1.ReleaseR\arelease\x12\x16\n" +
-	"\x06checks\x18\x05 \x03(\tR\x06checks\"\xa4\x01\n" +
+	"\x06checks\x18\x05 \x03(\tR\x06checks\x12\x1a\n" +
+	"\bprevious\x18\x06 \x01(\tR\bprevious\"\xa4\x01\n" +
 	"\x12TestPolicyResponse\x121\n" +
 	"\bproblems\x18\x01 \x03(\v2\x15.adg.v1.PolicyProblemR\bproblems\x12)\n" +
 	"\x06checks\x18\x02 \x03(\v2\x11.adg.v1.CheckTestR\x06checks\x120\n" +

@@ -206,7 +206,7 @@ export interface paths {
         put?: never;
         /**
          * PlanDeployment says what would happen if a deployment were started now, where a rollback would go, and what is
-         *     expected of it. Nothing is stored.
+         *     expected of it. What starting it would refuse is refused in the same words. Nothing is stored.
          */
         post: operations["DeploymentService_PlanDeployment"];
         delete?: never;
@@ -3306,6 +3306,11 @@ export interface components {
              */
             fromTime?: string;
             /**
+             * Format: date-time
+             * @description The latest line of whatever level; not set: there is none. A log that comes late is judged up to there only.
+             */
+            lastTime?: string;
+            /**
              * Format: int32
              * @description Lines of more patterns than are kept.
              */
@@ -3317,6 +3322,11 @@ export interface components {
             lines: number;
             /** @description The stretch of time in which a pattern counts once for each replica. */
             moment?: string;
+            /**
+             * Format: int32
+             * @description Lines that do not count because they do not say their level. Where none of them does, the verdict is unknown.
+             */
+            mute: number;
             /** @description The patterns of the levels that count. */
             patterns: components["schemas"]["adg.v1.LogPattern"][];
             /** @description The replicas that wrote a line. */
@@ -5617,7 +5627,7 @@ export interface operations {
                      * @description Version of the policy; 0: the newest.
                      */
                     policyVersion?: string;
-                    /** @description Version that a rollback would go to; empty: the last good one on record. */
+                    /** @description Version that a rollback would go to; empty: the last good one on record, else what is live and healthy. */
                     previous?: string;
                     /** @description What would be made live; service and version are necessary. */
                     release: components["schemas"]["adg.v1.Release"];
@@ -6440,7 +6450,7 @@ export interface operations {
             query?: {
                 /** @description Id of a deployment; empty: all. */
                 deployment?: string;
-                /** @description Names of environments; empty: all. */
+                /** @description Names of environments; empty: all. What is of no environment concerns each. */
                 environments?: string[];
                 /** @description Only from this time on; not set: from the beginning. */
                 fromTime?: string;
@@ -6452,7 +6462,7 @@ export interface operations {
                 pageSize?: number;
                 /** @description The next_page_token of the page before; empty: the first page. */
                 pageToken?: string;
-                /** @description Names of services; empty: all. */
+                /** @description Names of services; empty: all. What is of no service, such as a stop of everything, concerns each. */
                 services?: string[];
                 /** @description Only before this time; not set: until now. */
                 toTime?: string;
@@ -6484,11 +6494,11 @@ export interface operations {
                 after?: string;
                 /** @description Id of a deployment; empty: all. */
                 deployment?: string;
-                /** @description Names of environments; empty: all. */
+                /** @description Names of environments; empty: all. What is of no environment concerns each. */
                 environments?: string[];
                 /** @description Kinds; empty: all. */
                 kinds?: components["schemas"]["adg.v1.FactKind"][];
-                /** @description Names of services; empty: all. */
+                /** @description Names of services; empty: all. What is of no service, such as a stop of everything, concerns each. */
                 services?: string[];
                 /** @description Only those that wake people. */
                 urgent?: boolean;
@@ -7551,6 +7561,8 @@ export interface operations {
                 "application/json": {
                     /** @description Names of checks; empty: all. */
                     checks?: string[];
+                    /** @description Version that stands for $baseline, and that a rollback would go to; empty: none, and the last good one on record. */
+                    previous?: string;
                     /** @description What $version stands for; not set: the live release. */
                     release?: components["schemas"]["adg.v1.Release"];
                     /** @description The policy file, YAML, at most 1 MiB; empty: the newest version. */
