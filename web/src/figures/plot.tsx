@@ -175,7 +175,8 @@ function drawOver(u: uPlot, {limits = [], marks = []}: ChartProps, colour: (name
     ctx.strokeStyle = ctx.fillStyle = colour(`--adg-${tone}`);
     ctx.setLineDash(tone === "bad" ? [6, 3] : [2, 3]);
     line(ctx, bbox.left, y, bbox.left + bbox.width, y);
-    ctx.fillText(name, bbox.left + 4, y - 3);
+    const above = y - 14 * devicePixelRatio > bbox.top; // else its name would be cut off
+    ctx.fillText(name, bbox.left + 18 * devicePixelRatio, above ? y - 3 : y + 12 * devicePixelRatio); // beside the number of a mark at the edge
   }
   ctx.setLineDash([]);
   ctx.strokeStyle = ctx.fillStyle = colour("--mantine-color-text");
