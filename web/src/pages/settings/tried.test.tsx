@@ -30,7 +30,7 @@ const measured: Schemas["adg.v1.Measurement"] = {
 
 test("what a log says is shown as patterns, each with a line of it", () => {
   shown({
-    measurement: {...measured, log: {replicas: ["a"], lines: 3, leftOut: 0, patterns: [{text: "order <n> is lost", level: "LOG_LEVEL_ERROR", example: "order 7 is lost", lines: 3, moments: 1}]}},
+    measurement: {...measured, log: {replicas: ["a"], lines: 3, mute: 0, leftOut: 0, patterns: [{text: "order <n> is lost", level: "LOG_LEVEL_ERROR", example: "order 7 is lost", lines: 3, moments: 1}]}},
   });
   const row = within(screen.getByRole("row", {name: /order <n> is lost/}));
   row.getByText("Error: order 7 is lost");
