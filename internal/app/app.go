@@ -41,7 +41,7 @@ func (a *App) calls() cli.Calls {
 	return cli.Calls{
 		Run: a.run, Demo: a.demo, Report: a.report, Changed: changed, PolicyLint: a.lint, PolicyTest: a.try, Reference: a.reference,
 		PolicySchema: func() ([]byte, error) { return config.Schema(drivers()) },
-		Shop:         demo.Shop, Connect: a.connect,
+		Shop:         demo.Shop, Connect: a.connect, LiftHold: a.liftHold,
 		PredictCalls: cli.PredictCalls{Predict: a.predict, Train: a.train, Models: a.models, Model: a.model, Pin: a.pin, Records: a.records, Correct: a.correct},
 		ServerCalls:  cli.ServerCalls{Server: a.server, ConfigCheck: a.checkConfig, NewKey: seal.NewKey, RotateKey: a.rotate},
 		StoreCalls:   cli.StoreCalls{StoreCopy: a.copyStore, StoreBackup: a.backup},

@@ -30,6 +30,9 @@ func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, person c
 	for _, w := range file.Warnings {
 		view.Say("warning: " + w.String())
 	}
+	if o.DryRun {
+		view.Say("dry run: nothing is changed at the target, and nobody is told")
+	}
 	store, err := sqlite.Open(ctx, o.DataDir, sqlite.Options{Log: a.log})
 	if err != nil {
 		return d, err
@@ -49,7 +52,49 @@ func (a *App) run(ctx context.Context, o cli.RunOptions, view cli.View, person c
 			return d, err
 		}
 	}
-	return guarded(ctx, store, w, session{options: o, policy: file.Policy, view: view, person: person, log: a.log})
+	d, err = guarded(ctx, store, w, session{options: o, policy: file.Policy, view: view, person: person, log: a.log})
+	if wayOut := outOfHold(ctx, store, o, d); wayOut != "" {
+		view.Say(wayOut)
+	}
+	return d, err
+}
+
+// outOfHold says how the release of a blocked deployment may be deployed all the same; empty: a hold is not what blocked it.
+func outOfHold(ctx context.Context, store adg.Store, o cli.RunOptions, d adg.Deployment) string {
+	if d.Status.State != adg.Blocked || o.DryRun {
+		return ""
+	}
+	p, r := d.Spec.Policy, d.Spec.Release
+	if _, err := store.HoldOf(ctx, p.Service, p.Environment, r.Identity()); err != nil {
+		return "" // there is none, or nothing is known of it
+	}
+	which := "--version " + r.Version
+	if r.Artifact != "" {
+		which += " --artifact " + r.Artifact
+	}
+	if r.Config != "" {
+		which += " --config-revision " + r.Config
+	}
+	return fmt.Sprintf("deploy another version, or say that this one may be deployed: adg hold lift --data-dir %s -s %s -e %s %s --reason WHY",
+		o.DataDir, p.Service, p.Environment, which)
+}
+
+// liftHold ends a hold of a data directory, also while a run guards with it.
+func (a *App) liftHold(ctx context.Context, dataDir, identity string, entry adg.AuditEntry) (err error) {
+	known, err := sqlite.OpenReadOnly(ctx, dataDir) // so that a directory that is not there is not made
+	if err != nil {
+		return err
+	}
+	if err := known.Close(); err != nil {
+		return err
+	}
+	beside, err := sqlite.OpenBeside(ctx, dataDir, sqlite.Options{Log: a.log})
+	if err != nil {
+		return err
+	}
+	defer both(&err, beside.Close)
+	entry.Action, entry.Resource, entry.Outcome = "hold.lift", "hold/"+identity, adg.AuditDone
+	return beside.LiftHold(ctx, entry.Service, entry.Environment, identity, entry)
 }
 
 // remind tells a dry run's store what is known in earnest: which release is good, and whether this one is on hold.

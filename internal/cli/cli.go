@@ -71,6 +71,8 @@ type Calls struct {
 	Reference    func(dir string, root *cobra.Command) error
 	Shop         func(context.Context, []string) error
 	Connect      Connect // to a server
+	// LiftHold ends a hold that the deployments of a data directory put on a release; the entry says whose word it is.
+	LiftHold func(ctx context.Context, dataDir, identity string, entry adg.AuditEntry) error
 	PastCalls
 	PredictCalls
 	ServerCalls
@@ -124,7 +126,7 @@ Exit codes: 0 the deployment is good; 1 error; 2 usage or configuration; 3 rolle
 	for _, cmd := range root.Commands() {
 		cmd.GroupID = localGroup
 	}
-	root.AddCommand(onlineVerbs(t, calls.Connect, calls.Changed, version)...)
+	root.AddCommand(onlineVerbs(t, calls, version)...)
 	refuseStray(root)
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,5 +153,25 @@ func TestAKeyIsWrittenWhereOnlyItsOwnerReadsItAndNeverOverAnother(t *testing.T) 
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "older\n" {
 		t.Errorf("the older key is now %q, %v", text, err)
+	}
+}
+
+func TestAHoldOfADataDirectoryIsLiftedByWhoSaysWhy(t *testing.T) {
+	var got []string
+	var out, errOut bytes.Buffer
+	calls := Calls{LiftHold: func(_ context.Context, dir, identity string, e adg.AuditEntry) error {
+		got = []string{dir, identity, e.Actor, e.Service, e.Environment, e.Reason}
+		return nil
+	}}
+	args := strings.Fields("hold lift --data-dir .adg -s shop -e production --version v2 --actor ann")
+	if exit := Main(t.Context(), "v0", args, Terminal{Out: &out, Err: &errOut}, calls); exit != ExitUsage || got != nil {
+		t.Errorf("without a reason: exit code %d, %v", exit, got)
+	}
+	want := []string{".adg", "v2", "ann", "shop", "production", "network"}
+	if exit := Main(t.Context(), "v0", append(args, "--reason", "network"), Terminal{Out: &out, Err: &errOut}, calls); exit != 0 || !slices.Equal(got, want) {
+		t.Errorf("exit code %d, asked for %v, said %s", exit, got, errOut.String())
+	}
+	if out.String() != "no longer on hold: shop v2 in production\n" {
+		t.Errorf("said %q", out.String())
 	}
 }

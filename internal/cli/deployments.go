@@ -71,7 +71,7 @@ func showDeployment(s session, d *adgv1.Deployment) error {
 	var may []string
 	for _, p := range status.GetPermits() {
 		if p.GetAllowed() {
-			may = append(may, wordOf(p.GetAction()))
+			may = append(may, strings.ReplaceAll(wordOf(p.GetAction()), "_", "")) // as the verbs are typed
 		}
 	}
 	if len(may) == 0 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -34,8 +35,8 @@ func (p *pick) complete() error {
 	return p.release.Validate()
 }
 
-func holdCommand(t Terminal, connect Connect) *cobra.Command {
-	return group("hold", "Keep releases from being deployed by automation", listHoldsCommand(t, connect), putHoldCommand(t, connect), liftHoldCommand(t, connect))
+func holdCommand(t Terminal, calls Calls) *cobra.Command {
+	return group("hold", "Keep releases from being deployed by automation", listHoldsCommand(t, calls.Connect), putHoldCommand(t, calls.Connect), liftHoldCommand(t, calls))
 }
 
 func listHoldsCommand(t Terminal, connect Connect) *cobra.Command {
@@ -97,21 +98,29 @@ may deploy. A release that was deployed with an artifact is told by it, so name 
 	})
 }
 
-func liftHoldCommand(t Terminal, connect Connect) *cobra.Command {
+func liftHoldCommand(t Terminal, calls Calls) *cobra.Command {
 	var p pick
-	var reason, etag string
+	var reason, etag, dir, actor string
 	cmd := &cobra.Command{
 		Use: "lift -s SERVICE -e ENVIRONMENT --version VERSION --reason WHY", Short: "End a hold: the release may be deployed again", Args: cobra.NoArgs,
-		Example: "  adg hold lift -s checkout -e production --version 1.4.2 --reason 'it was the network'",
+		Long: `End a hold: the release may be deployed again. With --data-dir it is a hold of the deployments that adg run guarded with that
+directory; no server is asked.`,
+		Example: `  adg hold lift -s checkout -e production --version 1.4.2 --reason 'it was the network'
+  adg hold lift --data-dir .adg -s checkout -e production --version 1.4.2 --reason 'it was the network'`,
 	}
-	p.flags(cmd, t, connect)
+	p.flags(cmd, t, calls.Connect)
 	cmd.Flags().StringVar(&etag, "etag", "", "`etag` of what you looked at: if it has changed since, nothing is done")
+	cmd.Flags().StringVar(&dir, "data-dir", "", "`directory` of adg run, in place of a server")
+	_ = cmd.MarkFlagDirname("data-dir")
+	actorFlag(cmd, &actor)
+	cmd.Flags().Lookup("actor").Usage = "`name` of who lifts it, for the record, with --data-dir (or ADG_ACTOR)"
 	reasonFlag(cmd, &reason)
-	return online(t, connect, cmd, func(ctx context.Context, s session, _ []string) error {
-		if err := p.complete(); err != nil {
-			return err
-		}
-		if err := because(reason); err != nil {
+	lifted := func() string {
+		return fmt.Sprintf("no longer on hold: %s %s in %s", p.service, p.release.Identity(), p.environment)
+	}
+	said := func() error { return cmp.Or(p.complete(), because(reason)) }
+	cmd = online(t, calls.Connect, cmd, func(ctx context.Context, s session, _ []string) error {
+		if err := said(); err != nil {
 			return err
 		}
 		answer, err := s.Releases.LiftHold(ctx, &adgv1.LiftHoldRequest{
@@ -120,10 +129,26 @@ func liftHoldCommand(t Terminal, connect Connect) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.show(answer, func() error {
-			return s.line(fmt.Sprintf("no longer on hold: %s %s in %s", p.service, p.release.Identity(), p.environment))
-		})
+		return s.show(answer, func() error { return s.line(lifted()) })
 	})
+	atServer := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if dir == "" {
+			return atServer(cmd, args)
+		}
+		if err := said(); err != nil {
+			return err
+		}
+		entry := adg.AuditEntry{Actor: actor, Service: p.service, Environment: p.environment, Reason: reason}
+		if err := calls.LiftHold(cmd.Context(), dir, p.release.Identity(), entry); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(t.Out, clean(lifted()))
+		return err
+	}
+	cmd.MarkFlagsMutuallyExclusive("data-dir", "context")
+	cmd.MarkFlagsMutuallyExclusive("data-dir", "etag")
+	return cmd
 }
 
 func releaseCommand(t Terminal, connect Connect) *cobra.Command {

@@ -40,11 +40,12 @@ type session struct {
 }
 
 // onlineVerbs are those that speak to a server, policy's apart.
-func onlineVerbs(t Terminal, connect Connect, changed Changed, version string) []*cobra.Command {
+func onlineVerbs(t Terminal, calls Calls, version string) []*cobra.Command {
+	connect := calls.Connect
 	verbs := []*cobra.Command{
 		loginCommand(t, connect, version), logoutCommand(t, connect), contextCommand(t), whoamiCommand(t, connect),
-		deployCommand(t, connect, changed), answerCommand(t, connect, approval), answerCommand(t, connect, rejection),
-		holdCommand(t, connect), releaseCommand(t, connect), freezeCommand(t, connect), stopCommand(t, connect), resumeCommand(t, connect),
+		deployCommand(t, connect, calls.Changed), answerCommand(t, connect, approval), answerCommand(t, connect, rejection),
+		holdCommand(t, calls), releaseCommand(t, connect), freezeCommand(t, connect), stopCommand(t, connect), resumeCommand(t, connect),
 		eventsCommand(t, connect), auditCommand(t, connect), connectionCommand(t, connect),
 		tokenCommand(t, connect), userCommand(t, connect), roleCommand(t, connect),
 	}

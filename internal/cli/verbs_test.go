@@ -39,7 +39,7 @@ func someVerbs(dir string) map[string][]verb {
 	whole := &adgv1.Release{Service: "checkout", Version: "1.4.2", Artifact: "shop/checkout@sha256:ab", Config: "c7", Commit: "4f2a", Schema: "s3"}
 	d := &adgv1.Deployment{Id: "d1", Etag: "e1", Environment: "production", Release: release, PolicyVersion: 7, Actor: "alice", Status: &adgv1.Status{
 		State: adgv1.State_STATE_ROLLING, Health: adgv1.Health_HEALTH_DEGRADED, Score: 71, Reasons: []string{"errors \x1b[31mare up"}, Outlook: &adgv1.Outlook{Text: "25 % in 3 m"},
-		Permits: []*adgv1.Permit{{Action: adgv1.Action_ACTION_HOLD, Allowed: true}, {Action: adgv1.Action_ACTION_APPROVE}},
+		Permits: []*adgv1.Permit{{Action: adgv1.Action_ACTION_HOLD, Allowed: true}, {Action: adgv1.Action_ACTION_ROLL_BACK, Allowed: true}, {Action: adgv1.Action_ACTION_APPROVE}},
 		Checks:  []*adgv1.Watch{{Check: "errors", Last: &adgv1.Judgement{Verdict: adgv1.Verdict_VERDICT_WARN, Text: "0.9 % of 1,200", Value: proto.Float64(0.9)}}},
 	}}
 	admin := &adgv1.User{Name: "bob", Etag: "e1"}
@@ -58,7 +58,7 @@ func someVerbs(dir string) map[string][]verb {
 			{args: "-s checkout -e production --version 1.4.2 --plan", answer: &adgv1.Plan{Release: release, Gates: []*adgv1.Gate{{Name: "freeze", State: adgv1.GateState_GATE_STATE_SHUT, Text: "it is Friday"}}},
 				asks: &adgv1.PlanDeploymentRequest{Environment: "production", Release: release}, shows: "it is Friday"},
 		},
-		"deploy status": {{args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "errors ·[31mare up"}, {args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "you may: hold\n"},
+		"deploy status": {{args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "errors ·[31mare up"}, {args: "d1", answer: d, asks: &adgv1.GetDeploymentRequest{Id: "d1"}, shows: "you may: hold, rollback\n"},
 			{args: "d2", answer: &adgv1.Deployment{Id: "d2", Status: &adgv1.Status{Reasons: []string{"v1 is live"}, CondemnedFor: "errors fails"}}, asks: &adgv1.GetDeploymentRequest{Id: "d2"}, shows: "condemned for  errors fails\n"}},
 		"deploy report": {{args: "d1", answer: &httpbody.HttpBody{Data: []byte(`{"title": "checkout"}`)},
 			asks: &adgv1.GetReportRequest{Deployment: "d1", Format: adgv1.ReportFormat_REPORT_FORMAT_MARKDOWN}, shows: `"checkout"`}},

@@ -10,7 +10,7 @@ import (
 	"github.com/deployguardian/adg"
 )
 
-// Beside is the documents and the audit log of a data directory, also while another process guards with it: whoever
+// Beside is the documents, the audit log and the end of holds of a data directory, also while another process guards with it: whoever
 // writes waits until the other has written. It gives up after 5 s, which is Unavailable. It is safe for concurrent use.
 type Beside struct {
 	adg.Clock
@@ -32,6 +32,11 @@ func OpenBeside(ctx context.Context, dir string, o Options) (_ *Beside, err erro
 		return nil, errors.Join(explain(dir, err), s.Close())
 	}
 	return &Beside{Clock: s, Documents: s, AuditLog: s, store: s}, nil
+}
+
+// LiftHold ends a hold; NotFound where there is none.
+func (b *Beside) LiftHold(ctx context.Context, service, environment, identity string, entries ...adg.AuditEntry) error {
+	return b.store.LiftHold(ctx, service, environment, identity, entries...)
 }
 
 // Close ends it; what was not written yet is refused. A second Close does nothing.
