@@ -175,3 +175,17 @@ func TestAHoldOfADataDirectoryIsLiftedByWhoSaysWhy(t *testing.T) {
 		t.Errorf("said %q", out.String())
 	}
 }
+
+func TestLintLooksAtEveryFileWhateverIsWrongWithAnother(t *testing.T) {
+	var out, errOut bytes.Buffer
+	calls := Calls{PolicyLint: func(_ context.Context, file string) (Linted, error) {
+		if file == "bad.yaml" {
+			return Linted{}, adg.Errorf(adg.Invalid, "bad.yaml:1:1: no policy")
+		}
+		return Linted{Warnings: []string{file + " is doubtful"}}, nil
+	}}
+	exit := Main(t.Context(), "v0", strings.Fields("policy lint bad.yaml good.yaml --strict"), Terminal{Out: &out, Err: &errOut}, calls)
+	if exit != ExitUsage || !strings.Contains(out.String(), "good.yaml is doubtful") || errOut.String() != "adg: bad.yaml:1:1: no policy\n1 warnings, and --strict allows none\n" {
+		t.Errorf("exit code %d, out %q, err %q", exit, out.String(), errOut.String())
+	}
+}

@@ -85,10 +85,12 @@ there for the service. Nothing is stored, and nothing is asked of the connection
 				return server.ask(cmd.Context(), t, calls.Connect, "text", func(ctx context.Context, s session) error { return lintOnServer(ctx, s, files, strict) })
 			}
 			doubts := 0
+			var wrong []error // every file is looked at, whatever is wrong with another
 			for _, file := range files {
 				found, err := calls.PolicyLint(cmd.Context(), file)
 				if err != nil {
-					return err
+					wrong = append(wrong, err)
+					continue
 				}
 				for _, w := range found.Warnings {
 					_, _ = fmt.Fprintln(t.Out, clean(w))
@@ -102,9 +104,9 @@ there for the service. Nothing is stored, and nothing is asked of the connection
 				}
 			}
 			if strict && doubts > 0 {
-				return adg.Errorf(adg.Invalid, "%d warnings, and --strict allows none", doubts)
+				wrong = append(wrong, adg.Errorf(adg.Invalid, "%d warnings, and --strict allows none", doubts))
 			}
-			return nil
+			return errors.Join(wrong...)
 		},
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")

@@ -74,6 +74,6 @@ A run that is still going on can be reported, too.`,
 const postMortem = "post-mortem"
 
 func repositoryFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "repo", "", "`folder` of the git repository, for the commits and files in a post-mortem")
+	cmd.Flags().StringVar(dir, "repo", "", "`directory` of the git repository, for the commits and files in a post-mortem")
 	_ = cmd.MarkFlagDirname("repo")
 }
