@@ -45,7 +45,7 @@ func someVerbs(dir string) map[string][]verb {
 	admin := &adgv1.User{Name: "bob", Etag: "e1"}
 	flat := &adgv1.Connection{Name: "prom", Seam: adgv1.Seam_SEAM_SOURCE, Type: "prometheus", Services: []string{"*"}, Environments: []string{"production"}}
 	options, _ := structpb.NewStruct(map[string]any{"url": "https://prom", "auth": map[string]any{"username": "adg"}, "retries": 3})
-	full := &adgv1.Connection{Name: "prom", Seam: adgv1.Seam_SEAM_SOURCE, Type: "prometheus", Services: []string{"*"}, Environments: []string{"production"}, Options: options, Secrets: map[string]string{"auth.password": "pl4nted"}}
+	full := &adgv1.Connection{Name: "prom", Seam: adgv1.Seam_SEAM_SOURCE, Type: "prometheus", Services: []string{"*"}, Environments: []string{"production"}, Options: options, Secrets: map[string]string{"basic_auth.password": "pl4nted"}}
 	scope := &adgv1.Scope{Environment: "production"}
 	return map[string][]verb{
 		"whoami": {{args: "", answer: &adgv1.WhoAmIResponse{Identity: &adgv1.Identity{Subject: "user:alice"}, Grants: []*adgv1.Grant{{Permission: "deployment.start", Service: "*", Environment: "*"}}},
@@ -120,7 +120,7 @@ func someVerbs(dir string) map[string][]verb {
 		"connection list": {{args: "--seam target", answer: &adgv1.ListConnectionsResponse{Connections: []*adgv1.Connection{flat}}, asks: &adgv1.ListConnectionsRequest{Seam: adgv1.Seam_SEAM_TARGET, PageSize: 100}, shows: "prometheus"}},
 		"connection get":  {{args: "prom", answer: full, asks: &adgv1.GetConnectionRequest{Name: "prom"}, shows: "    username: adg\n"}},
 		"connection put": {{args: "-f " + write(dir, "prom.yaml", "name: prom\nseam: source\ntype: prometheus\noptions: {url: 'https://prom', auth: {username: adg}, retries: 3}\nservices: ['*']\nenvironments: [production]\n") +
-			" --secret auth.password=file:" + write(dir, "secret", "pl4nted\n") + " --reason why", answer: &adgv1.Connection{Name: "prom", Etag: "e1"},
+			" --secret basic_auth.password=file:" + write(dir, "secret", "pl4nted\n") + " --reason why", answer: &adgv1.Connection{Name: "prom", Etag: "e1"},
 			asks: &adgv1.UpdateConnectionRequest{Connection: full, Etag: "e1", Reason: "why"}, shows: "registered: prom"}},
 		"connection drop": {{args: "prom", answer: &adgv1.DeleteConnectionResponse{}, asks: &adgv1.DeleteConnectionRequest{Name: "prom"}, shows: "dropped: prom"}},
 		"connection test": {{args: "prom --query up", answer: &adgv1.TestConnectionResponse{Ok: true, Text: "1 series", Took: durationpb.New(time.Millisecond)}, asks: &adgv1.TestConnectionRequest{Name: "prom", Query: "up"}, shows: "works: 1 series (1ms)"},

@@ -37,7 +37,7 @@ var changes = []scenario{
 		}
 		b.equal("the last", all[5].Fact, adg.Fact{
 			ID: "audit/6", Kind: adg.FactChanged, At: entries[5].At, Service: service, Environment: environment, Text: "release v2 of shop in production was marked good",
-			Reasons: []string{"why"}, Actor: "user:ann", Via: adg.ViaCLI, Action: "release.mark", Resource: "release/v2",
+			Reasons: []string{"why"}, Actor: "ann", Via: adg.ViaCLI, Action: "release.mark", Resource: "release/v2",
 		})
 		scoped, _ := b.follow(adg.EventFilter{Service: service, Environment: environment, Kinds: []adg.FactKind{adg.FactChanged, adg.FactHeld}}, 6)
 		b.equal("of that service there", scoped, all)

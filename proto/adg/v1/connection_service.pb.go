@@ -93,7 +93,7 @@ type Connection struct {
 	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
 	// Options of the type, as in a policy file, secrets apart.
 	Options *structpb.Struct `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
-	// Secrets by the path of their option, such as auth.password. Only written: never in an answer.
+	// Secrets by the path of their option, such as basic_auth.password. Only written: never in an answer.
 	Secrets map[string]string `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Paths of the options that have a secret. Set by the server.
 	SecretNames []string `protobuf:"bytes,6,rep,name=secret_names,json=secretNames,proto3" json:"secret_names,omitempty"`

@@ -95,7 +95,7 @@ type StartDeploymentRequest struct {
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Features for the prediction that only the caller knows, by name; at most 256.
 	Features map[string]float64 `protobuf:"bytes,8,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
-	// Version that a rollback goes to; empty: the last good one on record, else what is live and healthy.
+	// Version that a rollback goes to; empty: the last good one on record, else what is live and healthy. One that nobody found good takes release.mark.
 	Previous string `protobuf:"bytes,9,opt,name=previous,proto3" json:"previous,omitempty"`
 	// Why no freeze window may hold it up; empty: they do. It takes the permission to set them.
 	Emergency     string `protobuf:"bytes,10,opt,name=emergency,proto3" json:"emergency,omitempty"`

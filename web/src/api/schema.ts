@@ -2125,7 +2125,7 @@ export interface components {
             seam: components["schemas"]["adg.v1.Seam"];
             /** @description Paths of the options that have a secret. Set by the server. */
             readonly secretNames?: string[];
-            /** @description Secrets by the path of their option, such as auth.password. Only written: never in an answer. */
+            /** @description Secrets by the path of their option, such as basic_auth.password. Only written: never in an answer. */
             secrets?: {
                 [key: string]: string;
             };
@@ -5584,7 +5584,7 @@ export interface operations {
                      * @description Version of the policy; 0: the newest.
                      */
                     policyVersion?: string;
-                    /** @description Version that a rollback goes to; empty: the last good one on record, else what is live and healthy. */
+                    /** @description Version that a rollback goes to; empty: the last good one on record, else what is live and healthy. One that nobody found good takes release.mark. */
                     previous?: string;
                     /** @description Why it is wanted. */
                     reason?: string;
