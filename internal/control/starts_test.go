@@ -79,7 +79,7 @@ func TestPlanRefusesWhatAStartWouldRefuse(t *testing.T) {
 	_, planned := b.Plan(t.Context(), b.admin, s)
 	_, started := b.StartDeployment(t.Context(), b.admin, s)
 	b.refused(planned, adg.Conflict, "v1 is the last good release already")
-	if started == nil || started.Error() != planned.Error() {
+	if started == nil || planned == nil || started.Error() != planned.Error() {
 		t.Errorf("the plan says %v, and the start %v", planned, started)
 	}
 }

@@ -270,6 +270,30 @@ func TestStoreIsAskedForManyFollowersAsOftenAsForOneAndNeverForNone(t *testing.T
 	}
 }
 
+func TestWhatIsOfNoServiceIsToldToWhoFollowsOne(t *testing.T) {
+	place := func(service, environment string) adg.Fact {
+		return adg.Fact{Service: service, Environment: environment}
+	}
+	for _, c := range []struct {
+		f    adg.EventFilter
+		fact adg.Fact
+		want bool
+	}{
+		{adg.EventFilter{Service: "shop"}, place("", ""), true},
+		{adg.EventFilter{Service: "shop"}, place("", "production"), true},
+		{adg.EventFilter{Service: "shop"}, place("cart", ""), false},
+		{adg.EventFilter{Environment: "production"}, place("", ""), true},
+		{adg.EventFilter{Environment: "production"}, place("cart", ""), true},
+		{adg.EventFilter{Environment: "production"}, place("", "staging"), false},
+		{adg.EventFilter{Service: "shop", Environment: "production"}, place("", "staging"), false},
+		{adg.EventFilter{Deployment: "d1"}, place("", ""), false},
+	} {
+		if matches(c.f, c.fact) != c.want {
+			t.Errorf("%+v of %+v: %t", c.f, c.fact, !c.want)
+		}
+	}
+}
+
 func TestSignsOfLifeComeWhereNothingHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{}

@@ -53,8 +53,7 @@ func (s *Store) LastEvent(ctx context.Context) (last int64, err error) {
 // Private
 
 // eventQuery selects the facts after the cursor up to the last one, or the newest ones before it. What is of one service or
-// environment and what is of none are read by an index each, and merged as they come in order. A plus keeps an index out
-// that has them in another.
+// environment and what is of none are read by an index each, and merged as they come in order.
 func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter, last int64, limit int) (query string, args []any, err error) {
 	where, args, order := []string{"n > ?", "n <= ?"}, []any{f.After, last}, " ORDER BY n"
 	if f.Newest {
@@ -86,10 +85,10 @@ func (s *Store) eventQuery(ctx context.Context, f adg.EventFilter, last int64, l
 		merged, of = "environment", f.Environment
 	}
 	if f.Service != "" && merged != "service" {
-		add("+service IN (?, '')", f.Service)
+		add("service IN (?, '')", f.Service)
 	}
 	if f.Environment != "" && merged != "environment" {
-		add("+environment IN (?, '')", f.Environment)
+		add("environment IN (?, '')", f.Environment)
 	}
 	query = "SELECT n, fact FROM facts WHERE " + strings.Join(where, " AND ")
 	if merged != "" {
