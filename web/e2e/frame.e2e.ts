@@ -24,6 +24,7 @@ test.each(Object.entries(pages))("the page at %s has an address of its own, and 
 test("who is not logged in comes to the login, and from there to where he wanted to go", async () => {
   const {url, name, password} = inject("served");
   const page = await open("/", {allow: [/401/]}); // what the page asks for when its session is gone
+  await page.getByRole("heading", {level: 1, name: "Now"}).waitFor();
   await page.context().clearCookies();
   await page.goto(`${url}/services?q=shop`);
   expect(new URL(page.url()).pathname).toBe("/login");
@@ -31,7 +32,7 @@ test("who is not logged in comes to the login, and from there to where he wanted
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", {name: "Log in"}).click();
-  await page.waitForURL(`${url}/services?q=shop`);
+  await expect.poll(() => page.url(), {timeout: 30_000}).toBe(`${url}/services?q=shop`);
   await page.getByRole("heading", {level: 1, name: "Services"}).waitFor();
 });
 

@@ -130,8 +130,8 @@ async function live(what: string, path: string, crowding: Crowding): Promise<voi
   }
 }
 
-/** Says what a page keeps, and whether that grows: by the line through the second half, when all that is kept has been
- * filled. That takes minutes. */
+/** Says what a page keeps, and whether that grows: by the line through the least of each tenth of the second half, when all
+ * that is kept has been filled. A page that had no time to tidy up has more than it keeps, and never less. It takes minutes. */
 function remembered(what: string, samples: {at: number; MB: number; nodes: number; listeners: number}[]): void {
   const [first, last] = [samples[0]!, samples.at(-1)!];
   say(what, "memory at first", first.MB, "MB");
@@ -139,10 +139,13 @@ function remembered(what: string, samples: {at: number; MB: number; nodes: numbe
   say(what, "nodes at last", last.nodes, "");
   say(what, "listeners at last", last.listeners, "");
   if (last.at >= 300) {
-    const half = samples.filter(({at}) => at >= last.at / 2);
-    const mean = (of: (sample: (typeof samples)[number]) => number) => half.reduce((sum, sample) => sum + of(sample), 0) / half.length;
+    const tenth = last.at / 20;
+    const least = Array.from({length: 10}, (_, i) => samples.filter(({at}) => at >= last.at / 2 + i * tenth && at <= last.at / 2 + (i + 1) * tenth))
+      .filter((some) => some.length > 0)
+      .map((some) => some.reduce((a, b) => (b.MB < a.MB ? b : a)));
+    const mean = (of: (sample: (typeof samples)[number]) => number) => least.reduce((sum, sample) => sum + of(sample), 0) / least.length;
     const [at, MB] = [mean((sample) => sample.at), mean((sample) => sample.MB)];
-    const slope = half.reduce((sum, sample) => sum + (sample.at - at) * (sample.MB - MB), 0) / half.reduce((sum, sample) => sum + (sample.at - at) ** 2, 0);
+    const slope = least.reduce((sum, sample) => sum + (sample.at - at) * (sample.MB - MB), 0) / least.reduce((sum, sample) => sum + (sample.at - at) ** 2, 0);
     say(what, "memory grows, of what it is in an hour", (100 * slope * 3600) / MB, "%", 10);
   }
 }

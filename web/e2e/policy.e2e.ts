@@ -206,7 +206,7 @@ describe("saving", () => {
     await other.getByText("Version 3 is in force").waitFor();
     const {data} = await ask().GET("/v1/policies/{service}/{environment}", {params: {path}});
     expect(data).toMatchObject({version: "3", pendingApproval: false});
-    expect(data!.approver).toMatch(/^user:admin-/);
+    expect(data!.approver).toMatch(/^admin-/);
   });
 
   test("versions say who changed what, and any two are compared by their address", async () => {
@@ -214,7 +214,7 @@ describe("saving", () => {
     await page.getByRole("cell", {name: "alpha", exact: true}).waitFor();
     await page.getByRole("cell", {name: "guards less"}).waitFor();
     await page.getByText("no deployment takes longer").waitFor();
-    await page.getByText(/user:admin-\d+ approved it/).waitFor();
+    await page.getByText(/admin-\d+ approved it/).waitFor();
     await page.getByRole("region", {name: "The difference, line by line"}).getByText("alpha: 2%").waitFor();
     await look(page, "policy-versions");
     await page.getByRole("button", {name: "What it changed"}).last().click();

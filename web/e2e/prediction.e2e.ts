@@ -73,7 +73,7 @@ test("the most wrong come first, with why they were expected; an outcome is corr
   await dialog.waitFor({state: "detached"});
   await page.getByText("only 3 % were given to that").waitFor({state: "detached"});
   const {data} = await ask().GET("/v1/predictions", {params: {query: {services: ["cart"], pageSize: 1000}}});
-  expect(data!.predictions.find(({deployment}) => deployment === "past-100")).toMatchObject({outcome: "OUTCOME_SUCCEEDED", correctedBy: "user:demo"});
+  expect(data!.predictions.find(({deployment}) => deployment === "past-100")).toMatchObject({outcome: "OUTCOME_SUCCEEDED", correctedBy: "demo"});
 });
 
 test("a model is trained, its progress seen, and what it learned is shown", async () => {
