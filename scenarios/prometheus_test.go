@@ -1,12 +1,10 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/deployguardian/adg/internal/source/sourcetest"
 )
 
 const prometheusPolicy = `service: shop
@@ -116,43 +116,21 @@ func startPrometheus(t *testing.T, program string) (address string) {
 		}
 	}))
 	t.Cleanup(shop.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address = sourcetest.FreeAddress(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
 	text := "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\nscrape_configs: [{job_name: shop, static_configs: [{targets: ['" + shop.Listener.Addr().String() + "']}]}]\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+address)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the server said:\n%s", log.Bytes())
+	sourcetest.Serve(t, program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+address)
+	sourcetest.Until(t, 30*time.Second, func(context.Context) error {
+		if !seen(address) {
+			return errors.New("the server has not scraped the shop")
 		}
+		return nil
 	})
-	again := time.NewTicker(100 * time.Millisecond) // a server in another process has no other way to say when
-	defer again.Stop()
-	for range 300 {
-		if seen(address) {
-			return address
-		}
-		<-again.C
-	}
-	t.Fatal("the server has not scraped the shop within 30 s")
-	return ""
+	return address
 }
 
 // seen tells whether the server has enough of a past of the shop.

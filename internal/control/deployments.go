@@ -89,17 +89,23 @@ type Plan struct {
 // Nothing is changed.
 func (c *Control) Plan(ctx context.Context, who identity.Caller, s Start) (Plan, error) {
 	scope := adg.Scope{Service: s.Release.Service, Environment: s.Environment}
-	if err := c.allowed(ctx, who, identity.DeploymentRead, scope, adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}); err != nil {
+	entry := adg.AuditEntry{Action: "deployment.plan", Resource: "deployment/" + scope.Service}
+	if err := c.allowed(ctx, who, identity.DeploymentRead, scope, entry); err != nil {
 		return Plan{}, err
 	}
 	spec, err := c.spec(ctx, who, s)
 	if err != nil {
 		return Plan{}, err
 	}
+	if may(who, identity.DeploymentStart, scope) == nil {
+		if err := c.mayTrust(ctx, who, spec, entry); err != nil {
+			return Plan{}, err
+		}
+	}
 	if spec.Prediction, err = c.expected(ctx, who, spec, s); err != nil {
 		return Plan{}, err
 	}
-	if spec, err = c.o.Starter.Plan(ctx, spec); err != nil {
+	if spec, err = c.begins(ctx, spec); err != nil {
 		return Plan{}, err
 	}
 	plan := Plan{Spec: spec}
@@ -267,6 +273,16 @@ func (c *Control) spec(ctx context.Context, who identity.Caller, s Start) (adg.S
 		spec.ID, spec.Key = DeploymentID(who, s), digest("start", who.Person, s.Release.Service, s.Environment, s.Key)
 	}
 	return spec, nil
+}
+
+// begins is what a start would store. It may ask the target and the checks what is live and good, so only so many may at once.
+func (c *Control) begins(ctx context.Context, spec adg.Spec) (adg.Spec, error) {
+	leave, err := enter(c.trials, "plans")
+	if err != nil {
+		return spec, err
+	}
+	defer leave()
+	return c.o.Starter.Plan(ctx, spec)
 }
 
 // mayTrust refuses, on record, a way back to a release that nobody has found good, from who may not mark one good: a start

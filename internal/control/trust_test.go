@@ -26,7 +26,9 @@ func TestWhoMayMarkNoReleaseGoodNamesNoneThatNobodyFoundGood(t *testing.T) {
 	b := newBench(t)
 	b.putPolicy()
 	named := control.Start{Release: adg.Release{Service: "shop", Version: "v2"}, Environment: "production", Previous: "v1"}
-	_, err := b.StartDeployment(t.Context(), deployer(), named)
+	_, err := b.Plan(t.Context(), deployer(), named)
+	b.refused(err, adg.Unauthorized, "nobody has found v1 good")
+	_, err = b.StartDeployment(t.Context(), deployer(), named)
 	b.refused(err, adg.Unauthorized, "nobody has found v1 good")
 	b.refused(err, adg.Unauthorized, "release.mark")
 	if lines := b.audited(); lines[len(lines)-1] != "user:dee deployment.start denied" || len(b.starter.specs) > 0 {
