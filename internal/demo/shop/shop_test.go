@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -277,18 +278,16 @@ func TestASilentVersionIsHealthyToAsksAndServesNobody(t *testing.T) {
 func TestALeakingVersionGrowsFromItsFirstRequestOn(t *testing.T) {
 	url, _ := open(t, shop.Options{Fault: shop.Leak})
 	heap := func() float64 { return scrapetest.Read(t, url+"/metrics").Sum(t, "app_heap_bytes") }
+	runtime.GC() // what other tests left
 	before := heap()
 	if before > 16<<20 {
 		t.Errorf("%.0f bytes before the first request", before)
 	}
-	begin := time.Now() // before the request: the leak begins with it, and its answer may be late
 	if _, err := get(t.Context(), http.MethodGet, url+"/"); err != nil {
 		t.Fatal(err)
 	}
+	// How fast is the bubble's to say (TestALeakTakesTenMiBPerSecondUpToItsLimit): the heap here is all of this process's.
 	eventually(t, "8 MiB are leaked", func() bool { return heap() > before+8<<20 })
-	if took := time.Since(begin); took < 400*time.Millisecond {
-		t.Errorf("8 MiB are leaked after %s: much more than 10 MiB/s", took)
-	}
 }
 
 func TestAShopEndsWithWhoeverStartedIt(t *testing.T) {
