@@ -447,7 +447,7 @@ func (g *guarded) deploy() {
 		if state := fmt.Sprint(status["state"]); state == "STATE_UNDECIDED" || state == "STATE_ROLLED_BACK" || state == "STATE_BLOCKED" || state == "STATE_ROLLBACK_FAILED" {
 			break
 		}
-		if time.Since(began) > 40*time.Second {
+		if time.Since(began) > time.Minute {
 			g.Logf("it is still %v", status["state"])
 			break
 		}

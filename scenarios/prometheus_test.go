@@ -86,7 +86,7 @@ func TestARelativeCheckOnARealPrometheusCatchesTheBadRelease(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, adg, "run", "-f", "guardian.yaml", "--version", c.version, "--previous", "v1", "--data-dir", "data")
 			cmd.Dir = dir

@@ -56,7 +56,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		if err == nil {
 			return
 		}
-		if time.Since(began) > 30*time.Second {
+		if time.Since(began) > time.Minute {
 			ts.Fatalf("%v: %v", args, err)
 		}
 	}
@@ -227,7 +227,7 @@ func (l *lines) String() string {
 func (l *lines) wait(t *testing.T, word string) {
 	t.Helper()
 	for began := time.Now(); !strings.Contains(l.String(), word); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 30*time.Second {
+		if time.Since(began) > time.Minute {
 			t.Fatalf("nobody said %q: %s", word, l)
 		}
 	}

@@ -8,7 +8,7 @@ class ByName extends BaseSequencer {
   }
 }
 
-// Stories in a real browser against a real server: one file after the other, each a minute at most.
+// Stories in a real browser against a real server: one file after the other, each three minutes at most.
 export default defineConfig({
   test: {
     include: [process.env["ADG_E2E"] ?? "e2e/**/*.e2e.ts"],
@@ -17,7 +17,7 @@ export default defineConfig({
     globalSetup: ["e2e/server.ts"],
     fileParallelism: false,
     sequence: {sequencer: ByName},
-    testTimeout: 90_000,
-    hookTimeout: 90_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

@@ -10,7 +10,7 @@ test("events are live: what happens now is in front at once", async () => {
   await page.getByText("Live", {exact: true}).waitFor();
   await look(page, "events");
   await api().POST("/v1/holds", {body: {service: "cart", environment: "demo", identity: "v7", idempotencyKey: "", reason: "to see it here"}});
-  await expect.poll(() => first.textContent(), {timeout: 20_000}).toContain("release v7 of cart in demo was put on hold");
+  await expect.poll(() => first.textContent(), {timeout: 60_000}).toContain("release v7 of cart in demo was put on hold");
 });
 
 test("filters stand in the address, and hold for what was and what comes", async () => {
@@ -42,7 +42,7 @@ test("from a cursor on everything is shown that came after it, and nothing befor
     .poll(async () => {
       await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
       return page.getByText(`event ${events[2]!.cursor}`, {exact: true}).count();
-    }, {timeout: 15_000})
+    }, {timeout: 60_000})
     .toBe(1);
   expect(await page.getByText(`event ${second!.cursor}`, {exact: true}).count()).toBe(0);
   await page.getByText("Go on from here elsewhere").click();

@@ -32,7 +32,7 @@ test("who is not logged in comes to the login, and from there to where he wanted
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", {name: "Log in"}).click();
-  await expect.poll(() => page.url(), {timeout: 30_000}).toBe(`${url}/services?q=shop`);
+  await expect.poll(() => page.url(), {timeout: 60_000}).toBe(`${url}/services?q=shop`);
   await page.getByRole("heading", {level: 1, name: "Services"}).waitFor();
 });
 

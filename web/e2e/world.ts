@@ -78,7 +78,7 @@ export function world(): {open: (path: string, options?: OpenOptions) => Promise
         sessions.set(server.url, context);
       }
       const page = await context.newPage();
-      page.setDefaultTimeout(30_000);
+      page.setDefaultTimeout(60_000);
       await page.setViewportSize(viewport);
       const complaints: string[] = [];
       const complain = (text: string) => {

@@ -209,7 +209,7 @@ func TestADaemonThatApplyStartsDoesNotBlockTheNextOperation(t *testing.T) {
 	o.Apply.Path = write(t, filepath.Join(w.dir, "apply"), "#!/bin/sh\nsleep 600 >/dev/null 2>&1 & echo $! >> \"$WORLD/daemons\"\n")
 	target := w.open(t, o)
 	for _, op := range []string{"d/1", "d/2"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if _, err := target.Apply(ctx, targettest.Want(op, 1, 100)); err != nil {
 			t.Error(err)
 		}

@@ -260,7 +260,7 @@ func (p *proxy) Shares(t *testing.T) map[string]float64 {
 // within polls, because what it waits for happens in another process.
 func within(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(15 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -22,7 +22,7 @@ func wanted(op, deployment string, fence int64) adg.Desired {
 
 func begin(t *testing.T, l Ledger, want adg.Desired) *Operation {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	o, err := l.Begin(ctx, want)
 	if err != nil {
