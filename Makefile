@@ -27,7 +27,7 @@ test: ## Run all tests with the race detector; installs the servers they need wh
 	@scripts/test-servers
 	$(GO) test $(SINGLE)
 	$(GO) test $(RACE) -timeout 20m $$($(GO) list ./... | grep -v /scenarios)
-	$(GO) test $(RACE) -timeout 20m -p 1 ./scenarios/... # whole stories have deadlines of real time: nothing else runs beside them
+	$(GO) test $(RACE) -timeout 45m -p 1 ./scenarios/... # whole stories have deadlines of real time: nothing else runs beside them
 	$(GO) -C tools/api test ./...
 
 lint: ## Check the style of the code
