@@ -57,7 +57,7 @@ crash: ## Kill the real process 200 times during rollbacks and count at the targ
 
 chaos: ## Break everything around three replicas for ten minutes while they guard 500 deployments, and count at the target
 	ADG_CHAOS_DEPLOYMENTS=$${ADG_CHAOS_DEPLOYMENTS:-500} ADG_CHAOS_SERVICES=$${ADG_CHAOS_SERVICES:-40} ADG_CHAOS_SECONDS=$${ADG_CHAOS_SECONDS:-620} \
-	ADG_CHAOS_GAP_MS=$${ADG_CHAOS_GAP_MS:-3000} ADG_CHAOS_INTERVAL_MS=$${ADG_CHAOS_INTERVAL_MS:-4000} \
+	ADG_CHAOS_LIMIT_SECONDS=$${ADG_CHAOS_LIMIT_SECONDS:-10} ADG_CHAOS_GAP_MS=$${ADG_CHAOS_GAP_MS:-3000} ADG_CHAOS_INTERVAL_MS=$${ADG_CHAOS_INTERVAL_MS:-4000} \
 		$(GO) test -count=1 -run TestNothingIsLost -v -timeout 60m ./scenarios/chaos
 
 soak: ## Load one server for two hours (ADG_SOAK) and see that its memory, goroutines and file handles do not grow

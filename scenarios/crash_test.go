@@ -94,7 +94,7 @@ func crashLife(t *testing.T, dice *rand.Rand) int {
 		}
 	}
 	kills := 0
-	for range 100 {
+	for start := range 100 {
 		cmd := exec.Command(adg, "run", "-f", "guardian.yaml", "--version", "v2", "--previous", "v1", "--data-dir", "data", "--output", "json")
 		cmd.Dir = dir
 		var said strings.Builder
@@ -102,8 +102,8 @@ func crashLife(t *testing.T, dice *rand.Rand) int {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The instant is anywhere from before main to after the end.
-		killer := time.AfterFunc(time.Duration(dice.IntN(1500))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		// The instant is anywhere from before main to after the end; on a slow machine later starts get further.
+		killer := time.AfterFunc(time.Duration(dice.IntN(1500+100*start))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		killer.Stop()
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Sys().(syscall.WaitStatus).Signaled() {

@@ -37,7 +37,7 @@ strategy:
   canary: {steps: [50%%, 100%%], bake: 4s}
 interval: 500ms
 history: 3s
-deadline: 1m
+deadline: 5m
 verify: [{phase: immediate, for: 1s}]
 rollback:
   trust: auto
@@ -86,7 +86,7 @@ func TestARelativeCheckOnARealPrometheusCatchesTheBadRelease(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, adg, "run", "-f", "guardian.yaml", "--version", c.version, "--previous", "v1", "--data-dir", "data")
 			cmd.Dir = dir

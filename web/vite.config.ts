@@ -22,5 +22,6 @@ export default defineConfig({
     environment: "jsdom",
     setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
+    testTimeout: 120_000,
   },
 });

@@ -19,5 +19,6 @@ export default defineConfig({
     sequence: {sequencer: ByName},
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    expect: {poll: {timeout: 60_000}},
   },
 });

@@ -23,6 +23,7 @@ import (
 func (a *App) serveDemo(ctx context.Context, o cli.DemoOptions, t cli.Terminal) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal does what it does by itself
 	dir, err := demoDir(o.DataDir)
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (a *App) serveDemo(ctx context.Context, o cli.DemoOptions, t cli.Terminal) 
 		return err
 	}
 	set := all.Settings
-	s := &server{app: a, set: set, listed: listed(all.Listed), out: t.Out, metrics: telemetry.NewMetrics(a.version)}
+	s := &server{app: a, unsignal: stop, set: set, listed: listed(all.Listed), out: t.Out, metrics: telemetry.NewMetrics(a.version)}
 	s.log = s.metrics.Log(telemetry.TraceIDs(handler(set.Log, t.Err)))
 	if s.store, err = openStore(ctx, set, s.log); err != nil {
 		return err

@@ -44,7 +44,7 @@ func (a *App) server(ctx context.Context, o cli.ServerOptions, out io.Writer) (e
 		return err
 	}
 	set := all.Settings
-	s := &server{app: a, set: set, listed: listed(all.Listed), out: out, metrics: telemetry.NewMetrics(a.version)}
+	s := &server{app: a, unsignal: stop, set: set, listed: listed(all.Listed), out: out, metrics: telemetry.NewMetrics(a.version)}
 	s.log = s.metrics.Log(telemetry.TraceIDs(handler(set.Log, a.terminal.Err)))
 	for _, w := range all.Warnings {
 		s.log.Warn("the configuration is doubtful", "what", w.String())
@@ -89,13 +89,14 @@ const gcPercent = 200
 
 // server is one replica.
 type server struct {
-	app     *App
-	set     settings.Settings
-	listed  []control.Setting
-	out     io.Writer
-	log     *slog.Logger
-	metrics *telemetry.Metrics
-	store   adg.Store
+	app      *App
+	unsignal func() // from then on signals do what they do by themselves
+	set      settings.Settings
+	listed   []control.Setting
+	out      io.Writer
+	log      *slog.Logger
+	metrics  *telemetry.Metrics
+	store    adg.Store
 
 	directory *identity.Directory
 	control   *control.Control
@@ -176,6 +177,7 @@ func (s *server) serve(ctx context.Context, door *api.API, port *serve.Server) (
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
+		s.unsignal() // before it is said that a second signal ends it
 		s.log.Info("ending: what is under way is finished first, a second signal ends it at once", "within", s.set.Drain)
 	}
 	return err

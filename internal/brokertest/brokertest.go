@@ -8,12 +8,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/deployguardian/adg/internal/porttest"
 )
 
 // The user that every broker knows, and may do everything.
@@ -190,12 +191,11 @@ func (p *Proxy) pass(to, from net.Conn, answers bool) {
 // port is one that nobody listens on right now.
 func port(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := porttest.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	return free
 }
 
 // program finds a server's program; without it the test is skipped, and fails where CI is set.

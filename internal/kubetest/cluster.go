@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/deployguardian/adg"
 	"github.com/deployguardian/adg/internal/kube"
+	"github.com/deployguardian/adg/internal/porttest"
 )
 
 // ErrMissing says that the programs are not installed on this machine.
@@ -215,7 +215,7 @@ func (c *Cluster) Freeze(t testing.TB, frozen bool) {
 
 var nodes = kube.Resource{Version: "v1", Plural: "nodes", Cluster: true}
 
-const startTimeout = 90 * time.Second
+const startTimeout = 5 * time.Minute
 
 // find finds a program on the path, or where scripts/test-kubernetes puts it.
 func find(name string) (string, error) {
@@ -446,12 +446,11 @@ func (c *Cluster) logs() error {
 func freePorts(n int) ([]string, error) {
 	var ports []string
 	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := porttest.Free()
 		if err != nil {
 			return nil, err
 		}
-		defer listener.Close()
-		ports = append(ports, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

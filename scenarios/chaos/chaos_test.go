@@ -5,6 +5,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ type scale struct {
 	gap         time.Duration // between two faults
 	interval    time.Duration // between two measurements of a deployment
 	seed        uint64
+	limit       time.Duration // how long a deployment may be without an owner; zero: 15 s, for a machine that does other work, too
 }
 
 // sized reads the scale from the environment; what is not said is as in CI.
@@ -66,6 +68,7 @@ func sized(t testing.TB) scale {
 		deployments: number("DEPLOYMENTS", 24), services: number("SERVICES", 12),
 		lasts: time.Duration(number("SECONDS", 25)) * time.Second, gap: time.Duration(number("GAP_MS", 1500)) * time.Millisecond,
 		interval: time.Duration(number("INTERVAL_MS", 1000)) * time.Millisecond, seed: uint64(number("SEED", int(time.Now().UnixNano()%1_000_000))),
+		limit: time.Duration(number("LIMIT_SECONDS", 0)) * time.Second,
 	}
 }
 
@@ -125,7 +128,7 @@ func TestNothingIsLostAndNothingIsDoneTwiceWhateverFails(t *testing.T) {
 // assemble starts PostgreSQL, the world and the replicas, and registers what deployments need.
 func assemble(t testing.TB, s scale, replicas int) *chaos {
 	t.Helper()
-	c := &chaos{t: t, scale: s, database: startDatabase(t, 200*time.Millisecond), limit: 10 * time.Second, over: make(chan struct{}), happens: map[kind]int{}}
+	c := &chaos{t: t, scale: s, database: startDatabase(t, 200*time.Millisecond), limit: cmp.Or(s.limit, 15*time.Second), over: make(chan struct{}), happens: map[kind]int{}}
 	dir := t.TempDir()
 	if kept := os.Getenv("ADG_CHAOS_KEEP"); kept != "" {
 		dir = kept

@@ -124,7 +124,7 @@ func (s *sampler) sample(now time.Time, rows []lease, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.sampled.Broadcast()
-	passed := now.Sub(s.last)
+	passed := min(now.Sub(s.last), 4*sampleEvery) // while nobody looked nothing is known
 	s.last = now
 	s.samples++
 	switch {

@@ -14,29 +14,34 @@ describe("while the demo deploys a good release and a bad one", () => {
   test("the page shows the good one going up, the bad one going bad and being rolled back, without being loaded again", async () => {
     const page = await open("/", {served: server.served});
     const good = page.getByRole("article", {name: "shop v2 in demo"});
-    await good.getByText(/^(Healthy|Degraded|Unhealthy) \d+$/).waitFor({timeout: 120_000});
-    await good.getByText(/Step \d of \d/).waitFor();
-    await good.getByRole("img", {name: /values, now/}).waitFor();
-    await good.getByText(/left if it stays healthy|due now/).waitFor();
-    await look(page, "now-healthy");
-    // How it goes bad and back is seen for moments: all that the page ever shows of it is noted.
+    // How they go is seen for moments: all that the page ever shows of them is noted.
     await page.evaluate(() => {
-      const shown = ((window as unknown as {shown: string[]}).shown = []) as string[];
+      const shown = ((window as unknown as {shown: Record<string, string[]>}).shown = {v2: [], v3: []}) as Record<string, string[]>;
       const note = () => {
-        const text = document.querySelector('article[aria-label="shop v3 in demo"]')?.textContent ?? "";
-        if (text !== "" && text !== shown.at(-1)) {
-          shown.push(text);
+        for (const [version, texts] of Object.entries(shown)) {
+          const card = document.querySelector(`article[aria-label="shop ${version} in demo"]`);
+          const text = [card?.textContent, ...Array.from(card?.querySelectorAll("[role=img]") ?? [], (image) => image.getAttribute("aria-label"))].join("\n");
+          if (card !== null && text !== texts.at(-1)) {
+            texts.push(text);
+          }
         }
       };
+      note();
       new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
     });
+    await good.getByText(/^(Healthy|Degraded|Unhealthy) \d+$/).waitFor({timeout: 120_000});
+    await look(page, "now-healthy");
     const {bad} = await demonstrated(server.served);
     expect(await ended(server.served, bad)).toBe("STATE_ROLLED_BACK");
     const over = page.getByRole("region", {name: "Ended lately", exact: true});
     await over.getByRole("row", {name: /shop v3.*Rolled back.*rule \d+: /}).first().waitFor();
-    const shown = (await page.evaluate(() => (window as unknown as {shown: string[]}).shown)).join("\n");
-    expect(shown).toContain("v2 → v3"); // from where it came
-    expect(shown).toMatch(/Rolling back|Verifying rollback/);
+    const shown = await page.evaluate(() => (window as unknown as {shown: Record<string, string[]>}).shown);
+    const [up, back] = [shown["v2"]!.join("\n"), shown["v3"]!.join("\n")];
+    expect(up).toMatch(/Step \d of \d/);
+    expect(up).toMatch(/values, now/);
+    expect(up).toMatch(/left if it stays healthy|due now/);
+    expect(back).toContain("v2 → v3"); // from where it came
+    expect(back).toMatch(/Rolling back|Verifying rollback/);
     await over.getByRole("row", {name: /shop v2.*Succeeded/}).first().waitFor();
     await page.getByText("Nothing is being deployed.").waitFor();
     await look(page, "now-ended");

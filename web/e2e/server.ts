@@ -79,7 +79,7 @@ export class Server {
   /** Ends the program, as an interrupt does, and waits until it has ended. */
   async stop({keep = this.keep} = {}): Promise<void> {
     const ended = new Promise((resolve) => this.program.once("exit", resolve));
-    if (this.program.exitCode === null) {
+    if (this.program.exitCode === null && this.program.signalCode === null) {
       this.program.kill("SIGTERM");
       // What goes on may take its time to end; a story does not wait for it.
       const second = setTimeout(() => this.program.kill("SIGTERM"), 3000);

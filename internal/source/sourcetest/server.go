@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/deployguardian/adg/internal/porttest"
 )
 
 // Serve starts a real server for a source's tests. It is killed at the end, and what it said is shown where the test failed.
@@ -30,12 +32,11 @@ func Serve(t *testing.T, program string, args ...string) {
 // FreeAddress is one of this machine where nobody listens.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := porttest.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // Until tries ten times a second; it polls, because a server in another process has no other way to say when.

@@ -271,7 +271,7 @@ func owner(dir string) {
 		o.Env["PAUSE"] = "0.05"
 		var target adg.Target
 		if target, err = Driver.Open(context.Background(), o, w.host()); err == nil {
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			_, err = target.Apply(ctx, ownersWant(n))
 			cancel()
 		}
@@ -296,6 +296,7 @@ func TestKilledOwnersNeverOverlap(t *testing.T) {
 	w := newWorld(t)
 	dice := rand.New(rand.NewPCG(7, 2026))
 	kills, orphans := 0, 0
+	spread := 150 * time.Millisecond // follows the time that an owner takes on this machine
 	const owners = 40
 	for n := range int64(owners) {
 		cmd := exec.Command(os.Args[0])
@@ -306,15 +307,18 @@ func TestKilledOwnersNeverOverlap(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n < owners-1 {
-			killer := time.AfterFunc(time.Duration(dice.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+			killer := time.AfterFunc(time.Duration(dice.Int64N(int64(spread))), func() { _ = cmd.Process.Kill() })
 			defer killer.Stop()
 		}
 		err := cmd.Wait()
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
 			kills++
 			orphans += w.unended(t)
+			spread += spread / 4
 		} else if err != nil {
 			t.Fatalf("owner %d: %v: %s", n, err, said)
+		} else {
+			spread = max(spread-spread/4, 20*time.Millisecond)
 		}
 	}
 	newest, runs := int64(-1), map[string]int{}

@@ -29,7 +29,7 @@ func own() {
 		o.LockTimeout = time.Minute
 		var target adg.Target
 		if target, err = Driver.Open(context.Background(), o, adg.Host{Commands: true}); err == nil {
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			_, err = target.Apply(ctx, ownersWant(fence))
 			cancel()
 		}
@@ -62,7 +62,7 @@ var points = []struct{ name, table string }{
 // caught waits until an adg waits for a table.
 func (w suite) caught(t *testing.T, where string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for w.query(t, "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'adg %' AND wait_event_type = 'Lock'")[0] == "0" {
 		if ctx.Err() != nil {

@@ -70,7 +70,7 @@ func TestGolangMigrateAndADGNeverMigrateAtOnce(t *testing.T) {
 	release := w.hold(t, "shop") // the tool's next migration waits for it, and has its own lock meanwhile
 	ended := make(chan error)
 	go func() { ended <- tool.Migrate(2) }()
-	for len(w.query(t, "SELECT locktype FROM pg_locks WHERE locktype = 'advisory' AND granted")) == 0 && t.Context().Err() == nil {
+	for len(w.query(t, "SELECT locktype FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")) == 0 && t.Context().Err() == nil {
 		continue
 	}
 	o := w.options(migration.GolangMigrate)

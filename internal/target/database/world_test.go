@@ -81,7 +81,7 @@ func (w *world) program(t *testing.T, name, text string) string {
 func (w *world) options(format migration.Format) Options {
 	o := Driver.Options.(Options)
 	o.DSN, o.Folder, o.Format = adg.NewSecret(w.dsn), w.folder, string(format)
-	o.LockTimeout, o.Wait = time.Second, 10*time.Second
+	o.LockTimeout, o.Wait = time.Second, 2*time.Minute
 	return o
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/deployguardian/adg"
@@ -129,10 +130,13 @@ func TestAnOldGitIsRefusedBeforeItTalksToAnybody(t *testing.T) {
 			o := r.options(t)
 			script := "#!/bin/sh\n[ \"$2\" = version ] && echo '" + says + "' && exit\nexec " + o.Git + " \"$@\"\n"
 			o.Git = filepath.Join(dir, "git")
-			if err := os.WriteFile(o.Git, []byte(script), 0o700); err != nil {
+			syscall.ForkLock.RLock() // a child of another test that holds the file while it is run would be "text file busy"
+			err := os.WriteFile(o.Git, []byte(script), 0o700)
+			syscall.ForkLock.RUnlock()
+			if err != nil {
 				t.Fatal(err)
 			}
-			_, err := openAt(t, o, filepath.Join(dir, "state")).Current(t.Context())
+			_, err = openAt(t, o, filepath.Join(dir, "state")).Current(t.Context())
 			if fits != (err == nil) || !fits && (adg.CodeOf(err) != adg.Invalid || !adg.IsPermanent(err) || !strings.Contains(err.Error(), "2.37 or later")) {
 				t.Errorf("got %v", err)
 			}

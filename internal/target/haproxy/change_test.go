@@ -173,7 +173,7 @@ func TestAReleaseThatIsNotWantedAnyMoreGoesIntoMaintenanceAndComesBack(t *testin
 
 func TestAHumansMaintenanceIsLeftAlone(t *testing.T) {
 	p := startProxy(t)
-	s := socket{"unix", p.socket, time.Second}
+	s := socket{"unix", p.socket, time.Minute}
 	if err := s.change(t.Context(), []string{"set server shop/b2 state maint"}); err != nil {
 		t.Fatal(err)
 	}
@@ -335,12 +335,8 @@ func TestAServerThatDoesNotAnswerIsNotSaidToRunNothing(t *testing.T) {
 	p.servers["g1"].runs("<html>")
 	p.servers["g2"].runs("<html>")
 	refused(t, opened, targettest.Want("d/1", 1, 25), "slot green: whether g1 runs v2 is not known: it answers at /version, and not with a version")
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
-	heard := opened.(*target).versions(t.Context(), []server{{name: "g1", addr: closed.Addr().String()}, {name: "g2", addr: closed.Addr().String(), status: "DOWN", check: "L4CON"}})
+	const closed = "127.0.0.1:1"
+	heard := opened.(*target).versions(t.Context(), []server{{name: "g1", addr: closed}, {name: "g2", addr: closed, status: "DOWN", check: "L4CON"}})
 	if heard[0].version != "" || !strings.HasPrefix(heard[0].silence, "did not answer: ") || heard[1].silence != "was not asked, as HAProxy finds it down: L4CON" {
 		t.Errorf("%+v", heard)
 	}
@@ -415,7 +411,7 @@ func TestADeadSocketSaysWhatToCheck(t *testing.T) {
 
 func TestASocketWithoutTheRightLevelIsRefusedWithAHint(t *testing.T) {
 	p := startProxy(t)
-	s := socket{"unix", p.socket, time.Second}
+	s := socket{"unix", p.socket, time.Minute}
 	err := s.change(t.Context(), []string{"set server shop/none weight 1"})
 	if err == nil || !strings.Contains(err.Error(), "No such server") {
 		t.Errorf("error %v", err)

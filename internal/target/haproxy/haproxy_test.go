@@ -105,7 +105,8 @@ defaults
   mode http
   log global
   log-format "%%s %%ST %%ts"
-  timeout connect 1s
+  timeout connect 5s
+  timeout check 1m
   timeout client 30s
   timeout server 30s
   timeout queue 1s
@@ -175,7 +176,7 @@ func (p *proxy) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	within(t, "HAProxy serves with blue up", func() bool {
-		servers, err := socket{"unix", p.socket, time.Second}.servers(t.Context(), "shop")
+		servers, err := socket{"unix", p.socket, time.Minute}.servers(t.Context(), "shop")
 		if err != nil {
 			return false
 		}
@@ -228,7 +229,7 @@ func (p *proxy) open(t testing.TB, o Options) adg.Target {
 
 func (p *proxy) view(t testing.TB) map[string]server {
 	t.Helper()
-	servers, err := socket{"unix", p.socket, time.Second}.servers(t.Context(), "shop")
+	servers, err := socket{"unix", p.socket, time.Minute}.servers(t.Context(), "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +349,7 @@ func TestTheHAProxyTargetKeepsTheContract(t *testing.T) {
 			p := startProxy(t)
 			relay := startRelay(t, p)
 			o := p.options()
-			o.Socket, o.Timeout = relay.path, 2*time.Second
+			o.Socket, o.Timeout = relay.path, time.Minute
 			return targettest.Fixture{
 				Target: p.open(t, o), World: relay, Reopen: func(t *testing.T) adg.Target { return p.open(t, o) },
 			}

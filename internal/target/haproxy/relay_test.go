@@ -130,7 +130,7 @@ func (r *relay) forward(answer io.Writer, line string) {
 		return
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(conn, line); err == nil {
 		_, _ = io.Copy(answer, conn)
 	}

@@ -53,7 +53,7 @@ func TestBrokenOffAtAnyCommandAnotherOwnerGoesOnAndNoRequestFails(t *testing.T) 
 	p := startProxy(t)
 	relay := startRelay(t, p)
 	o := p.options()
-	o.Socket, o.Timeout = relay.path, 2*time.Second
+	o.Socket, o.Timeout = relay.path, time.Minute
 	l := startLoad(t, p, 100)
 	op, fence := 0, int64(0)
 	next := func() string { op++; return fmt.Sprintf("shop-v2-abc/%d", op) }
@@ -159,7 +159,7 @@ func own() {
 	if back {
 		want = targettest.Rollback(op, fence)
 	}
-	o.Socket, o.Timeout, o.Prepare.Path, o.Prepare.Env = socket, 2*time.Second, prepare, map[string]string{"WORLD": p.dir}
+	o.Socket, o.Timeout, o.Prepare.Path, o.Prepare.Env = socket, time.Minute, prepare, map[string]string{"WORLD": p.dir}
 	target, err := Driver.Open(context.Background(), o, adg.Host{Name: "shop", Dir: filepath.Join(p.dir, "state"), Commands: true})
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -212,7 +212,7 @@ func TestWeightsThatSomebodyElseSetsAreSeenAndSetRight(t *testing.T) {
 	o.Socket = relay.path
 	target := p.open(t, o)
 	byHand := func() {
-		if err := (socket{"unix", p.socket, time.Second}).change(t.Context(), []string{"set server shop/g1 weight 200", "set server shop/g2 weight 200"}); err != nil {
+		if err := (socket{"unix", p.socket, time.Minute}).change(t.Context(), []string{"set server shop/g1 weight 200", "set server shop/g2 weight 200"}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -117,7 +117,7 @@ func TestAReleaseThatDoesNotStartStopsAtTheFirstHostAndIsTakenBack(t *testing.T)
 	t.Parallel()
 	w := newWorld(t, 3)
 	o := w.options()
-	o.Wait, o.Settle = 3*time.Second, time.Second
+	o.Wait, o.Settle = 15*time.Second, 5*time.Second
 	target := w.open(t, o)
 	seen := applied(t, target, to("shop-v2-abc/1", "broken"))
 	if !seen.Failed || seen.Done || !strings.Contains(seen.Text, "shop.service") || len(w.Effects(t)) != 1 {
@@ -138,7 +138,7 @@ func TestAServiceThatDidNotStartIsStartedAgainWhenTheOperationIsRepeated(t *test
 	t.Parallel()
 	w := newWorld(t, 1)
 	o := w.options()
-	o.Settle = time.Second
+	o.Settle = 5 * time.Second
 	target := w.open(t, o)
 	if seen := applied(t, target, to("shop-v2-abc/1", "broken")); !seen.Failed {
 		t.Fatalf("%+v", seen)

@@ -1,5 +1,5 @@
 // What browsers have and jsdom has not.
-import {cleanup} from "@testing-library/react";
+import {cleanup, configure} from "@testing-library/react";
 import {afterEach} from "vitest";
 
 window.matchMedia ??= (query: string) => ({matches: false, media: query, onchange: null, addEventListener: () => undefined, removeEventListener: () => undefined, addListener: () => undefined, removeListener: () => undefined, dispatchEvent: () => false});
@@ -11,4 +11,6 @@ window.ResizeObserver ??= class {
 window.scrollTo = () => undefined;
 Element.prototype.scrollIntoView ??= () => undefined;
 
+// On a busy machine a dialog takes longer than the usual second.
+configure({asyncUtilTimeout: 60_000});
 afterEach(cleanup);

@@ -141,7 +141,7 @@ func killedAt(t *testing.T, f Fixture, before []float64, want adg.Desired, step 
 	if reached && err == nil && seen.Done {
 		t.Errorf("it was broken off, and reports %+v", seen)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 9*time.Second {
 		t.Errorf("it took %s to end", took)
 	}
 	f.World.Script(pass)
@@ -363,7 +363,7 @@ func live(t *testing.T, f Fixture, target adg.Target, share float64) {
 	tick := time.NewTicker(20 * time.Millisecond) // others need the platform and the processors meanwhile
 	defer tick.Stop()
 	var seen adg.Observed
-	for begin := time.Now(); !seen.Done && time.Since(begin) < 20*time.Second; <-tick.C {
+	for begin := time.Now(); !seen.Done && time.Since(begin) < time.Minute; <-tick.C {
 		var err error
 		if seen, err = target.Current(t.Context()); err != nil {
 			t.Fatal(err)

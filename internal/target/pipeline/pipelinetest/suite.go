@@ -78,7 +78,7 @@ func TakenOver(t *testing.T, c Case) { c.takeover(t, true, false) }
 
 // Private
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func (c Case) open(t *testing.T, w *World, dir string, change ...func(*pipeline.Options)) adg.Target {
 	t.Helper()

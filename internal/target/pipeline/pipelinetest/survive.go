@@ -127,8 +127,9 @@ func replaces(t *testing.T, c Case) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("the lease is over"))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	w.cutAt(20, false, func() { cancel(errors.New("the lease is over")) })
 	_, err := target.Apply(ctx, targettest.Rollback("shop-v2-abc/3", 1))
 	if err == nil || adg.IsPermanent(err) || !strings.Contains(err.Error(), "102 is running") || !strings.Contains(err.Error(), "shop-v2-abc/2") {
 		t.Errorf("while another run is under way: %v", err)
@@ -215,8 +216,9 @@ func crowded(t *testing.T, c Case) {
 		}
 	}
 	w.Crowd()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("the lease is over"))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	w.cutAt(20, false, func() { cancel(errors.New("the lease is over")) })
 	if _, err := target.Apply(ctx, targettest.Rollback("shop-v2-abc/2", 1)); err == nil || !strings.Contains(err.Error(), "101 is running") {
 		t.Errorf("while the run is under way: %v", err)
 	}
