@@ -2,7 +2,7 @@
 // back, all of them on the same traces: how many healthy releases each takes back, how soon it finds a bad one, and how
 // many requests that costs.
 //
-//	go run ./bench/judge                  the whole benchmark, into bench/judge/results
+//	go run ./bench/judge -data DIR        the whole benchmark, into bench/judge/results
 //	go run ./bench/judge -quick           a minute's worth of it, on standard output
 //	go run ./bench/judge -csv DIR -n 20   traces as CSV (see TRACES.md)
 package main
@@ -60,7 +60,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.out, "out", "", "write results to this `folder`; bench/judge/results, or standard output with -quick or -only")
 	flags.StringVar(&o.csv, "csv", "", "write traces as CSV to this `folder`, and do nothing else")
 	flags.IntVar(&o.n, "n", 20, "how many `traces` of each fault -csv writes")
-	flags.StringVar(&o.data, "data", "../shared/data", "`folder` with measured data, from others")
+	flags.StringVar(&o.data, "data", "", "`folder` with measured data, from others; without it only what is made up is judged")
 	flags.StringVar(&o.only, "only", "", "only worlds whose name contains this `text`; \"usual\", \"real\"")
 	flags.IntVar(&o.traces, "traces", 400, "`traces` of each fault")
 	flags.IntVar(&o.aa, "aa", 5000, "`traces` of healthy releases")

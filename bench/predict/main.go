@@ -1,12 +1,13 @@
 // Command predict scores the prediction on public data, strictly in time order, as adg predict evaluate does, and writes
 // the weights that ADG ships with.
 //
-//	go run ./bench/predict            the figures, as Markdown on standard output
-//	go run ./bench/predict -prior     internal/predict/prior_weights.go anew
+//	go run ./bench/predict -data DIR            the figures, as Markdown on standard output
+//	go run ./bench/predict -data DIR -prior     internal/predict/prior_weights.go anew
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,14 +22,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	data := flag.String("data", "../shared/data/prediction", "`folder` with the tables, from others")
+	data := flag.String("data", "", "`folder` with the tables, from others; needed")
 	only := flag.String("only", "", "only tables whose name contains this `text`")
 	prior := flag.Bool("prior", false, "write the shipped weights instead")
 	flag.Parse()
-	var err error
-	if *prior {
+	err := errors.New("where are the tables? name their folder with -data")
+	if *data != "" && *prior {
 		err = writePrior(*data, "internal/predict/prior_weights.go")
-	} else {
+	} else if *data != "" {
 		err = report(ctx, os.Stdout, *data, *only)
 	}
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // Private
 
 func writeReport(out io.Writer, runs []run) {
-	fmt.Fprintf(out, "# Prediction on public data\n\nWritten by\n\n    go run ./bench/predict\n\non %s/%s with %s, one core. Strictly in time order: deployments' outcomes are known after 7 days, and those of the tables of defects "+
+	fmt.Fprintf(out, "# Prediction on public data\n\nWritten by\n\n    go run ./bench/predict -data DIR\n\non %s/%s with %s, one core. Strictly in time order: deployments' outcomes are known after 7 days, and those of the tables of defects "+
 		"(kamei, apachejit) at once, which real life never grants: what they reach when training ends before scoring is further down. The weights that a table is "+
 		"begun with come from the other tables alone. Where the tables are from is in [the benchmark's README](../README.md).\n\n", runtime.GOOS, runtime.GOARCH, runtime.Version())
 	fmt.Fprint(out, "| table | rows | scored | failed | AUC | PR-AUC | log-loss | Brier skill | ECE | recall@5 | @10 | @20 | to reach | took |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")

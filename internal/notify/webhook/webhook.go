@@ -20,7 +20,7 @@ import (
 type Options struct {
 	URL            string     `yaml:"url" doc:"Where the events are posted to."`
 	Source         string     `yaml:"source" doc:"Source that the events name; empty: /adg/ and the notifier's name."`
-	Secret         adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 't.body'."`
+	Secret         adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 'UNIX.body'."`
 	remote.Options `yaml:",inline"`
 }
 

@@ -21,7 +21,7 @@ type GenericOptions struct {
 	StartURL  string     `yaml:"start_url" doc:"Where a run is started: POST of {\"run\":\"adg:…\",\"rollback\":false,\"variables\":{…}} with the operation's id in Idempotency-Key; 2xx is answered with {\"id\":\"17\"}. The same key again is answered with the same run. 409 means that another run is under way, 412 that the fence in run is older than one seen before."`
 	FollowURL string     `yaml:"follow_url" doc:"Where the latest runs are read with GET, the newest first: {\"runs\":[{\"id\":\"17\",\"run\":\"adg:…\",\"state\":\"queued|running|waiting|succeeded|failed|cancelled\",\"job\":\"deploy\",\"text\":\"…\",\"url\":\"…\",\"log\":\"…\"}]}; run is what the run was started with, log the end of what it printed."`
 	StopURL   string     `yaml:"stop_url" doc:"Where a run is cancelled with POST; $id in it is the run's id. Without it runs are waited for."`
-	Secret    adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 't.body'."`
+	Secret    adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 'UNIX.body'."`
 	Options   `yaml:",inline"`
 }
 

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	URL            string     `yaml:"url" doc:"Where the wanted state is posted to as JSON, with the operation's id in Idempotency-Key. 2xx means that it was taken; the answer may be the state that is live now, as JSON, or nothing. 409 means that an operation is under way and this one should come again, 412 that its fence is older than one seen before."`
 	CurrentURL     string     `yaml:"current_url" doc:"Where the state that is live is read with GET, as JSON: {\"releases\":[{\"release\":{\"version\":\"v1\"},\"share\":100}],\"done\":true}. Without it nothing proves that a rollback arrived."`
-	Secret         adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 't.body'."`
+	Secret         adg.Secret `yaml:"secret" doc:"Key of the signature in the header Adg-Signature: t=UNIX,v1=HEX, an HMAC-SHA256 over 'UNIX.body'."`
 	Shares         bool       `yaml:"shares" doc:"Whether the endpoint can split traffic between two releases, as a canary needs."`
 	Idle           bool       `yaml:"idle" doc:"Whether the endpoint can keep a release running without traffic, as blue-green needs."`
 	Drain          bool       `yaml:"drain" doc:"Whether the endpoint lets requests end before it takes a release away."`
