@@ -119,8 +119,10 @@ test("each check is a chart with its values, which are zoomed together, and the 
   const errors = page.locator("[data-check=errors]");
   const chart = errors.locator(".u-over").first();
   await chart.scrollIntoViewIfNeeded();
-  const box = (await chart.boundingBox())!;
-  const over = (part: number) => page.mouse.move(box.x + part * box.width, box.y + box.height / 2);
+  const over = async (part: number) => {
+    const box = (await chart.boundingBox())!; // what comes above it moves it
+    await page.mouse.move(box.x + part * box.width, box.y + box.height / 2);
+  };
   const under: string[] = []; // what the legend says of v3 at each place
   for (const part of [...Array.from({length: 40}, (_, i) => 0.01 + 0.02 * i), 0.1]) {
     await over(part);
