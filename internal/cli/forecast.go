@@ -102,7 +102,7 @@ func predictFlags(cmd *cobra.Command, t Terminal, calls PredictCalls) {
 	flags.StringVar(&o.Service, "service", "", "`name` of the service")
 	flags.StringArrayVar(&features, "feature", nil, "what else is known, as `name=number`: tests_failed=2; may be repeated")
 	flags.StringVar(&o.Model, "model", "", "`id` of the model (default: the pinned one, else the newest, else what public data teach)")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlags(cmd, &asJSON)
 	dataDirFlag(cmd, &o.DataDir)
 	_ = cmd.MarkFlagDirname("repo")
 	_ = cmd.MarkFlagFilename("payload", "json")
@@ -178,7 +178,7 @@ each made before the outcome was known. The newest model is used, unless another
 	flags.StringVar(&o.Repository, "repo", "", "`directory` of the git repository that the deployments' commits are in")
 	flags.BoolVar(&o.Records, "records", false, "learn from the deployments of the data directory, too, by what their policies count as failures")
 	flags.Uint64Var(&o.Seed, "seed", 1, "`number` that the trees' randomness comes from")
-	flags.BoolVar(&asJSON, "json", false, "print the card as JSON")
+	jsonFlags(cmd, &asJSON)
 	dataDirFlag(cmd, &o.DataDir)
 	_ = cmd.MarkFlagDirname("repo")
 	return cmd
@@ -247,7 +247,7 @@ func predictModel(t Terminal, calls PredictCalls) *cobra.Command {
 		dataDirFlag(sub, &dir)
 	}
 	for _, sub := range []*cobra.Command{list, show} {
-		sub.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+		jsonFlags(sub, &asJSON)
 	}
 	cmd.AddCommand(list, show, pin)
 	return cmd

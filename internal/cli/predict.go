@@ -97,7 +97,7 @@ What other repositories teach (--prior shipped) is there from the first row on. 
 	flags.Float64Var(&o.scoreLast, "score-last", 0.75, "the `share` of the rows, the last ones, that is scored")
 	flags.StringVar(&o.prior, "prior", "shipped", "what is known beforehand: `shipped`, or none")
 	flags.Uint64Var(&o.seed, "seed", 1, "`number` that the trees' randomness comes from")
-	flags.BoolVar(&o.asJSON, "json", false, "print JSON")
+	jsonFlags(cmd, &o.asJSON)
 	for _, name := range []string{"data", "label", "time"} {
 		_ = cmd.MarkFlagRequired(name)
 	}

@@ -118,6 +118,17 @@ func outputFlag(cmd *cobra.Command, output *string) {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// jsonFlags are --output and, for those who are used to it, --json, which says the same.
+func jsonFlags(cmd *cobra.Command, asJSON *bool) {
+	var output string
+	outputFlag(cmd, &output)
+	cmd.Flags().BoolVar(asJSON, "json", false, "the same as --output json")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		*asJSON = *asJSON || output == "json"
+		return oneOf("output", output, "text", "json")
+	}
+}
+
 func dataDirFlag(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "data-dir", defaultDataDir(), "`directory` for decisions, evidence and metrics (or ADG_DATA_DIR)")
 	_ = cmd.MarkFlagDirname("data-dir")

@@ -125,7 +125,7 @@ const patience = 30 * time.Second
 
 // settings trade what a crash would lose for speed.
 var settings = map[string]string{
-	"fsync": "off", "full_page_writes": "off", "max_connections": "400", "shared_buffers": "64MB", "autovacuum": "off", "deadlock_timeout": "100ms", "wal_keep_size": "1GB",
+	"fsync": "off", "full_page_writes": "off", "max_connections": "400", "shared_buffers": "64MB", "autovacuum": "off", "deadlock_timeout": "100ms", "wal_keep_size": "256MB",
 }
 
 var (
