@@ -32,7 +32,7 @@ type Settings struct {
 	Limits   Limits          `yaml:"limits" doc:"What one client may ask of the server."`
 
 	Egress   Egress   `yaml:"egress" doc:"Where connections, notifiers and providers may be."`
-	Commands Commands `yaml:"commands" doc:"Programs that sources and targets of type command may start on the server."`
+	Commands Commands `yaml:"commands" doc:"Programs that sources and targets may start on the server: those of type command, git, ansible, helm, what haproxy and database are told to run, and the login of a kubeconfig."`
 	Files    Files    `yaml:"files" doc:"Folders that notifiers of type log may write files in on the server."`
 
 	Repositories map[string]string `yaml:"repositories" example:"{shop: /srv/git/shop.git}" doc:"Folders of git repositories on this machine, by service: a clone, or a bare mirror, that somebody keeps up to date. The draft of a post-mortem names the commits, files and migrations of the release from there."`

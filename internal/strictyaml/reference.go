@@ -19,25 +19,14 @@ func (l Language) Rows(t reflect.Type, prefix string, defaults reflect.Value) []
 		if defaults.IsValid() {
 			value = defaults.FieldByIndex(f.index)
 		}
-		path, inner := prefix+f.name, f.typ
-		for l.formOf(inner) != structForm {
-			switch l.formOf(inner) {
-			case listForm:
-				path += "[]"
-			case mapForm:
-				path += ".NAME"
-			case pointerForm:
-			case noForm, rawForm, secretForm, textualForm, enumForm, structForm, textForm, boolForm, wholeForm, numberForm:
-				inner = nil
-			}
-			if inner == nil {
-				break
-			}
-			inner, value = inner.Elem(), reflect.Value{}
+		path, inner := l.within(f.typ)
+		if inner == nil {
+			continue
 		}
-		if inner != nil {
-			all = append(all, l.Rows(inner, path+".", value)...)
+		if inner != f.typ {
+			value = reflect.Value{} // there may be none of them, or many
 		}
+		all = append(all, l.Rows(inner, prefix+f.name+path+".", value)...)
 	}
 	return all
 }
@@ -52,7 +41,7 @@ func Table(page *bytes.Buffer, rows []Row) {
 }
 
 // Sections writes what a file of that struct holds: a table of its fields, and a section with a table for each that
-// holds fields itself.
+// holds fields itself, be it several of them, by name or not.
 func (l Language) Sections(page *bytes.Buffer, t reflect.Type) {
 	top := shapeOf(t)
 	var fields []Row
@@ -61,11 +50,8 @@ func (l Language) Sections(page *bytes.Buffer, t reflect.Type) {
 	}
 	Table(page, fields)
 	for _, f := range top.fields {
-		inner := f.typ
-		if l.formOf(inner) == listForm {
-			inner = inner.Elem()
-		}
-		if l.formOf(inner) != structForm {
+		_, inner := l.within(f.typ)
+		if inner == nil {
 			continue
 		}
 		_, _ = fmt.Fprintf(page, "\n## %s\n\n%s\n\n", f.name, f.doc)
@@ -74,6 +60,24 @@ func (l Language) Sections(page *bytes.Buffer, t reflect.Type) {
 }
 
 // Private
+
+// within is the struct that values of a type hold, themselves or as a list, by name or behind a pointer, and the path to its
+// fields from there; nil if they hold none.
+func (l Language) within(t reflect.Type) (path string, inner reflect.Type) {
+	for l.formOf(t) != structForm {
+		switch l.formOf(t) {
+		case listForm:
+			path += "[]"
+		case mapForm:
+			path += ".NAME"
+		case pointerForm:
+		case noForm, rawForm, secretForm, textualForm, enumForm, structForm, textForm, boolForm, wholeForm, numberForm:
+			return "", nil
+		}
+		t = t.Elem()
+	}
+	return path, t
+}
 
 func (l Language) rowOf(f field, prefix string, defaults reflect.Value) Row {
 	r := Row{Name: prefix + f.name, Kind: l.kindOf(f.typ, f.seam), Default: f.fallback, Doc: f.doc}

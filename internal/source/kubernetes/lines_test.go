@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
@@ -212,60 +211,47 @@ func TestTheRoleThatIsShippedReadsLogsAndWithoutItsRightItIsSaid(t *testing.T) {
 	end := logged(t, o)
 	read(t, opened(t, o), adg.LinesQuery{Text: "logs", At: end, Window: time.Minute}) // the nodes serve them
 	shipped := granted(t)
-	fewer := slices.DeleteFunc(slices.Clone(shipped), func(r rule) bool { return slices.Contains(r.Resources, "pods/log") })
+	fewer := slices.DeleteFunc(slices.Clone(shipped), func(r kubetest.Rule) bool { return slices.Contains(r.Resources, "pods/log") })
 	if len(fewer) != len(shipped)-1 {
 		t.Fatalf("%+v", shipped)
 	}
-	for name, rules := range map[string][]rule{"all": shipped, "fewer": fewer} {
-		s := opened(t, as(t, o, name, rules))
-		kubetest.Poll(t, func() (bool, any) { // the API server notices a role some time after it was made
-			_, err := s.Query(t.Context(), ask("pods", "v1"))
-			return err == nil, err
+	for name, rules := range map[string]func(t *testing.T) []kubetest.Rule{
+		"all":   func(*testing.T) []kubetest.Rule { return shipped },
+		"fewer": func(*testing.T) []kubetest.Rule { return fewer },
+		"chart": func(t *testing.T) []kubetest.Rule {
+			t.Helper()
+			return kubetest.Chart(t, "rbac.sourceOnly=true", "rbac.logs=true")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := opened(t, as(t, o, name, rules(t)))
+			kubetest.Poll(t, func() (bool, any) { // the API server notices a role some time after it was made
+				_, err := s.Query(t.Context(), ask("pods", "v1"))
+				return err == nil, err
+			})
+			answer, err := adg.AskLines(t.Context(), s, adg.LinesQuery{Text: "logs", At: end, Window: time.Minute})
+			switch {
+			case name != "fewer" && (err != nil || len(answer.Lines) != 4):
+				t.Errorf("with the role that is shipped: %+v, %v", answer, err)
+			case name == "fewer" && (adg.CodeOf(err) != adg.Unauthorized || !strings.Contains(err.Error(), "log")):
+				t.Errorf("without the right to logs: %+v, %v", answer, err)
+			}
 		})
-		answer, err := adg.AskLines(t.Context(), s, adg.LinesQuery{Text: "logs", At: end, Window: time.Minute})
-		switch {
-		case name == "all" && (err != nil || len(answer.Lines) != 4):
-			t.Errorf("with the role that is shipped: %+v, %v", answer, err)
-		case name == "fewer" && (adg.CodeOf(err) != adg.Unauthorized || !strings.Contains(err.Error(), "log")):
-			t.Errorf("without the right to logs: %+v, %v", answer, err)
-		}
 	}
 }
 
-type rule struct {
-	Groups    []string `yaml:"apiGroups" json:"apiGroups"`
-	Resources []string `yaml:"resources" json:"resources"`
-	Verbs     []string `yaml:"verbs" json:"verbs"`
-}
-
-// granted are the rules of the source's role in deploy/kubernetes/rbac.yaml.
-func granted(t *testing.T) []rule {
+// granted are the rights of the source's role in deploy/kubernetes/rbac.yaml.
+func granted(t *testing.T) []kubetest.Rule {
 	t.Helper()
 	text, err := os.ReadFile("../../../deploy/kubernetes/rbac.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for part := range strings.SplitSeq(string(text), "\n---\n") {
-		var role struct {
-			Kind     string `yaml:"kind"`
-			Metadata struct {
-				Name string `yaml:"name"`
-			} `yaml:"metadata"`
-			Rules []rule `yaml:"rules"`
-		}
-		if err := yaml.Unmarshal([]byte(part), &role); err != nil {
-			t.Fatal(err)
-		}
-		if role.Kind == "Role" && role.Metadata.Name == "adg-source" {
-			return role.Rules
-		}
-	}
-	t.Fatal("there is no role adg-source")
-	return nil
+	return kubetest.RoleIn(t, text, "adg-source")
 }
 
 // as are the options with the token of a new service account that has those rights.
-func as(t *testing.T, o Options, name string, rules []rule) Options {
+func as(t *testing.T, o Options, name string, rules []kubetest.Rule) Options {
 	t.Helper()
 	o.Token = cluster.ServiceAccount(t, o.Namespace, name)
 	admin := cluster.Admin(t, o.Namespace)

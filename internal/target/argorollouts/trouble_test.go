@@ -377,6 +377,16 @@ func TestTheRoleThatIsShippedIsEnoughAndEachOfItsRightsIsNeeded(t *testing.T) {
 	if diff := cmp.Diff(needed, granted); diff != "" {
 		t.Errorf("needed (-), granted (+):\n%s", diff)
 	}
+	t.Run("the one of the chart", func(t *testing.T) {
+		var granted []string
+		for _, r := range kubetest.Chart(t, "rbac.deployments=false", "rbac.argoRollouts=true", "rbac.configMaps=true") {
+			granted = append(granted, r.Verbs[0]+" "+r.Groups[0]+"/"+r.Resources[0])
+		}
+		slices.Sort(granted)
+		if diff := cmp.Diff(needed, granted); diff != "" {
+			t.Errorf("needed (-), granted (+):\n%s", diff)
+		}
+	})
 }
 
 // rightsIn are the rights that the rules of a role give.

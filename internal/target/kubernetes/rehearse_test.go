@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/deployguardian/adg"
@@ -76,49 +75,18 @@ func TestRehearsalNamesWhatStandsInTheWay(t *testing.T) {
 	}
 }
 
-type rule struct {
-	Groups    []string `yaml:"apiGroups" json:"apiGroups"`
-	Resources []string `yaml:"resources" json:"resources"`
-	Verbs     []string `yaml:"verbs" json:"verbs"`
-}
-
-// granted are the rights of the target's role in deploy/kubernetes/rbac.yaml, one verb on one kind each.
-func granted(t *testing.T) []rule {
+// granted are the rights of the target's role in deploy/kubernetes/rbac.yaml.
+func granted(t *testing.T) []kubetest.Rule {
 	t.Helper()
 	text, err := os.ReadFile("../../../deploy/kubernetes/rbac.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range strings.Split(string(text), "\n---\n") {
-		var role struct {
-			Kind     string `yaml:"kind"`
-			Metadata struct {
-				Name string `yaml:"name"`
-			} `yaml:"metadata"`
-			Rules []rule `yaml:"rules"`
-		}
-		if err := yaml.Unmarshal([]byte(part), &role); err != nil {
-			t.Fatal(err)
-		}
-		if role.Kind != "Role" || role.Metadata.Name != "adg-target" {
-			continue
-		}
-		var single []rule
-		for _, r := range role.Rules {
-			for _, resource := range r.Resources {
-				for _, verb := range r.Verbs {
-					single = append(single, rule{r.Groups, []string{resource}, []string{verb}})
-				}
-			}
-		}
-		return single
-	}
-	t.Fatal("there is no role adg-target")
-	return nil
+	return kubetest.RoleIn(t, text, "adg-target")
 }
 
 // grant gives a new service account those rights, and the target its token.
-func (w *world) grant(t *testing.T, name string, rules []rule) {
+func (w *world) grant(t *testing.T, name string, rules []kubetest.Rule) {
 	t.Helper()
 	w.options.Token = cluster.ServiceAccount(t, w.namespace, name)
 	rbac := func(plural string) kube.Resource {
@@ -143,7 +111,7 @@ func TestTheRoleThatIsShippedIsEnoughAndEachOfItsRightsIsNeeded(t *testing.T) {
 	var mu sync.Mutex
 	unneeded := granted(t)
 	t.Cleanup(func() { // when every strategy has said what it needs
-		unneeded = slices.DeleteFunc(unneeded, func(r rule) bool { return r.Resources[0] == "httproutes" }) // its own test needs it
+		unneeded = slices.DeleteFunc(unneeded, func(r kubetest.Rule) bool { return r.Resources[0] == "httproutes" }) // its own test needs it
 		if len(unneeded) != 0 {
 			t.Errorf("the role grants what nothing needs: %+v", unneeded)
 		}
@@ -171,11 +139,48 @@ func TestTheRoleThatIsShippedIsEnoughAndEachOfItsRightsIsNeeded(t *testing.T) {
 			needs := w.open(t).(*target).rights()
 			mu.Lock()
 			defer mu.Unlock()
-			unneeded = slices.DeleteFunc(unneeded, func(r rule) bool {
+			unneeded = slices.DeleteFunc(unneeded, func(r kubetest.Rule) bool {
 				return slices.ContainsFunc(needs, func(n right) bool {
 					return n.verb == r.Verbs[0] && n.resource.Plural == r.Resources[0] && n.resource.Group == r.Groups[0]
 				})
 			})
+		})
+	}
+}
+
+func TestTheRoleOfTheChartIsEnoughForWhatIsSwitchedOnAndGrantsNoMore(t *testing.T) {
+	t.Parallel()
+	values := map[string][]string{
+		"deployment":  {},
+		"statefulset": {"rbac.deployments=false", "rbac.statefulSets=true"},
+		"daemonset":   {"rbac.deployments=false", "rbac.daemonSets=true"},
+		blueGreen:     {"rbac.deployments=false", "rbac.blueGreen=true"},
+		replicas:      {"rbac.deployments=false", "rbac.replicas=true"},
+		route:         {"rbac.deployments=false", "rbac.route=true"},
+	}
+	for name, fresh := range everyWorld {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rules := kubetest.Chart(t, append(values[name], "rbac.configMaps=true")...)
+			w := fresh(t)
+			w.options.ConfigMaps = []string{"shop"}
+			w.grant(t, "adg", rules)
+			want := targettest.Want("d/1", 1, 100)
+			if obstacles := rehearse(t, w, want); len(obstacles) != 0 {
+				t.Fatalf("%+v", obstacles)
+			}
+			apply(t, w, want)
+			w.eventually(t, done)
+			apply(t, w, targettest.Rollback("d/2", 1))
+			w.eventually(t, done)
+			needs := w.open(t).(*target).rights()
+			for _, r := range rules {
+				if !slices.ContainsFunc(needs, func(n right) bool {
+					return n.verb == r.Verbs[0] && n.resource.Plural == r.Resources[0] && n.resource.Group == r.Groups[0]
+				}) {
+					t.Errorf("the chart grants what nothing needs: %+v", r)
+				}
+			}
 		})
 	}
 }
@@ -190,7 +195,7 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			w.grant(t, "adg-"+string(rune('a'+i)), slices.DeleteFunc(granted(t), func(r rule) bool {
+			w.grant(t, "adg-"+string(rune('a'+i)), slices.DeleteFunc(granted(t), func(r kubetest.Rule) bool {
 				return r.Verbs[0] == missing.Verbs[0] && r.Resources[0] == missing.Resources[0]
 			}))
 			obstacles := rehearse(t, w, targettest.Want("d/1", 1, 100))
@@ -217,7 +222,7 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 func TestRightsThatOnlyTellMoreKeepNobodyFromGoingBack(t *testing.T) {
 	t.Parallel()
 	w := pairWorld(t, blueGreen, 1)
-	w.grant(t, "adg", slices.DeleteFunc(granted(t), func(r rule) bool {
+	w.grant(t, "adg", slices.DeleteFunc(granted(t), func(r kubetest.Rule) bool {
 		return r.Resources[0] == "resourcequotas" || r.Resources[0] == "events"
 	}))
 	apply(t, w, targettest.Want("d/1", 1, 100))

@@ -35,6 +35,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
 {{- define "adg.check" -}}
+{{- if not .Values.image.repository -}}
+{{- fail "image.repository is missing: build the image (deploy/README.md says how) and name where you pushed it" -}}
+{{- end -}}
 {{- if not .Values.seal.secret -}}
 {{- fail "seal.secret is missing: make a key with 'adg key new', put it into a secret (kubectl create secret generic adg-seal --from-file=seal.key=…), and name that" -}}
 {{- end -}}
