@@ -136,17 +136,13 @@ func newBench(t *testing.T, other ...func(*api.Options)) *bench {
 			return h
 		})
 	}()
-	b.end = func() {
+	b.end = sync.OnceFunc(func() {
 		cancel()
 		<-done
-	}
+	})
 	t.Cleanup(func() {
-		cancel()
-		select {
-		case <-done:
-		default:
-		}
 		http.DefaultClient.CloseIdleConnections()
+		b.end()
 		_ = door.Close()
 	})
 	return b

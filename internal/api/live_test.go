@@ -151,7 +151,7 @@ func TestAStopOfEverythingIsAmongTheEventsOfEachServiceAndEnvironment(t *testing
 		"an admin, of a service nobody knows":  {b.admin, []string{"search"}, nil, "all production cid staging end"},
 		"an admin, in a place that nobody has": {b.admin, []string{"search"}, []string{"moon"}, "all cid end"},
 	} {
-		ctx, stop := context.WithTimeout(as(t.Context(), c.token), 20*time.Second)
+		ctx, stop := context.WithTimeout(as(t.Context(), c.token), time.Minute)
 		stream, err := b.events().StreamEvents(ctx, &adgv1.StreamEventsRequest{After: &last, Services: c.services, Environments: c.environments})
 		b.must(err)
 		var listed, streamed []string

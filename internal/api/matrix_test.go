@@ -373,7 +373,7 @@ func withReason(ask string) string {
 // call makes a request; of a stream it reads all, and of one that does not end by itself the first answer.
 func (m *matrix) call(credential string, rpc protoreflect.MethodDescriptor, ask string, answer proto.Message) error {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.Context(), time.Minute)
 	defer cancel()
 	if credential != "" {
 		ctx = as(ctx, credential)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -29,12 +30,12 @@ func (s starts) StartDeployment(_ context.Context, _ identity.Caller, start cont
 
 func TestWhatIsAnnouncedThroughABrokerOfTheSettingsIsStarted(t *testing.T) {
 	server := brokertest.NATS(t)
-	conn, err := nats.Connect("nats://"+server.Addr, nats.UserInfo(brokertest.User, brokertest.Password))
+	conn, err := nats.Connect("nats://"+server.Addr, nats.UserInfo(brokertest.User, brokertest.Password), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

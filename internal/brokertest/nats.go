@@ -16,7 +16,7 @@ func NATS(t *testing.T) *Server {
 func NATSWithTLS(t *testing.T) *Server {
 	t.Helper()
 	cert := NewCertificate(t)
-	return startNATS(t, cert, "tls { cert_file: \""+cert.File+"\", key_file: \""+cert.KeyFile+"\" }\n")
+	return startNATS(t, cert, "tls { timeout: 60, cert_file: \""+cert.File+"\", key_file: \""+cert.KeyFile+"\" }\n")
 }
 
 // Private
@@ -28,7 +28,7 @@ func startNATS(t *testing.T, cert *Certificate, further string) *Server {
 	listen := port(t)
 	config := filepath.Join(dir, "nats.conf")
 	write(t, config, "listen: 127.0.0.1:"+listen+"\njetstream { store_dir: \""+dir+"\" }\n"+
-		"authorization { users = [ {user: "+User+", password: \""+Password+"\"}, {user: stranger, password: \""+Password+"\", permissions: {publish: \"none\"}} ] }\n"+further)
+		"authorization { timeout: 60, users = [ {user: "+User+", password: \""+Password+"\"}, {user: stranger, password: \""+Password+"\", permissions: {publish: \"none\"}} ] }\n"+further)
 	s := &Server{Addr: "127.0.0.1:" + listen, Certificate: cert, ready: "Server is ready", command: func() *exec.Cmd { return exec.Command(server, "-c", config) }}
 	t.Cleanup(s.Kill)
 	s.Start(t)

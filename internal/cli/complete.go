@@ -14,8 +14,8 @@ import (
 
 // Private
 
-// completing is how long a shell waits for what could be meant.
-const completing = time.Second
+// completing is how long a shell waits for what could be meant. A test that asks for the answer has more time.
+var completing = time.Second
 
 // suggest asks the server of the command's context what could be meant; without an answer in time nothing is.
 func suggest(cmd *cobra.Command, t Terminal, connect Connect, ask func(context.Context, session) ([]string, error)) ([]string, cobra.ShellCompDirective) {

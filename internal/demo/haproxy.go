@@ -22,7 +22,7 @@ type slots struct {
 // buildHAProxy puts a real HAProxy before the shop, with Stable live.
 func (s *Stage) buildHAProxy(ctx context.Context) (addr string, err error) {
 	s.slots.in = map[string]string{}
-	s.proxy, err = haproxyd.Start(ctx, haproxyd.Options{Mind: []string{s.options.Exe, verbShop, verbMind}, Log: s.log})
+	s.proxy, err = haproxyd.Start(ctx, haproxyd.Options{Mind: []string{s.options.Exe, verbShop, verbMind}, Log: s.log, Timeout: s.options.Timeout})
 	if err != nil {
 		return "", err
 	}

@@ -46,6 +46,7 @@ type Options struct {
 	HAProxy bool          // route through a real HAProxy instead of the router that is built in
 	Dir     string        // for files of the target; it has to exist
 	Rate    float64       // requests per second; zero: 200
+	Timeout time.Duration // for a release's whole answer; customers wait three times as long; zero: 1 s
 	Seed    uint64        // of everything that is drawn by lot
 	Backoff time.Duration // before a version that crashed is restarted; zero: 1 s
 	Log     *slog.Logger
@@ -80,7 +81,7 @@ func Open(ctx context.Context, o Options) (*Stage, error) {
 		}
 		o.Exe = exe
 	}
-	o.Fault = cmp.Or(o.Fault, shop.Errors)
+	o.Fault, o.Timeout = cmp.Or(o.Fault, shop.Errors), cmp.Or(o.Timeout, time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -90,7 +91,7 @@ func Open(ctx context.Context, o Options) (*Stage, error) {
 		s.Close()
 		return nil, err
 	}
-	s.load = load.New(load.Options{URL: s.url, Rate: o.Rate, Seed: o.Seed})
+	s.load = load.New(load.Options{URL: s.url, Rate: o.Rate, Timeout: 3 * o.Timeout, Seed: o.Seed})
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopLoad = stop
 	s.customers.Go(func() { s.load.Run(running) })
@@ -188,7 +189,7 @@ func (s *Stage) buildRouter(ctx context.Context) (addr string, err error) {
 			s.fleet.Stop(release.Version)
 			return nil
 		},
-		Log: s.log, Seed: s.options.Seed,
+		Log: s.log, Seed: s.options.Seed, Timeout: s.options.Timeout,
 	})
 	s.target = s.router
 	_, err = s.router.Apply(ctx, adg.Desired{
@@ -224,7 +225,8 @@ func open(ctx context.Context, handler http.Handler) (*site, error) {
 	}
 	x := &site{
 		addr: listener.Addr().String(), ended: make(chan struct{}),
-		server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10},
+		// Longer than customers keep a connection: none that they have opened to use later is closed under a request.
+		server: &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10},
 	}
 	go func() {
 		defer close(x.ended)

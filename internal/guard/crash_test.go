@@ -54,7 +54,7 @@ func TestProcessKilledAtEachFailpointLosesNoRollbackAndDoesNoneTwice(t *testing.
 // lifeOf runs the process once, to its end or to the failpoint, and says whether it was killed there.
 func lifeOf(t *testing.T, dir, dieAt string) (killed bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), "GUARD_TEST_DIR="+dir, "GUARD_TEST_DIE_AT="+dieAt)
@@ -111,7 +111,7 @@ func counted(t *testing.T, dir string) {
 
 // mortal guards one bad deployment in a process that kills itself at a failpoint, written as "2:acted".
 func mortal(dir, dieAt string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	data := filepath.Join(dir, "data")
 	store, err := sqlite.Open(ctx, data, sqlite.Options{})
@@ -171,7 +171,7 @@ func hasty() adg.Spec {
 				Fail: adg.Condition{Operator: adg.Above, Value: 10, Unit: adg.Percent},
 			}},
 			Strategy: adg.Strategy{Kind: adg.Recreate, Steps: []adg.Step{{Share: 100, Bake: time.Minute}}},
-			Rollback: adg.RollbackPolicy{Trust: adg.Auto, Rules: []adg.Rule{{When: adg.Unhealthy, For: 40 * time.Millisecond}}, VerifyFor: 60 * time.Millisecond, VerifyMax: time.Minute},
+			Rollback: adg.RollbackPolicy{Trust: adg.Auto, Rules: []adg.Rule{{When: adg.Unhealthy, For: 40 * time.Millisecond}}, VerifyFor: 60 * time.Millisecond, VerifyMax: 5 * time.Minute},
 			Notify:   []string{"file"},
 		},
 	}

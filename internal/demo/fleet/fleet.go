@@ -39,7 +39,7 @@ func New(o Options) *Fleet {
 	o.Backoff, o.Grace = cmp.Or(o.Backoff, time.Second), cmp.Or(o.Grace, 2*time.Second)
 	return &Fleet{
 		options: o, children: map[string]*child{},
-		client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 

@@ -34,7 +34,7 @@ func Config(socket, log string, timeout time.Duration) string {
 	line(`    log-format %q`, logFormat)
 	line("    retries 0")
 	line("    no option redispatch")
-	line("    timeout client 10s")
+	line("    timeout client 30s") // longer than customers keep a connection: none is closed under a request
 	line("    timeout connect %dms", timeout.Milliseconds())
 	line("    timeout server %dms", timeout.Milliseconds())
 	line("    timeout queue %dms", timeout.Milliseconds())

@@ -212,7 +212,7 @@ func (p *Proxy) answers(ctx context.Context) error {
 }
 
 func (p *Proxy) ask(ctx context.Context, command string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", p.socket)
 	if err != nil {

@@ -45,6 +45,9 @@ func open(t *testing.T, o router.Options) *world {
 	t.Helper()
 	w := &world{running: map[string]*httptest.Server{}, started: map[string]int{}, served: map[string]int{}}
 	o.Start, o.Stop = w.startRelease, w.stopRelease
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute // the router's own limit would make failures of pauses
+	}
 	w.router = router.New(o)
 	w.front = httptest.NewServer(w.router)
 	t.Cleanup(func() {
@@ -211,20 +214,21 @@ func (w *world) count(t *testing.T, version string, n int64) tally.Count {
 
 func TestAReleaseThatGivesNoAnswerIsCountedAndNotAskedTwice(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		status int // 0: the client gets no whole answer either
-		handle func(w http.ResponseWriter, r *http.Request)
+		name    string
+		status  int           // 0: the client gets no whole answer either
+		timeout time.Duration // zero: one that is not reached
+		handle  func(w http.ResponseWriter, r *http.Request)
 	}{
-		{"it hangs", http.StatusGatewayTimeout, func(_ http.ResponseWriter, r *http.Request) {
+		{"it hangs", http.StatusGatewayTimeout, 3 * time.Second, func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}},
-		{"it cuts the connection", http.StatusBadGateway, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-		{"it breaks off in the middle", 0, func(w http.ResponseWriter, _ *http.Request) {
+		{"it cuts the connection", http.StatusBadGateway, 0, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		{"it breaks off in the middle", 0, 0, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "half")
 		}},
-		{"it starts to answer and hangs", 0, func(w http.ResponseWriter, r *http.Request) {
+		{"it starts to answer and hangs", 0, 3 * time.Second, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(w, "half")
 			_ = http.NewResponseController(w).Flush()
@@ -232,7 +236,8 @@ func TestAReleaseThatGivesNoAnswerIsCountedAndNotAskedTwice(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := open(t, router.Options{Timeout: 150 * time.Millisecond})
+			t.Parallel()
+			w := open(t, router.Options{Timeout: c.timeout})
 			if status, _ := w.get(t, http.MethodGet); status != http.StatusOK { // leaves a connection that can be used again
 				t.Fatalf("before: %d", status)
 			}
@@ -337,7 +342,7 @@ func TestNoTrafficMovesBeforeTheReleaseRuns(t *testing.T) {
 }
 
 func TestAReleaseIsStoppedOnlyAfterItsLastRequest(t *testing.T) {
-	w := open(t, router.Options{Timeout: 10 * time.Second})
+	w := open(t, router.Options{})
 	arrived, leave := make(chan struct{}), make(chan struct{})
 	w.answer(func(version string, out http.ResponseWriter, _ *http.Request) {
 		if version == "v1" {
@@ -354,9 +359,16 @@ func TestAReleaseIsStoppedOnlyAfterItsLastRequest(t *testing.T) {
 	<-arrived
 	want := targettest.Want("d/1", 1, 100)
 	want.Releases = want.Releases[:1] // v1 goes
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := w.router.Apply(ctx, want); err == nil || !strings.Contains(err.Error(), "still run at v1") {
+	applied := make(chan error, 1)
+	go func() {
+		_, err := w.router.Apply(ctx, want)
+		applied <- err
+	}()
+	eventually(t, "the shares are changed", func() bool { return len(w.router.Moves()) == 2 })
+	cancel()
+	if err := <-applied; err == nil || !strings.Contains(err.Error(), "still run at v1") {
 		t.Errorf("a request runs, and the release goes: %v", err)
 	}
 	if seen, err := w.router.Current(t.Context()); seen.Done || err != nil {
@@ -457,7 +469,7 @@ func TestShiftsLoseNoRequest(t *testing.T) {
 	}
 }
 
-// eventually waits for a condition, for ten seconds at most.
+// eventually waits for a condition, for a minute at most.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(time.Minute)

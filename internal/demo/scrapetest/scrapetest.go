@@ -18,7 +18,7 @@ type Metrics map[string]*dto.MetricFamily
 // Read scrapes a URL.
 func Read(t *testing.T, url string) Metrics {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

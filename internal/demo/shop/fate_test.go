@@ -3,6 +3,8 @@ package shop
 import (
 	"context"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -31,6 +33,32 @@ func TestLatenciesAreLognormalAroundFifteenMilliseconds(t *testing.T) {
 			if math.Abs(got/want-1) > .05 {
 				t.Errorf("%s: quantile %g is %.3f medians, want %.3f", c.name, q, got, want)
 			}
+		}
+	}
+}
+
+func TestASlowVersionTakesTwiceAsLongAndOneThatLosesPaymentsNoLonger(t *testing.T) {
+	mean := func(fault Fault) float64 {
+		const n = 800
+		var took time.Duration
+		synctest.Test(t, func(t *testing.T) {
+			handler := newShop(t.Context(), Options{Version: "v1", Fault: fault, Seed: 7}).handler()
+			for i := range n {
+				method, path := http.MethodGet, []string{"/", "/products"}[i%2]
+				if i%4 == 3 {
+					method, path = http.MethodPost, "/checkout"
+				}
+				begin := time.Now() // of the bubble's clock, for which only waiting takes time
+				handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody))
+				took += time.Since(begin)
+			}
+		})
+		return took.Seconds() / n
+	}
+	healthy := mean(None)
+	for fault, want := range map[Fault]float64{Latency: 2, Log: 1, Errors: 1} {
+		if ratio := mean(fault) / healthy; math.Abs(ratio-want) > .01 {
+			t.Errorf("the version with the fault %s takes %.2f times as long as a healthy one, want %g", fault, ratio, want)
 		}
 	}
 }

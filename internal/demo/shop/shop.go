@@ -31,7 +31,8 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return adg.Errorf(adg.Unavailable, "shop %s: %w", o.Version, err)
 	}
-	server := &http.Server{Handler: newShop(ctx, o).handler(), ReadHeaderTimeout: 5 * time.Second}
+	// Longer than a router keeps a connection: none that it has opened to use later is closed under a request.
+	server := &http.Server{Handler: newShop(ctx, o).handler(), ReadHeaderTimeout: 30 * time.Second}
 	if o.In != nil {
 		go func() {
 			_, _ = io.Copy(io.Discard, o.In) // however it ends, the other side is gone

@@ -131,7 +131,11 @@ func inOrder(t *testing.T, q Queue) {
 		}
 	}
 	k.end()
-	if left := q.Left(t); left != 1 { // v1 and v2 were acknowledged before v3 was handed over
+	left := q.Left(t)
+	for deadline := time.Now().Add(patience); left == 0 && time.Now().Before(deadline); left = q.Left(t) {
+		continue // the broker has not noticed yet that the consumer is gone
+	}
+	if left != 1 { // v1 and v2 were acknowledged before v3 was handed over
 		t.Errorf("%d messages are left", left)
 	}
 	k = take(t, q, gate(), fine)
@@ -226,5 +230,11 @@ func leaves(t *testing.T, q Queue) {
 	k := take(t, q, gate(), fine)
 	k.next()
 	k.end()
-	goleak.VerifyNone(t, before)
+	err := goleak.Find(before)
+	for deadline := time.Now().Add(patience); err != nil && time.Now().Before(deadline); err = goleak.Find(before) {
+		continue // each time it waits a little
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

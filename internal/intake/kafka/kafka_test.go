@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -42,6 +43,7 @@ type queue struct{ cluster *brokertest.KafkaCluster }
 func (q *queue) options() kafka.Options {
 	o := kafka.Defaults()
 	o.Brokers, o.Topic, o.Username, o.Password = []string{q.cluster.Addr}, "announcements", brokertest.User, adg.NewSecret(brokertest.Password)
+	o.Timeout = 30 * time.Second
 	return o
 }
 

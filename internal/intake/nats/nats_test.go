@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	gonats "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,6 +47,7 @@ func (q *queue) Consumer(t *testing.T, gate *intake.Gate, password string, log *
 	t.Helper()
 	o := nats.Defaults()
 	o.Servers, o.Stream, o.Username, o.Password = []string{"nats://" + q.server.Addr}, "announcements", brokertest.User, adg.NewSecret(brokertest.Password)
+	o.Timeout = 30 * time.Second
 	if password != "" {
 		o.Password = adg.NewSecret(password)
 	}
@@ -89,12 +91,12 @@ func (q *queue) Left(t *testing.T) int {
 
 func (q *queue) do(t *testing.T, f func(jetstream.JetStream) error) {
 	t.Helper()
-	conn, err := gonats.Connect("nats://"+q.server.Addr, gonats.UserInfo(brokertest.User, brokertest.Password))
+	conn, err := gonats.Connect("nats://"+q.server.Addr, gonats.UserInfo(brokertest.User, brokertest.Password), gonats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(time.Minute))
 	if err == nil {
 		err = f(js)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -67,6 +68,7 @@ func (q *queue) Consumer(t *testing.T, gate *intake.Gate, password string, log *
 	t.Helper()
 	o := rabbitmq.Defaults()
 	o.URL, o.Queue, o.Username, o.Password = "amqp://"+q.server.Addr, q.name, brokertest.User, adg.NewSecret(brokertest.Password)
+	o.Timeout = 30 * time.Second
 	if password != "" {
 		o.Password = adg.NewSecret(password)
 	}

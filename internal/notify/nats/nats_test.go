@@ -239,12 +239,12 @@ func open(t *testing.T, addr string, change func(*nats.Options)) adg.Notifier {
 
 func with(t *testing.T, addr string, f func(jetstream.JetStream) error) {
 	t.Helper()
-	conn, err := gonats.Connect("nats://"+addr, gonats.UserInfo(brokertest.User, brokertest.Password))
+	conn, err := gonats.Connect("nats://"+addr, gonats.UserInfo(brokertest.User, brokertest.Password), gonats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(time.Minute))
 	if err == nil {
 		err = f(js)
 	}
