@@ -75,13 +75,13 @@ func flood(failed chan<- error) func(<-chan struct{}) http.Handler {
 }
 
 func TestWhoDoesNotReadIsCutOff(t *testing.T) {
-	failed := make(chan error, 1)
-	address, _ := running(t, serve.Options{Reading: time.Second}, flood(failed))
 	for name, protocols := range map[string]func(*http.Protocols){
 		"HTTP/1": func(p *http.Protocols) { p.SetHTTP1(true) },
 		"HTTP/2": func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			failed := make(chan error, 1)
+			address, _ := running(t, serve.Options{Reading: time.Second}, flood(failed))
 			idle := client(t, nil, protocols)
 			idle.Timeout = 0 // it stays, and does not read
 			answer, err := idle.Get("http://" + address)
