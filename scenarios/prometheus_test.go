@@ -119,12 +119,12 @@ func startPrometheus(t *testing.T, program string) (address string) {
 	address = sourcetest.FreeAddress(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	text := "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\nscrape_configs: [{job_name: shop, static_configs: [{targets: ['" + shop.Listener.Addr().String() + "']}]}]\n"
+	text := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: shop, static_configs: [{targets: ['" + shop.Listener.Addr().String() + "']}]}]\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	sourcetest.Serve(t, program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+address)
-	sourcetest.Until(t, 30*time.Second, func(context.Context) error {
+	sourcetest.Until(t, 2*time.Minute, func(context.Context) error {
 		if !seen(address) {
 			return errors.New("the server has not scraped the shop")
 		}
@@ -135,7 +135,7 @@ func startPrometheus(t *testing.T, program string) (address string) {
 
 // seen tells whether the server has enough of a past of the shop.
 func seen(address string) bool {
-	answer, err := http.Get("http://" + address + "/api/v1/query?query=count_over_time(shop_requests_total%5B20s%5D)%20%3E%2012")
+	answer, err := http.Get("http://" + address + "/api/v1/query?query=count_over_time(shop_requests_total%5B1m%5D)%20%3E%206")
 	if err != nil {
 		return false
 	}

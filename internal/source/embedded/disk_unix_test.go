@@ -50,7 +50,7 @@ func fill(dir string) int {
 	defer func() { _ = s.Close() }()
 	target := func() embedded.TargetHealth { return s.Targets()[0] }
 	answers := func() bool {
-		a, err := s.Query(context.Background(), adg.Query{Text: "colour", At: time.Now()})
+		a, err := s.Query(context.Background(), adg.Query{Text: "last_over_time(colour[5m])", At: time.Now()})
 		return err == nil && len(a.Series) == 1
 	}
 	var before unix.Rlimit
@@ -75,7 +75,7 @@ func fill(dir string) int {
 				return 1
 			}
 		}
-		if !within(20*time.Second, step.done) {
+		if !within(time.Minute, step.done) {
 			fmt.Printf("error: not %s: %+v\n", step.name, target())
 			return 1
 		}

@@ -58,8 +58,9 @@ func (s *Source) Addr() string {
 
 // Private
 
+var queryTimeout = 30 * time.Second // longer in tests of what takes long
+
 const (
-	queryTimeout  = 30 * time.Second
 	queriesAtOnce = 16
 	// loadedSamples bounds what a single query holds in memory, 16 bytes each.
 	loadedSamples  = 5_000_000

@@ -116,7 +116,7 @@ func TestAClosedSourceLeavesNothingBehind(t *testing.T) {
 	o := listening()
 	o.Scrape = []embedded.Job{
 		{Job: "shop", Targets: []string{shop.address()}, FileSD: []string{filepath.Join(t.TempDir(), "*.yml")}, Interval: interval},
-		{Job: "hanging", Targets: []string{address(hanging)}, Interval: 5 * time.Second},
+		{Job: "hanging", Targets: []string{address(hanging)}, Interval: 10 * time.Second},
 	}
 	for _, what := range []string{"after a while", "at once"} {
 		opened, err := embedded.Driver.Open(t.Context(), o, adg.Host{Dir: t.TempDir()})

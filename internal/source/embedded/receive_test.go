@@ -288,9 +288,10 @@ func TestATargetWithTooManySeriesIsDownAndTheOthersGoOn(t *testing.T) {
 
 	bad.set(text.String())
 	eventuallyIs(t, s, `up{job="bad"}`, 0)
-	if target := s.Targets()[0]; target.Up || !strings.Contains(target.Err, "limit of 20 live series") {
-		t.Errorf("the target does not tell of the limit: %+v", target)
-	}
+	eventually(t, "the target is down and tells of the limit", func() bool {
+		target := s.Targets()[0]
+		return !target.Up && strings.Contains(target.Err, "limit of 20 live series")
+	})
 	good.set("colour 2\n")
 	eventuallyIs(t, s, "colour", 2)
 	bad.set("n{i=\"0\"} 3\n")

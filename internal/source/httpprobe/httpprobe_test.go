@@ -2,7 +2,6 @@ package httpprobe
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,7 +64,7 @@ func TestTheConformanceSuite(t *testing.T) {
 		Probe: true,
 		Faulty: func(t *testing.T, address string, canary adg.Secret) adg.Source {
 			o := defaults("http://" + address)
-			o.Timeout = 10 * time.Second
+			o.Timeout = 2 * time.Minute
 			o.BasicAuth = remote.BasicAuth{Username: "user", Password: canary}
 			o.Headers = map[string]adg.Secret{"X-Key": canary}
 			return opened(t, o)
@@ -75,11 +74,6 @@ func TestTheConformanceSuite(t *testing.T) {
 
 func TestAProbeSaysOneOrZeroAndWhy(t *testing.T) {
 	address := service(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener.Close()
 	for _, c := range []struct {
 		name   string
 		change func(*Options)
@@ -103,8 +97,8 @@ func TestAProbeSaysOneOrZeroAndWhy(t *testing.T) {
 		{"the text is missing", func(o *Options) { o.Contains = "ready" }, "/health", 0, "", `do not contain "ready"`},
 		{"the text comes after the limit", func(o *Options) { o.Contains = "ok"; o.MaxBytes = 5 }, "/health", 0, "", `first 5 bytes`},
 		{"a time-out", func(o *Options) { o.Timeout = 50 * time.Millisecond }, "/slow", 0, "", "within the timeout of 50ms"},
-		{"a refused connection", func(o *Options) { o.URL = "http://" + listener.Addr().String() }, "", 0, "", "refused"},
-		{"a name that does not resolve", func(o *Options) { o.URL = "http://adg-test.invalid"; o.Proxy = "direct" }, "", 0, "", "adg-test.invalid"},
+		{"a refused connection", func(o *Options) { o.URL = "http://127.0.0.1:1" }, "", 0, "", "refused"},
+		{"a name that does not resolve", func(o *Options) { o.URL = "http://adg-test..invalid"; o.Proxy = "direct" }, "", 0, "", "adg-test..invalid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := defaults(address)

@@ -1,7 +1,7 @@
 package kubernetes
 
 import (
-	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +62,7 @@ func TestSourceKeepsTheContract(t *testing.T) {
 		Bad:   ask("restart version=$version", "v1"),
 		Faulty: func(t *testing.T, address string, canary adg.Secret) adg.Source {
 			faulty := o
-			faulty.Server, faulty.CAFile, faulty.Token = "http://"+address, "", canary
+			faulty.Server, faulty.CAFile, faulty.Token, faulty.Timeout = "http://"+address, "", canary, 2*time.Minute
 			return opened(t, faulty)
 		},
 		ErrorBody: `{"kind":"Status","status":"Failure","message":"no"}`,
@@ -72,18 +72,14 @@ func TestSourceKeepsTheContract(t *testing.T) {
 // counts waits until the signal has that value.
 func counts(t *testing.T, s adg.Source, q adg.Query, want float64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for {
+	kubetest.Poll(t, func() (bool, any) {
 		q.At = time.Now()
-		answer, err := s.Query(ctx, q)
-		if err != nil {
-			t.Fatalf("%s: %v; the last answer was %+v", q.Text, err, answer)
+		answer, err := s.Query(t.Context(), q)
+		if adg.IsPermanent(err) {
+			t.Fatalf("%s: %v", q.Text, err)
 		}
-		if len(answer.Series) == 1 && answer.Series[0].Samples[0].Value == want {
-			return
-		}
-	}
+		return err == nil && len(answer.Series) == 1 && answer.Series[0].Samples[0].Value == want, fmt.Sprintf("%s: %+v, %v", q.Text, answer, err)
+	})
 }
 
 func TestWhatHappensToPodsIsCountedByVersion(t *testing.T) {

@@ -96,7 +96,7 @@ func suite(open func(*testing.T) adg.Source, end time.Time) sourcetest.Case {
 		Faulty: func(t *testing.T, address string, canary adg.Secret) adg.Source {
 			o := at("http://" + address)
 			o.BearerToken = canary
-			o.Timeout = 10 * time.Second
+			o.Timeout = 2 * time.Minute
 			s, err := Driver.Open(t.Context(), o, adg.Host{Name: "logs"})
 			if err != nil {
 				t.Fatal(err)

@@ -82,9 +82,9 @@ func realServer(t *testing.T) Options {
 	push := func(ctx context.Context) error {
 		return pushed(ctx, o, map[string]string{"app": "probe"}, entry(time.Now(), "started"))
 	}
-	sourcetest.Until(t, time.Minute, push)
+	sourcetest.Until(t, 3*time.Minute, push)
 	source := opened(t, o)
-	sourcetest.Until(t, time.Minute, func(ctx context.Context) error {
+	sourcetest.Until(t, 3*time.Minute, func(ctx context.Context) error {
 		answer, err := adg.AskLines(ctx, source, adg.LinesQuery{Text: `{app="probe"}`, At: time.Now(), Window: time.Hour})
 		if err == nil && len(answer.Lines) == 0 {
 			err = fmt.Errorf("no line yet")

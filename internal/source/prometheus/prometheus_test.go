@@ -164,6 +164,7 @@ func tooMany() string {
 
 func faulty(t *testing.T, address string, canary adg.Secret) adg.Source {
 	o := Options{URL: "http://" + address, Options: remote.Defaults()}
+	o.Timeout = 2 * time.Minute
 	o.Headers = map[string]adg.Secret{"X-Api-Key": canary}
 	o.BasicAuth = remote.BasicAuth{Username: "user", Password: canary}
 	return opened(t, o)

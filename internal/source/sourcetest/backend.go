@@ -71,7 +71,10 @@ type backend struct {
 
 func start(t *testing.T, f fault) *backend {
 	t.Helper()
-	b := &backend{asked: make(chan struct{}), quit: make(chan struct{})}
+	b := &backend{address: "127.0.0.1:1", asked: make(chan struct{}), quit: make(chan struct{})}
+	if f.serve == nil {
+		return b
+	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serve(b, w, r) }))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -80,10 +83,6 @@ func start(t *testing.T, f fault) *backend {
 		}
 	}
 	b.address = server.Listener.Addr().String()
-	if f.serve == nil {
-		server.Listener.Close()
-		return b
-	}
 	server.Start()
 	t.Cleanup(func() { close(b.quit); server.CloseClientConnections(); server.Close() })
 	return b

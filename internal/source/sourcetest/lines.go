@@ -70,8 +70,9 @@ func runLines(t *testing.T, c Case) {
 	t.Run("a context cancelled before ends a question for lines", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
+		source := source(t)
 		begin := time.Now()
-		if _, err := adg.AskLines(ctx, source(t), c.Lines); err == nil || time.Since(begin) > prompt {
+		if _, err := adg.AskLines(ctx, source, c.Lines); err == nil || time.Since(begin) > prompt {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 	})

@@ -36,7 +36,8 @@ type Case struct {
 	Probe bool
 
 	// Faulty gives a source whose server is at address (host:port, plain HTTP or TCP), with every option that is a
-	// secret set to the canary (the user of a password is "user") and limits of time of at least 10 s; nil: the source has no server.
+	// secret set to the canary (the user of a password is "user") and limits of time of at least
+	// two minutes, so that a call that ends sooner did so because it was told to; nil: the source has no server.
 	Faulty func(t *testing.T, address string, canary adg.Secret) adg.Source
 	// ErrorBody is what the server says with status 200 when it failed; empty: it has no such answers.
 	ErrorBody string
@@ -69,7 +70,7 @@ func Run(t *testing.T, c Case) {
 // Private
 
 // prompt is how long a call may still take after it was cancelled; generous, for loaded machines.
-const prompt = 5 * time.Second
+const prompt = time.Minute
 
 func open(t *testing.T, source adg.Source) adg.Source {
 	t.Helper()

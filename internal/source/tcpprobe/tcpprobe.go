@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"time"
 
@@ -79,6 +80,9 @@ func (s *source) try(ctx context.Context, address string) error {
 	if err == nil {
 		defer conn.Close()
 		err = s.handshake(ctx, conn, address)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		<-ctx.Done() // the connection has the deadline, too, and may see it pass a moment before we do
 	}
 	switch cause := context.Cause(ctx); {
 	case err == nil, adg.IsPermanent(err):

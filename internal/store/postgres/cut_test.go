@@ -115,7 +115,7 @@ func TestConnectionsThatNobodyAnswersLeaveTheirPlacesToOthersSoon(t *testing.T) 
 	<-asked
 	p.mute()
 	asking.Wait()
-	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	soon, cancel := context.WithTimeout(t.Context(), 12*time.Second) // pgx would wait for a quarter of a minute
 	defer cancel()
 	if _, err := s.Now(soon); err != nil {
 		t.Errorf("while connections are given up there is no other: %v", err)
@@ -165,9 +165,9 @@ func TestLockThatIsHeldForTooLongSaysSo(t *testing.T) {
 
 func TestReplicaThatHangsInATransactionKeepsNobodyWaitingForLong(t *testing.T) {
 	dsn := fresh(t)
-	hanging, s := opened(t, dsn+"&idle_in_transaction_session_timeout=100ms"), opened(t, dsn)
+	hanging, s := opened(t, dsn), opened(t, dsn)
 	create(t, s, "d0", "s0")
-	defer lockDeployments(t, hanging)()
+	defer lockDeployments(t, hanging, "SET LOCAL idle_in_transaction_session_timeout = '100ms'")()
 	must(t, s.Ask(t.Context(), adg.Command{ID: "c0", Deployment: "d0", Kind: adg.CommandHold}))
 }
 
@@ -228,23 +228,21 @@ func TestPanicInATransactionLeavesNothingBehind(t *testing.T) {
 }
 
 func TestServerThatIsNotThereIsUnavailable(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := l.Addr().String()
-	must(t, l.Close())
-	_, err = Open(t.Context(), Options{DSN: adg.NewSecret("postgres://adg@" + address + "/adg")})
+	_, err := Open(t.Context(), Options{DSN: adg.NewSecret("postgres://adg@127.0.0.1:1/adg")})
 	if adg.CodeOf(err) != adg.Unavailable {
 		t.Errorf("got %v", err)
 	}
 }
 
-// lockDeployments keeps all deployments locked until it is told otherwise.
-func lockDeployments(t *testing.T, s *Store) (unlock func()) {
+// lockDeployments keeps all deployments locked, after which it does as it is told, until it is told otherwise.
+func lockDeployments(t *testing.T, s *Store, then ...string) (unlock func()) {
 	t.Helper()
 	x, err := s.pool.Begin(t.Context())
 	must(t, err)
-	_, err = x.Exec(t.Context(), "SELECT 1 FROM deployments FOR UPDATE")
-	must(t, err)
+	for _, statement := range append([]string{"SELECT 1 FROM deployments FOR UPDATE"}, then...) {
+		_, err = x.Exec(t.Context(), statement)
+		must(t, err)
+	}
 	return func() { _ = x.Rollback(context.Background()) }
 }
 
@@ -293,7 +291,7 @@ func startProxy(t *testing.T, dsn string) *proxy {
 
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.DialTimeout("tcp", p.server, 5*time.Second)
+	server, err := net.DialTimeout("tcp", p.server, time.Minute)
 	if err != nil {
 		return
 	}

@@ -171,7 +171,7 @@ func storeFact(t *testing.T, q pgx.Tx, deployment, id string) {
 
 func eventsOf(t *testing.T, s *Store, f adg.EventFilter) ([]adg.Event, int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	events, next, err := s.Events(ctx, f)
 	must(t, err)

@@ -49,7 +49,7 @@ func TestReplicasThatStartTogetherBringAnOldDatabaseUpToDateWhileOthersWrite(t *
 	first := fstest.MapFS{"00001_initial.sql": {Data: text}}
 	must(t, upToDate(t.Context(), config.ConnConfig, first, slog.New(slog.DiscardHandler)))
 	pgtest.Exec(t, dsn, filling...)
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
 	var writers, replicas sync.WaitGroup
 	defer writers.Wait()
@@ -281,7 +281,9 @@ func TestNoMoreConnectionsThanAllowed(t *testing.T) {
 func TestLimitsHoldOnTheServerUnlessTheDSNSaysOtherwise(t *testing.T) {
 	dsn := fresh(t)
 	for extra, want := range map[string]string{"": "15s 5s 5s", "&lock_timeout=7s": "15s 7s 5s"} {
-		s := opened(t, dsn+extra)
+		s, err := Open(t.Context(), Options{DSN: adg.NewSecret(dsn + extra)})
+		must(t, err)
+		t.Cleanup(func() { closed(t, s) })
 		got := ""
 		must(t, s.pool.QueryRow(t.Context(), "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')").Scan(&got))
 		if got != want {

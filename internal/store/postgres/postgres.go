@@ -85,12 +85,16 @@ func (s *Store) Close() error {
 
 // Private
 
-const (
+// Tests on a busy machine wait for longer.
+var (
 	callTimeout   = 20 * time.Second // of one call, waiting for a connection included
 	commitTimeout = 10 * time.Second // of a COMMIT, which goes on when the caller has gone
 	quickTimeout  = 3 * time.Second  // of one that waits for no disk
-	pingTimeout   = time.Second      // of a connection that was idle, to show that somebody is there
-	maxTries      = 8                // of a transaction
+)
+
+const (
+	pingTimeout = time.Second // of a connection that was idle, to show that somebody is there
+	maxTries    = 8           // of a transaction
 )
 
 // limits hold on the server, for the day when this process is the one that hangs: a row lock ends with its transaction.

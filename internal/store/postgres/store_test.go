@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +15,10 @@ import (
 	"github.com/deployguardian/adg/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	callTimeout, commitTimeout, quickTimeout = 2*time.Minute, time.Minute, time.Minute
+	goleak.VerifyTestMain(m)
+}
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Opened {
@@ -103,10 +107,27 @@ func adgNow(passed time.Duration) string {
 
 func opened(t testing.TB, dsn string, changes ...string) *Store {
 	t.Helper()
-	s, err := Open(context.Background(), Options{DSN: adg.NewSecret(dsn), Changes: changes})
+	s, err := Open(context.Background(), Options{DSN: adg.NewSecret(patient(t, dsn)), Changes: changes})
 	must(t, err)
 	t.Cleanup(func() { closed(t, s) })
 	return s
+}
+
+// patient gives a DSN limits that a busy machine keeps to, where it has none.
+func patient(t testing.TB, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	must(t, err)
+	settings := u.Query()
+	for name, limit := range map[string]string{
+		"statement_timeout": "60s", "lock_timeout": "60s", "idle_in_transaction_session_timeout": "60s", "connect_timeout": "60",
+	} {
+		if !settings.Has(name) {
+			settings.Set(name, limit)
+		}
+	}
+	u.RawQuery = settings.Encode()
+	return u.String()
 }
 
 func closed(t testing.TB, s *Store) {

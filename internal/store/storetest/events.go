@@ -182,7 +182,7 @@ var events = []scenario{
 // Private
 
 // patience is how long an event may take to come to those who follow.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // follow reads page after page until so many events have come.
 func follow(ctx context.Context, store adg.Store, f adg.EventFilter, n int) (all []adg.Event, next int64, err error) {

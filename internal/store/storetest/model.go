@@ -83,7 +83,8 @@ type life struct {
 	commands []string  // unanswered
 	told     []string  // all facts
 	queue    []string  // those that wait
-	claimed  time.Time // or postponed until then
+	claimed  time.Time // or postponed until then at the latest
+	free     time.Time // the earliest time at which that can have ended
 	vague    time.Time // a claimed that was forgotten, perhaps
 	asked    int
 }
@@ -305,7 +306,7 @@ func (m *model) tell(r *rapid.T) {
 		if len(l.queue) == 0 || l.queue[0] != d.Fact.ID {
 			r.Fatalf("%s was to be told of %s, whose queue is %v", d.Fact.ID, l.id, l.queue)
 		}
-		if got[l.id] || l.claimed.After(after) && l.claimed != l.vague {
+		if got[l.id] || l.free.After(after) && l.claimed != l.vague {
 			r.Fatalf("%s was handed out twice", d.Fact.ID)
 		}
 		got[l.id] = true
@@ -316,24 +317,26 @@ func (m *model) tell(r *rapid.T) {
 		}
 	}
 	for _, d := range batch {
-		m.report(r, d)
+		m.report(r, d, before.Add(modelClaim))
 	}
 }
 
-func (m *model) report(r *rapid.T, d adg.Delivery) {
+// report says what became of a delivery, whose claim ends at that time at the earliest.
+func (m *model) report(r *rapid.T, d adg.Delivery, free time.Time) {
 	l, ctx := m.life(d.Fact.Deployment), m.test.Context()
-	l.claimed = m.now().Add(modelClaim)
+	l.claimed, l.free = m.now().Add(modelClaim), free
 	switch rapid.IntRange(0, 3).Draw(r, "what becomes of it") {
 	case 0: // the notifier dies
 	case 1:
 		m.check(m.Store.Delivered(ctx, d))
-		l.queue, l.claimed = l.queue[1:], time.Time{}
+		l.queue, l.claimed, l.free = l.queue[1:], time.Time{}, time.Time{}
 	case 2:
 		l.claimed = m.now().Add(10 * time.Second)
+		l.free = l.claimed
 		m.check(m.Store.Postpone(ctx, d, l.claimed, "not now"))
 	case 3:
 		m.check(m.Store.Abandon(ctx, d, "never"))
-		l.queue, l.claimed = l.queue[1:], time.Time{}
+		l.queue, l.claimed, l.free = l.queue[1:], time.Time{}, time.Time{}
 	}
 }
 

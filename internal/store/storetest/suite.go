@@ -52,10 +52,11 @@ type bench struct {
 	Opened
 	ctx   context.Context
 	other adg.Store // the second handle, or the first where there can be one only
+	begun time.Time // in real time, by which some stores go
 }
 
 func newBench(t *testing.T, open func(t *testing.T) Opened) *bench {
-	b := &bench{T: t, Opened: open(t), ctx: t.Context()}
+	b := &bench{T: t, Opened: open(t), ctx: t.Context(), begun: time.Now()}
 	b.other = b.Store
 	if b.Other != nil {
 		b.other = b.Other()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/deployguardian/adg/internal/store/postgres/pgserver"
 )
@@ -40,8 +41,19 @@ func Lasting(t testing.TB, original string) string {
 	if original != "" {
 		create += " STRATEGY file_copy TEMPLATE " + nameOf(t, original)
 	}
-	Exec(t, s.DSN(pgserver.Superuser), create)
-	return s.DSN(name)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := execute(ctx, s.DSN(pgserver.Superuser), create)
+		// The server waits for 5 s for those who have just left the original, which take longer on a busy machine.
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == inUse && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.DSN(name)
+	}
 }
 
 // OverTCP is the DSN of the same database by way of the loopback interface, where the server wants a password.
@@ -62,15 +74,8 @@ func Exec(t testing.TB, dsn string, statements ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // also while the test's own context has ended
 	defer cancel()
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
+	if err := execute(ctx, dsn, statements...); err != nil {
 		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	for _, statement := range statements {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
 	}
 }
 
@@ -121,7 +126,10 @@ func Files(t testing.TB, dsn string) []string {
 
 // Private
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
+
+// inUse is the code of what is refused because somebody is connected.
+const inUse = "55006"
 
 // settings trade what a crash would lose for speed.
 var settings = map[string]string{
@@ -148,6 +156,20 @@ func running(t testing.TB) *pgserver.Server {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func execute(ctx context.Context, dsn string, statements ...string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
 }
 
 func nameOf(t testing.TB, dsn string) string {
