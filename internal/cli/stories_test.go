@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -393,13 +392,13 @@ func TestAShellIsToldWhatCouldBeMeantAndNeverKeptWaiting(t *testing.T) {
 			t.Errorf("%q: %q", typed, out)
 		}
 	}
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // connections come about there
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
+	over := make(chan struct{})
+	defer close(over)
+	silent := serve(t, &fakeServer{answers: map[string]func(proto.Message) (proto.Message, error){
+		"ListDeployments": func(proto.Message) (proto.Message, error) { <-over; return nil, nil },
+	}})
 	completing = limit
-	for what, address := range map[string]string{"nobody is there": "127.0.0.1:1", "nobody says anything": silent.Addr().String()} {
+	for what, address := range map[string]string{"nobody is there": "127.0.0.1:1", "nobody says anything": silent.address} {
 		t.Setenv("ADG_SERVER", "http://"+address)
 		began := time.Now()
 		if exit, out, _ := command(t, "", "__complete", "deploy", "watch", ""); exit != 0 || !strings.HasPrefix(out, ":4") || time.Since(began) > 20*time.Second {

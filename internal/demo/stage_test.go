@@ -108,7 +108,8 @@ func served(t *testing.T, s *demo.Stage, version string, earlier map[string]tall
 	return s.Counts()
 }
 
-// agrees checks that what the router has counted for a version is what the version has counted.
+// agrees checks that what the router has counted for a version is what the version has counted. What the router gave up
+// may have been answered after that.
 func agrees(t *testing.T, s *demo.Stage, version string) {
 	t.Helper()
 	metrics := scrapetest.Read(t, "http://"+s.Admin()+"/version/"+version+"/metrics")
@@ -117,13 +118,13 @@ func agrees(t *testing.T, s *demo.Stage, version string) {
 	var c tally.Count
 	eventually(t, "the router has written its log", func() bool {
 		c = s.Counts()[version]
-		return c.Requests-c.Unanswered >= int64(answered)
+		return c.Requests >= int64(answered)
 	})
-	if got := c.Requests - c.Unanswered; got != int64(answered) {
-		t.Errorf("%s has answered %g requests, the router counts %d", version, answered, got)
+	if int64(answered) < c.Requests-c.Unanswered || int64(answered) > c.Requests {
+		t.Errorf("%s has answered %g requests, the router counts %+v", version, answered, c)
 	}
-	if got := c.Bad - c.Unanswered; got != int64(failed) {
-		t.Errorf("%s has answered %g requests with 500, the router counts %d", version, failed, got)
+	if int64(failed) < c.Bad-c.Unanswered || int64(failed) > c.Bad {
+		t.Errorf("%s has answered %g requests with 500, the router counts %+v", version, failed, c)
 	}
 }
 
@@ -189,7 +190,7 @@ func TestEachFaultShowsToCustomersAndInTheMetrics(t *testing.T) {
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			begin := time.Now()
-			s := open(t, demo.Options{Fault: c.fault, Backoff: 100 * time.Millisecond, Timeout: c.timeout})
+			s := open(t, demo.Options{Fault: c.fault, Backoff: 100 * time.Millisecond, Rate: 100, Timeout: c.timeout})
 			apply(t, s, desired(1, demo.Bad, 50))
 			counts := served(t, s, demo.Bad, nil, c.n)
 			decided := time.Now()

@@ -86,7 +86,14 @@ func Run(ctx context.Context, s Spec) (Result, error) {
 
 	begin := time.Now() //nolint:forbidigo // how long a program took is real time
 	if err := cmd.Start(); err != nil {
-		return Result{}, startError(s.Path, err)
+		switch cause := context.Cause(ctx); {
+		case cause == nil || !errors.Is(err, ctx.Err()):
+			return Result{}, startError(s.Path, err)
+		case errors.Is(cause, tooLong):
+			return Result{}, tooLong
+		default:
+			return Result{}, adg.Errorf(adg.Unavailable, "did not start %s: %w", s.Path, cause)
+		}
 	}
 	waited := cmd.Wait()
 	if !stopped.IsZero() {

@@ -202,6 +202,17 @@ func TestACancelledContextStartsNothing(t *testing.T) {
 	}
 }
 
+func TestATimeoutThatIsOverBeforeTheStartStartsNothingAndIsNamed(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "trace")
+	_, err := Run(t.Context(), Spec{Path: "/usr/bin/touch", Args: []string{trace}, Timeout: time.Nanosecond})
+	if adg.CodeOf(err) != adg.Unavailable || adg.IsPermanent(err) || !strings.Contains(err.Error(), "timeout of 1ns") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(trace); err == nil {
+		t.Error("the program ran")
+	}
+}
+
 func TestADaemonLeftBehindOnPurposeSurvivesAndDoesNotBlock(t *testing.T) {
 	r, w := lifeline(t)
 	result := run(t, Spec{
