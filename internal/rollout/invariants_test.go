@@ -379,7 +379,14 @@ func (l *randomLife) checkDue(in *adg.Input, dec *adg.Decision, fail failing) {
 	}
 	end := is.Deadline
 	if !forward(is.State) {
-		end = end.Add(3 * (r.VerifyMax + time.Duration(r.Attempts)*r.Timeout) * time.Duration(r.Attempts+1))
+		tries := time.Duration(r.Attempts)
+		if r.Fallback != "" {
+			tries *= 2
+		}
+		if r.Over > 0 {
+			tries *= 4 // in four stages
+		}
+		end = end.Add(3 * (r.VerifyMax + tries*r.Timeout + r.Over) * time.Duration(r.Attempts+1))
 	}
 	if is.Due.After(end) && end.After(l.now) {
 		fail("due at %s, after the end %s", is.Due, end)
