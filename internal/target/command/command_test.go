@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -268,7 +269,7 @@ func owner(dir string) {
 	n, err := strconv.ParseInt(os.Getenv(ownerOp), 10, 64)
 	if err == nil {
 		o := w.options()
-		o.Env["PAUSE"] = "0.05"
+		o.Env["PAUSE"] = "0.1"
 		var target adg.Target
 		if target, err = Driver.Open(context.Background(), o, w.host()); err == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -306,11 +307,24 @@ func TestKilledOwnersNeverOverlap(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		over := make(chan struct{})
+		var killer sync.WaitGroup
 		if n < owners-1 {
-			killer := time.AfterFunc(time.Duration(dice.Int64N(int64(spread))), func() { _ = cmd.Process.Kill() })
-			defer killer.Stop()
+			moment, begun := time.Duration(dice.Int64N(int64(spread))), w.logged(t, "begin")
+			killer.Go(func() {
+				if n%4 == 2 { // it has a program to start: that runs when its owner is killed
+					for w.logged(t, "begin") == begun && wait(over, time.Millisecond) {
+						continue
+					}
+				} else if !wait(over, moment) {
+					return
+				}
+				_ = cmd.Process.Kill()
+			})
 		}
 		err := cmd.Wait()
+		close(over)
+		killer.Wait()
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
 			kills++
 			orphans += w.unended(t)
@@ -349,9 +363,25 @@ func TestKilledOwnersNeverOverlap(t *testing.T) {
 // unended is 1 while a program runs that nobody waits for.
 func (w world) unended(t *testing.T) int {
 	t.Helper()
+	return w.logged(t, "begin") - w.logged(t, "end")
+}
+
+// logged is how often a word is in the program's log.
+func (w world) logged(t *testing.T, word string) int {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(w.dir, "log"))
 	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	return strings.Count(string(text), "begin") - strings.Count(string(text), "end")
+	return strings.Count(string(text), word)
+}
+
+// wait waits, unless it is over before.
+func wait(over <-chan struct{}, d time.Duration) (waited bool) {
+	select {
+	case <-over:
+		return false
+	case <-time.After(d):
+		return true
+	}
 }

@@ -36,6 +36,7 @@ func Configure(t *testing.T, dir string, hostKey []byte, friend ssh.PublicKey) (
 		config: strings.Join([]string{
 			"HostKey " + own, "AuthorizedKeysFile " + authorized, "PidFile none", "StrictModes no", "UsePAM no",
 			"PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
+			"SetEnv HOME=" + dir, // what the user's own shell would run and print is nothing of the tests'
 		}, "\n") + "\n",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
