@@ -52,9 +52,9 @@ func startCommand(t Terminal, connect Connect) *cobra.Command {
 		Long: `Start a deployment under the policy that the server has for the service in the environment.
 
 With --wait it is watched to its end, and the exit code says how that was: 0 it is good; 3 rolled back; 4 blocked by a
-gate; 5 the rollback failed; 6 ended undecided, was cancelled, gave way to a newer
-deployment, or is no longer watched. Lost connections and restarts of the server are
-borne for as long as --patience says. Interrupting ends the watching, not the deployment.
+gate; 5 the rollback failed; 6 ended undecided, was cancelled, gave way to a newer deployment, or is no longer watched.
+Lost connections and restarts of the server are borne for as long as --patience says. Interrupting ends the watching,
+not the deployment.
 
 The same --idempotency-key again starts nothing twice: it gives the deployment that was started. In a pipeline it is
 made of the job's own id and of what is deployed, so that a step which is repeated within its job goes on with its

@@ -126,26 +126,35 @@ func TestTheRoleThatIsShippedIsEnoughAndEachOfItsRightsIsNeeded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := fresh(t)
-			w.options.ConfigMaps = []string{"shop"}
-			w.grant(t, "adg", granted(t))
-			want := targettest.Want("d/1", 1, 100)
-			if obstacles := rehearse(t, w, want); len(obstacles) != 0 {
-				t.Fatalf("%+v", obstacles)
-			}
-			apply(t, w, want)
-			w.eventually(t, done)
-			apply(t, w, targettest.Rollback("d/2", 1))
-			w.eventually(t, done)
-			needs := w.open(t).(*target).rights()
+			needs := thereAndBack(t, w, granted(t))
 			mu.Lock()
 			defer mu.Unlock()
-			unneeded = slices.DeleteFunc(unneeded, func(r kubetest.Rule) bool {
-				return slices.ContainsFunc(needs, func(n right) bool {
-					return n.verb == r.Verbs[0] && n.resource.Plural == r.Resources[0] && n.resource.Group == r.Groups[0]
-				})
-			})
+			unneeded = slices.DeleteFunc(unneeded, func(r kubetest.Rule) bool { return covers(needs, r) })
 		})
 	}
+}
+
+// thereAndBack deploys and rolls back with no more than a Role's rules, and gives the rights that the target says it needs.
+func thereAndBack(t *testing.T, w *world, rules []kubetest.Rule) []right {
+	t.Helper()
+	w.options.ConfigMaps = []string{"shop"}
+	w.grant(t, "adg", rules)
+	want := targettest.Want("d/1", 1, 100)
+	if obstacles := rehearse(t, w, want); len(obstacles) != 0 {
+		t.Fatalf("%+v", obstacles)
+	}
+	apply(t, w, want)
+	w.eventually(t, done)
+	apply(t, w, targettest.Rollback("d/2", 1))
+	w.eventually(t, done)
+	return w.open(t).(*target).rights()
+}
+
+// covers tells whether a rule is among what a target needs.
+func covers(needs []right, r kubetest.Rule) bool {
+	return slices.ContainsFunc(needs, func(n right) bool {
+		return n.verb == r.Verbs[0] && n.resource.Plural == r.Resources[0] && n.resource.Group == r.Groups[0]
+	})
 }
 
 func TestTheRoleOfTheChartIsEnoughForWhatIsSwitchedOnAndGrantsNoMore(t *testing.T) {
@@ -163,21 +172,9 @@ func TestTheRoleOfTheChartIsEnoughForWhatIsSwitchedOnAndGrantsNoMore(t *testing.
 			t.Parallel()
 			rules := kubetest.Chart(t, append(values[name], "rbac.configMaps=true")...)
 			w := fresh(t)
-			w.options.ConfigMaps = []string{"shop"}
-			w.grant(t, "adg", rules)
-			want := targettest.Want("d/1", 1, 100)
-			if obstacles := rehearse(t, w, want); len(obstacles) != 0 {
-				t.Fatalf("%+v", obstacles)
-			}
-			apply(t, w, want)
-			w.eventually(t, done)
-			apply(t, w, targettest.Rollback("d/2", 1))
-			w.eventually(t, done)
-			needs := w.open(t).(*target).rights()
+			needs := thereAndBack(t, w, rules)
 			for _, r := range rules {
-				if !slices.ContainsFunc(needs, func(n right) bool {
-					return n.verb == r.Verbs[0] && n.resource.Plural == r.Resources[0] && n.resource.Group == r.Groups[0]
-				}) {
+				if !covers(needs, r) {
 					t.Errorf("the chart grants what nothing needs: %+v", r)
 				}
 			}
